@@ -1,0 +1,90 @@
+"""A public checkpoint file -> settings and state dicts of our networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pseudodensity.artifacts import ArtifactError, file_sha256
+from pseudodensity.checkpoints.openai import convert_openai
+from pseudodensity.checkpoints.projectedgan import convert_projectedgan
+from pseudodensity.checkpoints.stylegan import convert_stylegan
+from pseudodensity.generators.checkpoint import CheckpointFile, save_checkpoint
+
+__all__ = ["FORMATS", "convert", "import_checkpoint"]
+
+# format -> (its converter, the architectures it comes in)
+FORMATS = {
+    "nvlabs": (convert_stylegan, ("stylegan2", "stylegan3")),
+    "projectedgan": (convert_projectedgan, ("projectedgan",)),
+    "openai": (convert_openai, ("diffusion",)),
+}
+
+
+def convert(
+    path: str | Path, format: str, architecture: str, sha256: str | None = None
+) -> dict[str, Any]:
+    """Read a public checkpoint as data and name its tensors as our networks do.
+
+    Args:
+        path: the file as its owner publishes it.
+        format: "nvlabs" (StyleGAN2-ADA-PyTorch and StyleGAN3 pickles), "projectedgan" (plain and
+            dill pickles) or "openai" (guided-diffusion and improved-diffusion ``.pt``).
+        architecture: what the file must hold, as ``build_generator`` calls it.
+        sha256: the expected digest of the file; without one the digest is only reported.
+
+    Returns:
+        ``settings``: {"resolution": R, "generator": settings of ``build_generator``,
+        "discriminator": settings of ``build_discriminator`` or None};
+        ``generator``, ``average``: state dicts of the raw and of the averaged generator, the same
+        where only the average is published; ``discriminator``: state dict or None;
+        ``sha256``: hexadecimal digest of the file.
+
+    Raises:
+        ArtifactError: unknown format, a missing file, another digest, a damaged or hostile file,
+            or one that holds another architecture.
+    """
+    path = Path(path)
+    if format not in FORMATS:
+        raise ArtifactError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
+    read, architectures = FORMATS[format]
+    if architecture not in architectures:
+        raise ArtifactError(
+            f"{path}: a file of format {format} holds {' or '.join(architectures)}, "
+            f"not {architecture}"
+        )
+    if not path.is_file():
+        raise ArtifactError(f"{path} does not exist: download it from its owner first")
+    digest = file_sha256(path)
+    if sha256 is not None and digest != sha256.strip().lower():
+        raise ArtifactError(f"{path} has SHA-256 {digest}, expected {sha256}: download it again")
+    try:
+        return {**read(path, architecture), "sha256": digest}
+    except ArtifactError as error:
+        raise ArtifactError(f"{path} {error}") from None
+
+
+def import_checkpoint(source: str | Path, spec: Mapping[str, Any], path: str | Path) -> None:
+    """Convert the public file ``source`` and write it as a checkpoint of ours.
+
+    Args:
+        spec: ``architecture``, ``resolution`` and ``source``: ``format`` and ``sha256``.
+        path: the checkpoint to write; the digest of the file is among its facts.
+
+    Raises:
+        ArtifactError: as :func:`convert`; the file is of another resolution than ``spec``.
+    """
+    origin = spec["source"]
+    found = convert(source, origin["format"], spec["architecture"], origin["sha256"])
+    settings = dict(found["settings"])
+    resolution = settings.pop("resolution")
+    if resolution != spec["resolution"]:
+        raise ArtifactError(
+            f"{source} makes images of {resolution} px, the config says {spec['resolution']} px: "
+            "correct the resolution of the data set"
+        )
+    states = {k: found[k] for k in ("average", "generator", "discriminator") if found[k]}
+    facts = {"sha256": found["sha256"]}
+    checkpoint = CheckpointFile(spec["architecture"], resolution, settings, states, facts)
+    save_checkpoint(path, checkpoint, spec)

@@ -1,0 +1,203 @@
+"""OpenAI state dicts of unconditional IDDPM and ADM models -> diffusers' UNet2DModel.
+
+The files hold nothing but weights, so every setting follows from the shapes, or is common to the
+published LSUN models (Nichol and Dhariwal 2021; Dhariwal and Nichol 2021).
+
+Messages of errors continue a sentence that begins with the name of the file.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pseudodensity.artifacts import ArtifactError
+from pseudodensity.checkpoints.fit import check_architecture, extent, fit
+from pseudodensity.checkpoints.reader import plain_reason
+from pseudodensity.generators import build_generator
+
+__all__ = ["convert_openai", "split_heads"]
+
+# (how the resolution changes, what the time embedding does) -> flavour, head width, dropout
+FLAVOURS = {
+    ("conv", "add"): ("iddpm", None, 0.0),
+    ("resnet", "scale and shift"): ("adm", 64, 0.1),
+}
+# Common to the published LSUN models.
+COMMON = {
+    "norm_groups": 32,
+    "patch": 1,
+    "schedule": "linear",
+    "prediction": "epsilon",
+    "training_steps": 1000,
+    "sampling_steps": 50,
+    "rescale_vb": False,
+}
+COARSEST = 8  # side of the grid of the last level in every published model
+PARTS = {
+    "norm1": "in_layers.0",
+    "conv1": "in_layers.2",
+    "time_emb_proj": "emb_layers.1",
+    "norm2": "out_layers.0",
+    "conv2": "out_layers.3",
+    "conv_shortcut": "skip_connection",
+    "group_norm": "norm",
+    "to_q": "q",
+    "to_k": "k",
+    "to_v": "v",
+    "to_out.0": "proj_out",
+}
+
+
+def convert_openai(path: Path, architecture: str) -> dict[str, Any]:
+    """Settings and state dicts of an OpenAI ``.pt``, as :func:`~.convert.convert` returns them.
+
+    The published weights are the average; they stand for the raw generator too.
+
+    Raises:
+        ArtifactError: the file is no state dict, or not that of a model named above.
+    """
+    public = _read(path)
+    check_architecture(public, "state dict", architecture)
+    settings = _settings(public)
+    resolution = COARSEST * 2 ** (len(settings["channels"]) - 1)
+    heads = settings["head_channels"]
+    modules = _public_modules(settings)
+    build = partial(build_generator, architecture, resolution, settings)
+    what = f"{settings['flavour']} U-Net of {resolution} px"
+    average = fit(build, _split_attention(public, heads), partial(_public_key, modules), what)
+    parts = {"resolution": resolution, "generator": settings, "discriminator": None}
+    return {"settings": parts, "generator": average, "discriminator": None, "average": average}
+
+
+def split_heads(qkv: Tensor, head_channels: int | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, keys and values (c, ...) of the joint projection (3c, ...) of all heads.
+
+    The joint rows are ordered (head, one of q k v, channel within the head), the separate ones
+    (head, channel within the head). ``head_channels`` None means one head.
+
+    Raises:
+        ArtifactError: the rows do not divide into such heads.
+    """
+    width = head_channels or max(len(qkv) // 3, 1)
+    if len(qkv) % (3 * width):
+        raise ArtifactError(f"has attention of {len(qkv)} rows, no multiple of 3 x {width}")
+    q, k, v = qkv.unflatten(0, (-1, 3, width)).unbind(1)
+    return q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        public = torch.load(path, map_location="cpu", weights_only=True)
+    # A damaged or hostile file can make the loader fail in almost any way.
+    except Exception as error:
+        raise ArtifactError(f"cannot be read as a state dict: {plain_reason(error)}") from None
+    if not isinstance(public, dict) or not all(map(_is_entry, public.items())):
+        raise ArtifactError(f"holds a {type(public).__name__} that is no state dict of tensors")
+    if sum(tensor.nbytes for tensor in public.values()) > path.stat().st_size:
+        raise ArtifactError("holds tensors that are larger than the file")
+    return {name: tensor.float() for name, tensor in public.items()}
+
+
+def _is_entry(entry: tuple[Any, Any]) -> bool:
+    name, tensor = entry
+    named = isinstance(name, str) and isinstance(tensor, Tensor)
+    dense = named and tensor.layout is torch.strided and tensor.device.type == "cpu"
+    return dense and tensor.is_floating_point()
+
+
+def _settings(public: dict[str, Tensor]) -> dict[str, Any]:
+    """Settings of our generator; what does not hang together here will not fit there."""
+    if "label_emb.weight" in public:
+        raise ArtifactError("holds a class-conditional model: only unconditional ones are read")
+    resampled = [
+        name
+        for name in public
+        if re.fullmatch(r"output_blocks\.\d+\.[12]\.(conv|in_layers\.0)\.weight", name)
+    ]
+    outputs = {name.split(".")[1] for name in public if name.startswith("output_blocks.")}
+    levels = len(resampled) + 1
+    blocks = len(outputs) // levels - 1
+    scaling = "conv" if any(name.endswith("conv.weight") for name in resampled) else "resnet"
+    rows = extent(public, "middle_block.0.emb_layers.1.weight")
+    joint = rows == 2 * extent(public, "middle_block.0.in_layers.0.weight")
+    conditioning = "scale and shift" if joint else "add"
+    if (scaling, conditioning) not in FLAVOURS:
+        raise ArtifactError(
+            f"holds a U-Net with {scaling} resampling and time embedding by {conditioning}: only "
+            f"{' or '.join(' with '.join(flavour) for flavour in FLAVOURS)} is read"
+        )
+    flavour, head_channels, dropout = FLAVOURS[scaling, conditioning]
+    firsts = [1 + level * (blocks + 1) for level in range(levels)]
+    return {
+        "flavour": flavour,
+        "channels": [extent(public, f"input_blocks.{k}.0.out_layers.3.weight") for k in firsts],
+        "blocks": blocks,
+        "attention_levels": [
+            level for level, k in enumerate(firsts) if f"input_blocks.{k}.1.qkv.weight" in public
+        ],
+        "head_channels": head_channels,
+        "dropout": dropout,
+        **COMMON,
+    }
+
+
+def _split_attention(public: dict[str, Tensor], heads: int | None) -> dict[str, Tensor]:
+    """Joint projections split, and all projections as matrices, not convolutions of width 1."""
+    split = {}
+    for name, tensor in public.items():
+        layer, _, kind = name.rpartition(".")
+        stem, _, part = layer.rpartition(".")
+        if part in ("qkv", "proj_out") and kind == "weight" and tensor.ndim == 3:
+            tensor = tensor.squeeze(2)
+        if part == "qkv" and tensor.ndim:
+            for one, rows in zip("qkv", split_heads(tensor, heads), strict=True):
+                split[f"{stem}.{one}.{kind}"] = rows
+        else:
+            split[name] = tensor
+    return split
+
+
+def _public_modules(settings: dict[str, Any]) -> dict[str, str]:
+    """Our module names -> the public ones, which number blocks through all levels."""
+    levels, blocks = len(settings["channels"]), settings["blocks"]
+    plain = settings["flavour"] == "iddpm"
+    names = {
+        "conv_in": "input_blocks.0.0",
+        "time_embedding.linear_1": "time_embed.0",
+        "time_embedding.linear_2": "time_embed.2",
+        "mid_block.resnets.0": "middle_block.0",
+        "mid_block.attentions.0": "middle_block.1",
+        "mid_block.resnets.1": "middle_block.2",
+        "conv_norm_out": "out.0",
+        "conv_out": "out.2",
+    }
+    for level in range(levels):
+        down, up = f"down_blocks.{level}", f"up_blocks.{levels - 1 - level}"
+        # Going down, a level ends with its downsampler, a block of its own.
+        for j in range(blocks):
+            block = f"input_blocks.{1 + level * (blocks + 1) + j}"
+            names |= {f"{down}.resnets.{j}": f"{block}.0", f"{down}.attentions.{j}": f"{block}.1"}
+        block = f"input_blocks.{(level + 1) * (blocks + 1)}.0"
+        names[f"{down}.downsamplers.0{'.conv' * plain}"] = block + ".op" * plain
+        # Going up there is one block more, and the upsampler is the last item of that.
+        for j in range(blocks + 1):
+            block = f"output_blocks.{(levels - 1 - level) * (blocks + 1) + j}"
+            names |= {f"{up}.resnets.{j}": f"{block}.0", f"{up}.attentions.{j}": f"{block}.1"}
+        item = 2 if level in settings["attention_levels"] else 1
+        names[f"{up}.upsamplers.0{'.conv' * plain}"] = f"{block}.{item}{'.conv' * plain}"
+    return names
+
+
+def _public_key(modules: dict[str, str], name: str) -> str:
+    """Public name of our state-dict entry ``name``."""
+    layer, _, kind = name.removeprefix("unet.").rpartition(".")
+    if layer in modules:
+        return f"{modules[layer]}.{kind}"
+    part = next(part for part in PARTS if layer.endswith(f".{part}"))
+    return f"{modules[layer.removesuffix(f'.{part}')]}.{PARTS[part]}.{kind}"

@@ -1,0 +1,166 @@
+"""From a training spec to a checkpoint: pre-training, fine-tuning, importing a public file."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pseudodensity.architectures import architecture
+from pseudodensity.control.select.importance import sampling_weights
+from pseudodensity.control.train.fakes import FakeFilter
+from pseudodensity.control.train.loop import Trainer, run
+from pseudodensity.density import PseudoDensity
+from pseudodensity.features import Extractor
+from pseudodensity.generators import build_discriminator, build_generator
+from pseudodensity.generators.checkpoint import CheckpointFile, load_checkpoint, save_checkpoint
+from pseudodensity.progress import Progress
+
+__all__ = ["finetune", "pretrain"]
+
+
+def pretrain(
+    spec: Mapping[str, Any],
+    images: np.ndarray,
+    path: str | Path,
+    workdir: str | Path,
+    progress: Progress,
+    *,
+    backbone: nn.Module | None = None,
+    device: str = "cpu",
+) -> None:
+    """Train a model from scratch and write its checkpoint; resumes from ``workdir``.
+
+    Args:
+        spec: ``architecture``, ``resolution``, ``generator``, ``discriminator``, ``recipe``,
+            ``iterations``, ``mirror``, ``seed`` (:meth:`pseudodensity.runs.Plan` makes it).
+        images: real images ``(N, 3, R, R)`` uint8.
+        path: the checkpoint to write.
+        workdir: folder of the partial state; removed when the checkpoint is safe.
+        progress: where to report.
+        backbone: frozen feature network of a projected discriminator.
+        device: where to compute.
+    """
+    settings = {"generator": spec["generator"], "discriminator": spec["discriminator"]}
+    torch.manual_seed(spec["seed"])
+    generator = build_generator(spec["architecture"], spec["resolution"], settings["generator"])
+    discriminator = None
+    if settings["discriminator"] is not None:
+        discriminator = build_discriminator(
+            spec["architecture"],
+            spec["resolution"],
+            settings["discriminator"],
+            **_parts(backbone),
+        )
+    trainer = _trainer(spec, images, generator, discriminator, device=device)
+    _finish(spec, settings, trainer, path, workdir, progress)
+
+
+def finetune(
+    spec: Mapping[str, Any],
+    parent: str | Path,
+    parent_spec: Mapping[str, Any],
+    images: np.ndarray,
+    path: str | Path,
+    workdir: str | Path,
+    progress: Progress,
+    *,
+    density: PseudoDensity | None = None,
+    extractor: Extractor | None = None,
+    backbone: nn.Module | None = None,
+    device: str = "cpu",
+) -> None:
+    """Fine-tune a checkpoint with importance sampling (Algorithm 3); resumes from ``workdir``.
+
+    Args:
+        spec: as for :func:`pretrain` without the network settings, plus ``importance``: ``tau``
+            (percentile, null for a control), ``w``, ``fake_weight`` (reciprocal | none | number).
+        parent: the checkpoint to start from, made for ``parent_spec``.
+        density: density of the real images; its labels weight them. Not needed without tau.
+        extractor: features of the density; needed where fakes are filtered.
+    """
+    origin = load_checkpoint(parent, parent_spec)
+    discriminator = None
+    if "discriminator" in origin.states:
+        discriminator = origin.build("discriminator", **_parts(backbone))
+    importance = spec["importance"]
+    weights = accept = None
+    if importance["tau"] is not None:
+        tau = density.threshold(importance["tau"])
+        weights = torch.as_tensor(sampling_weights(density.labels, tau, importance["w"]))
+        if discriminator is not None:
+            accept = _fake_filter(importance, extractor, density, tau, device)
+    # A fine-tuned average starts warm; the ramp is for random weights.
+    warm = {**spec, "recipe": {**spec["recipe"], "ema_ramp_up": None}}
+    trainer = _trainer(
+        warm,
+        images,
+        origin.build("generator"),
+        discriminator,
+        average=origin.build("average"),
+        weights=weights,
+        accept=accept,
+        device=device,
+    )
+    _finish(spec, origin.settings, trainer, path, workdir, progress)
+
+
+def _parts(backbone: nn.Module | None) -> dict[str, nn.Module]:
+    return {} if backbone is None else {"backbone": backbone}
+
+
+def _fake_filter(
+    importance: Mapping[str, Any],
+    extractor: Extractor,
+    density: PseudoDensity,
+    tau: float,
+    device: str,
+) -> FakeFilter | None:
+    fake_weight = importance["fake_weight"]
+    if fake_weight == "none":
+        return None
+    weight = 1 / importance["w"] if fake_weight == "reciprocal" else float(fake_weight)
+    return FakeFilter(extractor.to(device), density.to(device), tau, weight)
+
+
+def _trainer(
+    spec: Mapping[str, Any],
+    images: np.ndarray,
+    generator: nn.Module,
+    discriminator: nn.Module | None,
+    *,
+    average: nn.Module | None = None,
+    weights: torch.Tensor | None = None,
+    accept: FakeFilter | None = None,
+    device: str,
+) -> Trainer:
+    common = {key: spec[key] for key in ("iterations", "mirror", "seed")}
+    common |= {"average": average, "weights": weights, "device": device}
+    module = import_module(f"pseudodensity.{architecture(spec['architecture']).trainer}")
+    if discriminator is None:
+        return module.DiffusionTrainer(generator, images, spec["recipe"], **common)
+    common["accept"] = accept
+    return module.GanTrainer(generator, discriminator, images, spec["recipe"], **common)
+
+
+def _finish(
+    spec: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    trainer: Trainer,
+    path: str | Path,
+    workdir: str | Path,
+    progress: Progress,
+) -> None:
+    """Run the loop, write the checkpoint, and only then drop the partial state."""
+    run(trainer, spec["iterations"], workdir, spec, progress)
+    checkpoint = CheckpointFile(
+        spec["architecture"], spec["resolution"], settings, trainer.weights_to_keep(), trainer.facts()
+    )
+    save_checkpoint(path, checkpoint, spec)
+    shutil.rmtree(workdir, ignore_errors=True)

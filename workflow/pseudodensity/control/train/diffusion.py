@@ -1,0 +1,118 @@
+"""Train a diffusion model, or fine-tune it with importance sampling (papers/000 Algorithm 3).
+
+A diffusion model sees no fakes, so only the real side of the algorithm applies: training images
+are drawn in proportion to their weights (appendix A.3) and the loss stays what it was.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from pseudodensity.control.train.batches import draw_real_images
+from pseudodensity.control.train.loop import (
+    ExponentialAverage,
+    linear_decay,
+    optimizer_state,
+    restore_optimizer,
+)
+from pseudodensity.generators.diffusion import DiffusionModel
+from pseudodensity.rng import generator as random_stream
+
+__all__ = ["DiffusionTrainer"]
+
+
+class DiffusionTrainer:
+    """One diffusion model in training; see :class:`pseudodensity.control.train.loop.Trainer`.
+
+    Args:
+        model: the model to train.
+        average: its exponential average to continue, or None to start one.
+        images: real images ``(N, 3, R, R)`` uint8 (an array or a memory map).
+        recipe: ``batch_size``, ``lr``, ``warmup_iterations`` (linear from 0),
+            ``decay_fraction`` (linear to 0 at the end), ``ema_half_life`` in images,
+            ``ema_ramp_up`` (null for none).
+        iterations: length of the whole run, for the learning-rate decay.
+        mirror: flip real images at random.
+        seed: names all random streams of the run.
+        weights: importance weights ``(N,)`` of the real images, or None for uniform.
+        device: where to compute.
+    """
+
+    def __init__(
+        self,
+        model: DiffusionModel,
+        images: np.ndarray,
+        recipe: Mapping[str, Any],
+        *,
+        iterations: int,
+        mirror: bool,
+        seed: int,
+        average: DiffusionModel | None = None,
+        weights: torch.Tensor | None = None,
+        device: str = "cpu",
+    ) -> None:
+        self.model = model.to(device).train()
+        average = average if average is not None else copy.deepcopy(model)
+        self.average = ExponentialAverage(
+            average.to(device), recipe["ema_half_life"], recipe["ema_ramp_up"]
+        )
+        self.images, self.recipe, self.iterations = images, dict(recipe), iterations
+        self.batch_size, self.mirror, self.seed = int(recipe["batch_size"]), mirror, seed
+        self.weights, self.device = weights, device
+        # No weight decay: the published LSUN models had none.
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=recipe["lr"], weight_decay=0.0, fused=True
+        )
+
+    def step(self, iteration: int) -> dict[str, float]:
+        """One update on a batch of images, each at its own uniform time step."""
+        stream = random_stream(self.seed, "diffusion step", iteration)
+        images = draw_real_images(self.images, self.batch_size, self.weights, self.mirror, stream)
+        times = torch.randint(self.model.process.steps, (self.batch_size,), generator=stream)
+        noise = torch.randn(images.shape, generator=stream)
+        # Dropout can only draw from torch's global stream.
+        torch.manual_seed(int(torch.randint(2**31, (), generator=stream)))
+        self._set_learning_rate(iteration)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss = self.model.loss(*(x.to(self.device) for x in (images, times, noise))).mean()
+        loss.backward()
+        self.optimizer.step()
+        self.average.update(self.model, (iteration + 1) * self.batch_size, self.batch_size)
+        return {"loss": loss.item()}
+
+    def _set_learning_rate(self, iteration: int) -> None:
+        recipe = self.recipe
+        warmup = min(1.0, (iteration + 1) / max(1, recipe["warmup_iterations"]))
+        decay = linear_decay(iteration, self.iterations, recipe["decay_fraction"])
+        for group in self.optimizer.param_groups:
+            group["lr"] = recipe["lr"] * warmup * decay
+
+    def weights_to_keep(self) -> dict[str, dict[str, torch.Tensor]]:
+        """The averaged model to sample from and the one to train on."""
+        return {
+            "generator": self.model.state_dict(),
+            "average": self.average.module.state_dict(),
+        }
+
+    def facts(self) -> dict[str, float]:
+        """Nothing: a diffusion model sees no fakes, so none are rejected."""
+        return {}
+
+    def state(self) -> dict[str, Any]:
+        """Weights, their average and the optimiser."""
+        return {
+            "model": self.model.state_dict(),
+            "average": self.average.module.state_dict(),
+            "optimizer": optimizer_state(self.optimizer),
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Put :meth:`state` back."""
+        self.model.load_state_dict(state["model"])
+        self.average.module.load_state_dict(state["average"])
+        restore_optimizer(self.optimizer, state["optimizer"])

@@ -1,0 +1,287 @@
+"""Train a GAN, or fine-tune it with importance sampling (papers/000 Algorithm 3).
+
+The loss is the model's own (non-saturating with R1 for StyleGAN, hinge for ProjectedGAN): the
+linear critic of Algorithm 3 is schematic and diverges without a Lipschitz penalty. Fakes are
+accepted as *images*: the image that was scored is the one that the discriminator sees.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from pseudodensity.control.train.batches import draw_real_images
+from pseudodensity.control.train.loop import (
+    ExponentialAverage,
+    linear_decay,
+    optimizer_state,
+    restore_optimizer,
+)
+from pseudodensity.generators.diffaug import diff_augment
+from pseudodensity.rng import generator as random_stream
+
+__all__ = ["GanTrainer"]
+
+AcceptImages = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+
+
+def _discriminator_loss(kind: str, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+    if kind == "hinge":
+        return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+    return F.softplus(-real).mean() + F.softplus(fake).mean()
+
+
+def _generator_loss(kind: str, fake: torch.Tensor) -> torch.Tensor:
+    return -fake.mean() if kind == "hinge" else F.softplus(-fake).mean()
+
+
+class GanTrainer:
+    """One GAN in training; see :class:`pseudodensity.control.train.loop.Trainer`.
+
+    Args:
+        generator: latents ``(n, *latent_shape)`` -> images in [-1, 1].
+        discriminator: images -> logits ``(n,)`` or ``(n, m)``.
+        average: the generator's exponential average to continue, or None to start one.
+        images: real images ``(N, 3, R, R)`` uint8 (an array or a memory map).
+        recipe: ``loss`` (nonsaturating | hinge), ``batch_size``, ``lr_generator``,
+            ``lr_discriminator``, ``r1_gamma`` and ``r1_interval`` (gamma 0 for none),
+            ``path_length_weight`` (0 for none), ``ema_half_life`` in images, ``ema_ramp_up``
+            (null for none), ``decay_fraction``, ``augment`` (DiffAugment policies in front of the
+            discriminator, may be empty).
+        iterations: length of the whole run, for the learning-rate decay.
+        mirror: flip real images at random.
+        seed: names all random streams of the run.
+        weights: importance weights ``(N,)`` of the real images, or None for uniform.
+        accept: ``(images, stream) -> (n,) bool``: which fakes the discriminator may see, or None
+            for all.
+        max_proposals: fakes to propose per accepted fake wanted before giving up.
+        device: where to compute.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        images: np.ndarray,
+        recipe: Mapping[str, Any],
+        *,
+        iterations: int,
+        mirror: bool,
+        seed: int,
+        average: nn.Module | None = None,
+        weights: torch.Tensor | None = None,
+        accept: AcceptImages | None = None,
+        max_proposals: int = 200,
+        device: str = "cpu",
+    ) -> None:
+        self.generator = generator.to(device).train()
+        self.discriminator = discriminator.to(device).train()
+        average = average if average is not None else copy.deepcopy(generator)
+        self.average = ExponentialAverage(
+            average.to(device), recipe["ema_half_life"], recipe["ema_ramp_up"]
+        )
+        self.images, self.recipe, self.iterations = images, dict(recipe), iterations
+        self.batch_size, self.mirror, self.seed = int(recipe["batch_size"]), mirror, seed
+        self.weights, self.accept = weights, accept
+        self.max_proposals, self.device = max_proposals, device
+        self.proposed, self.accepted = 0, 0
+        self.path_length_mean = torch.zeros((), device=device)
+        self._make_optimizers()
+
+    def _make_optimizers(self) -> None:
+        # Lazy regularisation runs its extra gradient through the same Adam, once in an interval;
+        # the correction keeps the effective step and memory those of an every-step term.
+        recipe = self.recipe
+        lazy_d = recipe["r1_interval"] if recipe["r1_gamma"] else None
+        lazy_g = 4 if recipe["path_length_weight"] else None
+        self.path_length_interval = 4
+        self.optimizers, self.learning_rates = {}, {}
+        for name, module, lazy in (
+            ("generator", self.generator, lazy_g),
+            ("discriminator", self.discriminator, lazy_d),
+        ):
+            correction = lazy / (lazy + 1) if lazy else 1.0
+            parameters = [p for p in module.parameters() if p.requires_grad]
+            rate = recipe[f"lr_{name}"] * correction
+            self.optimizers[name] = torch.optim.Adam(
+                parameters, lr=rate, betas=(0.0, 0.99**correction), eps=1e-8
+            )
+            self.learning_rates[name] = rate
+
+    def step(self, iteration: int) -> dict[str, float]:
+        """One update of the discriminator and one of the generator.
+
+        Both see the same accepted fakes: drawing them once halves the cost of the rejection.
+        """
+        stream = random_stream(self.seed, "gan step", iteration)
+        self._set_learning_rates(iteration)
+        real = draw_real_images(
+            self.images, self.batch_size, self.weights, self.mirror, stream
+        ).to(self.device)
+        proposals, fake = self._propose(stream)
+        loss_d = self._update_discriminator(real, fake.detach(), iteration, stream)
+        loss_g = self._update_generator(proposals, fake, iteration, stream)
+        seen = (iteration + 1) * self.batch_size
+        self.average.update(self.generator, seen, self.batch_size)
+        numbers = {"loss D": loss_d, "loss G": loss_g}
+        if self.accept is not None:
+            numbers["accepted"] = self.accepted / self.proposed
+        return numbers
+
+    def _set_learning_rates(self, iteration: int) -> None:
+        factor = linear_decay(iteration, self.iterations, self.recipe["decay_fraction"])
+        for name, optimizer in self.optimizers.items():
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rates[name] * factor
+
+    def _generate(self, latents: torch.Tensor, noise_seed: int) -> torch.Tensor:
+        """Images of ``latents``; the layers' own noise is repeatable, see :meth:`_propose`."""
+        torch.manual_seed(noise_seed)
+        return self.generator(latents)
+
+    def _draw_latents(self, stream: torch.Generator) -> tuple[torch.Tensor, int]:
+        shape = (self.batch_size, *self.generator.latent_shape)
+        latents = torch.randn(shape, generator=stream).to(self.device)
+        return latents, int(torch.randint(2**31, (), generator=stream))
+
+    def _propose(self, stream: torch.Generator) -> tuple[list, torch.Tensor]:
+        """Fakes for one step: ``(proposals, fake)``.
+
+        Without acceptance, ``fake`` carries the graph and there are no proposals to replay. With
+        it, batches are scored without a graph; each that holds accepted rows is remembered as
+        ``(latents, noise seed, accepted rows)`` and run again, whole, for the generator's
+        gradient, so that batch statistics and noise are those of the accepted image and only
+        one graph is alive at a time.
+        """
+        if self.accept is None:
+            return [], self._generate(*self._draw_latents(stream))
+        proposals, kept, count = [], [], 0
+        limit = self.max_proposals * self.batch_size
+        proposed = 0
+        while count < self.batch_size:
+            if proposed >= limit:
+                raise RuntimeError(
+                    f"only {count} of {proposed} fakes were accepted in one step: the threshold "
+                    "tau leaves nothing of this generator; choose a tau or w nearer to the data"
+                )
+            latents, noise_seed = self._draw_latents(stream)
+            with torch.no_grad():
+                images = self._generate(latents, noise_seed)
+            rows = self.accept(images, stream).nonzero().flatten()
+            proposed += len(images)
+            self.accepted += len(rows)
+            rows = rows[: self.batch_size - count]
+            if len(rows):
+                proposals.append((latents, noise_seed, rows))
+                kept.append(images[rows])
+                count += len(rows)
+        self.proposed += proposed
+        return proposals, torch.cat(kept)
+
+    def _see(self, images: torch.Tensor, stream: torch.Generator) -> torch.Tensor:
+        return self.discriminator(diff_augment(images, stream, self.recipe["augment"]))
+
+    def _update_discriminator(
+        self, real: torch.Tensor, fake: torch.Tensor, iteration: int, stream: torch.Generator
+    ) -> float:
+        optimizer = self.optimizers["discriminator"]
+        kind, gamma = self.recipe["loss"], self.recipe["r1_gamma"]
+        optimizer.zero_grad(set_to_none=True)
+        loss = _discriminator_loss(kind, self._see(real, stream), self._see(fake, stream))
+        loss.backward()
+        optimizer.step()
+        interval = self.recipe["r1_interval"]
+        if gamma and iteration % interval == 0:
+            optimizer.zero_grad(set_to_none=True)
+            leaf = real.detach().requires_grad_(True)
+            logits = self._see(leaf, stream)
+            (gradient,) = torch.autograd.grad(logits.sum(), leaf, create_graph=True)
+            penalty = gradient.square().sum((1, 2, 3)).mean() * (gamma / 2)
+            (penalty * interval).backward()
+            optimizer.step()
+        return loss.item()
+
+    def _update_generator(
+        self, proposals: list, fake: torch.Tensor, iteration: int, stream: torch.Generator
+    ) -> float:
+        optimizer = self.optimizers["generator"]
+        optimizer.zero_grad(set_to_none=True)
+        self.discriminator.requires_grad_(False)
+        leaf = fake.detach().requires_grad_(True)
+        loss = _generator_loss(self.recipe["loss"], self._see(leaf, stream))
+        loss.backward()
+        if proposals:
+            rows = iter(leaf.grad.split([len(rows) for *_, rows in proposals]))
+            for latents, noise_seed, accepted in proposals:
+                self._generate(latents, noise_seed)[accepted].backward(next(rows))
+        else:
+            fake.backward(leaf.grad)
+        self._unfreeze_discriminator()
+        optimizer.step()
+        if self.recipe["path_length_weight"] and iteration % self.path_length_interval == 0:
+            self._regularise_path_length(stream)
+        return loss.item()
+
+    def _unfreeze_discriminator(self) -> None:
+        for group in self.optimizers["discriminator"].param_groups:
+            for parameter in group["params"]:
+                parameter.requires_grad_(True)
+
+    def _regularise_path_length(self, stream: torch.Generator) -> None:
+        """Path-length regularisation of StyleGAN2 (decay .01, half batch, every 4 steps)."""
+        optimizer = self.optimizers["generator"]
+        optimizer.zero_grad(set_to_none=True)
+        latents, noise_seed = self._draw_latents(stream)
+        torch.manual_seed(noise_seed)
+        styles = self.generator.mapping(latents[: max(1, self.batch_size // 2)])
+        styles = styles.unsqueeze(1).repeat(1, self.generator.synthesis.num_ws, 1)
+        images = self.generator.synthesis(styles)
+        direction = torch.randn(images.shape, generator=stream).to(images) / images.shape[-1]
+        (gradient,) = torch.autograd.grad((images * direction).sum(), styles, create_graph=True)
+        lengths = gradient.square().sum(2).mean(1).sqrt()
+        mean = self.path_length_mean.lerp(lengths.mean(), 0.01)
+        self.path_length_mean.copy_(mean.detach())
+        penalty = (lengths - mean).square().mean() * self.recipe["path_length_weight"]
+        (penalty * self.path_length_interval).backward()
+        optimizer.step()
+
+    def weights_to_keep(self) -> dict[str, dict[str, torch.Tensor]]:
+        """The averaged generator to sample from; generator and discriminator to train on."""
+        return {
+            "generator": self.generator.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "average": self.average.module.state_dict(),
+        }
+
+    def facts(self) -> dict[str, float]:
+        """Realised acceptance of the fakes over the whole run, if they were filtered."""
+        return {} if self.accept is None else {"acceptance": self.accepted / self.proposed}
+
+    def state(self) -> dict[str, Any]:
+        """Weights, averages, optimisers and acceptance counts."""
+        return {
+            **self.weights_to_keep(),
+            "optimizers": {n: optimizer_state(o) for n, o in self.optimizers.items()},
+            "counts": {
+                "proposed": torch.tensor(self.proposed),
+                "accepted": torch.tensor(self.accepted),
+            },
+            "path_length_mean": self.path_length_mean,
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Put :meth:`state` back."""
+        self.generator.load_state_dict(state["generator"])
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.average.module.load_state_dict(state["average"])
+        for name, optimizer in self.optimizers.items():
+            restore_optimizer(optimizer, state["optimizers"].get(name, {}))
+        self.proposed = int(state["counts"]["proposed"])
+        self.accepted = int(state["counts"]["accepted"])
+        self.path_length_mean.copy_(state["path_length_mean"])

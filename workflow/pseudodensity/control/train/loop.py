@@ -1,0 +1,182 @@
+"""The training loop that every model shares: resumable, locked, and loud when it diverges.
+
+All randomness of step ``i`` comes from ``(seed, i)``, never from what ran before. A loop that
+was killed and started again therefore ends with bit-identical weights on the same machine.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import math
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from pseudodensity.artifacts import ArtifactError, load_tensors, save_tensors
+from pseudodensity.progress import Progress
+
+__all__ = [
+    "ExponentialAverage",
+    "Trainer",
+    "linear_decay",
+    "optimizer_state",
+    "restore_optimizer",
+    "run",
+]
+
+
+class Trainer(Protocol):
+    """What :func:`run` needs of a model's trainer."""
+
+    batch_size: int
+
+    def step(self, iteration: int) -> dict[str, float]:
+        """Do optimisation step ``iteration`` (from 0) and return losses to show."""
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next step depends on, as nested dicts of tensors."""
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Restore what :meth:`state` returned."""
+
+    def weights_to_keep(self) -> dict[str, dict[str, torch.Tensor]]:
+        """State dicts of the finished model: average, generator and, for a GAN, discriminator."""
+
+    def facts(self) -> dict[str, float]:
+        """What is worth knowing of the run (the realised acceptance of fakes)."""
+
+
+class ExponentialAverage:
+    """Exponential moving average of a module: parameters averaged, buffers copied.
+
+    The decay of one step of ``b`` images is ``0.5 ** (b / half_life)``; with ``ramp_up`` r the
+    half-life is at most r times the images seen so far (the StyleGAN convention), so that the
+    average of a run from scratch forgets its random start.
+    """
+
+    def __init__(self, module: nn.Module, half_life: float, ramp_up: float | None) -> None:
+        self.module, self.half_life, self.ramp_up = module, float(half_life), ramp_up
+        self.module.requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def update(self, source: nn.Module, images_seen: int, batch_size: int) -> None:
+        """Move towards ``source`` after a step of ``batch_size`` images."""
+        half_life = self.half_life
+        if self.ramp_up is not None:
+            half_life = min(half_life, self.ramp_up * images_seen)
+        decay = 0.5 ** (batch_size / max(half_life, 1e-8))
+        ours, theirs = list(self.module.parameters()), list(source.parameters())
+        torch._foreach_lerp_(ours, theirs, 1.0 - decay)
+        for average, buffer in zip(self.module.buffers(), source.buffers(), strict=True):
+            average.copy_(buffer)
+
+
+def linear_decay(iteration: int, iterations: int, fraction: float) -> float:
+    """Learning-rate factor: 1, then linearly to 0 over the last ``fraction`` of the run."""
+    if fraction <= 0:
+        return 1.0
+    return min(1.0, (iterations - iteration) / (fraction * iterations))
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Per-parameter tensors of an optimiser by position (learning rates follow from the step)."""
+    state = optimizer.state_dict()["state"]
+    return {str(index): dict(entry) for index, entry in state.items()}
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Put :func:`optimizer_state` back into a freshly made optimiser."""
+    groups = optimizer.state_dict()["param_groups"]
+    entries = {int(index): dict(entry) for index, entry in state.items()}
+    optimizer.load_state_dict({"state": entries, "param_groups": groups})
+
+
+def _flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, torch.Tensor]:
+    flat: dict[str, torch.Tensor] = {}
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{key}|")
+        else:
+            flat[f"{prefix}{key}"] = torch.as_tensor(value)
+    return flat
+
+
+def _unflatten(flat: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for path, value in flat.items():
+        *parents, leaf = path.split("|")
+        node = nested
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = value
+    return nested
+
+
+@contextmanager
+def _exclusive(workdir: Path, progress: Progress) -> Iterator[None]:
+    """Hold the run's folder: a killed pipeline can leave an orphan that still trains in it."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    with open(workdir / "lock", "w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.say("another process trains this model already: waiting for it")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _resume(trainer: Trainer, path: Path, spec: Mapping[str, Any], progress: Progress) -> int:
+    if not path.exists():
+        return 0
+    try:
+        flat, meta = load_tensors(path, spec)
+    except ArtifactError as error:
+        progress.say(f"cannot resume, starting again: {error}")
+        return 0
+    trainer.load_state(_unflatten(flat))
+    return int(meta["iteration"])
+
+
+def run(
+    trainer: Trainer,
+    iterations: int,
+    workdir: str | Path,
+    spec: Mapping[str, Any],
+    progress: Progress,
+    save_seconds: float = 30.0,
+) -> None:
+    """Train for ``iterations`` steps, resuming from the partial state in ``workdir`` if any.
+
+    Args:
+        trainer: model, data and optimisers; see :class:`Trainer`.
+        iterations: number of steps of the complete run.
+        workdir: folder of the partial state (the caller removes it once the result is safe).
+        spec: what is being trained; a partial state of another spec is not resumed.
+        progress: counts images.
+        save_seconds: seconds between two writes of the partial state.
+
+    Raises:
+        FloatingPointError: a loss is no longer finite.
+    """
+    state_path = Path(workdir) / "state.safetensors"
+    with _exclusive(Path(workdir), progress):
+        start = _resume(trainer, state_path, spec, progress)
+        saved = time.monotonic()
+        progress.update(start * trainer.batch_size)
+        for iteration in range(start, iterations):
+            numbers = trainer.step(iteration)
+            if not all(math.isfinite(value) for value in numbers.values()):
+                raise FloatingPointError(
+                    f"{progress.label} diverged at step {iteration} ({numbers}): "
+                    "lower its learning rate in the config"
+                )
+            progress.update((iteration + 1) * trainer.batch_size, **numbers)
+            if time.monotonic() - saved > save_seconds or iteration + 1 == iterations:
+                meta = {"iteration": iteration + 1}
+                save_tensors(state_path, _flatten(trainer.state()), spec, meta)
+                saved = time.monotonic()

@@ -1,0 +1,144 @@
+"""The network that carries the pseudo density from real features to any feature."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+from torch import Tensor, nn
+
+from pseudodensity.artifacts import load_tensors, save_tensors
+from pseudodensity.density.knn import measure_knn_density
+
+SPEC = {"kind": "pseudo_density", "format": 1}
+MAX_PARAMETERS = 1_000_000  # the paper's limit
+
+
+class PseudoDensity(nn.Module):
+    """d -> 512 -> 256 -> 128 -> 1 regressor of the nearest-neighbour density (main paper, 3.1).
+
+    labels: (N,) float64, the nearest-neighbour densities it was trained on. report: quality and
+    settings of the fit. The output is not bounded below, as in the paper: it may be negative.
+
+    The paper feeds raw features. Here they are centred and divided by ONE number, their overall
+    standard deviation, so that the fit does not depend on the unit of an extractor, while the
+    proportions between the distances, which define the labels, stay what they are.
+    """
+
+    def __init__(self, dim: int, labels: np.ndarray, report: dict):
+        """dim: feature dimension. labels: (N,) densities. report: JSON-able dict.
+
+        ValueError if the network of that dimension has a million parameters or more.
+        """
+        super().__init__()
+        self.labels = np.asarray(labels, dtype=np.float64)
+        self.report = dict(report)
+        self.register_buffer("centre", torch.zeros(dim))
+        self.register_buffer("scale", torch.ones(()))
+        widths = (dim, 512, 256, 128)
+        hidden = [
+            layer
+            for inputs, outputs in pairwise(widths)
+            for layer in (nn.Linear(inputs, outputs), nn.ReLU())
+        ]
+        self.network = nn.Sequential(*hidden, nn.Linear(widths[-1], 1))
+        size = sum(parameter.numel() for parameter in self.network.parameters())
+        if size >= MAX_PARAMETERS:
+            raise ValueError(
+                f"a density network of {size} parameters for {dim} features: take a smaller extractor"
+            )
+
+    @classmethod
+    def fit(
+        cls,
+        features: np.ndarray,
+        k: int = 10,
+        n: float = 1,
+        seed: int = 0,
+        *,
+        epochs: int = 100,
+        batch_size: int = 64,
+    ) -> "PseudoDensity":
+        """Label the real features (N, d) with `knn_density` and learn the labels.
+
+        Adam 1e-3, mean squared error, 80 % of the rows, the last epoch kept. The result depends
+        on the arguments alone, not on the global random state.
+        ValueError: as `measure_knn_density`; fewer than 10 features; epochs or batch_size < 1.
+        """
+        if len(features) < 10 or epochs < 1 or batch_size < 1:
+            raise ValueError(
+                "a density fit needs 10 features or more, and epochs and batch_size >= 1"
+            )
+        measured = measure_knn_density(features, k, n)
+        report = {"k": k, "n": n, "N": len(features), "seed": seed, "epochs": epochs}
+        report |= {"batch_size": batch_size, "floored": measured.floored}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            density = cls(np.shape(features)[1], measured.values, report)
+            order = torch.randperm(len(features))
+            inputs = torch.as_tensor(np.asarray(features), dtype=torch.float32)
+            targets = torch.as_tensor(measured.values, dtype=torch.float32)
+            train, held_out = order[: int(0.8 * len(order))], order[int(0.8 * len(order)) :]
+            density._standardise(inputs[train])
+            density._train(inputs[train], targets[train], epochs, batch_size)
+        density.report |= density._quality(inputs[held_out], targets[held_out])
+        return density.requires_grad_(False)
+
+    def _standardise(self, inputs: Tensor) -> None:
+        self.centre.copy_(inputs.mean(dim=0))
+        spread = (inputs - self.centre).square().mean().sqrt()
+        self.scale.copy_(spread if spread > 0 else torch.ones(()))
+
+    def _train(self, inputs: Tensor, targets: Tensor, epochs: int, batch_size: int) -> None:
+        optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-3, fused=True)
+        for _ in range(epochs):
+            for batch in torch.randperm(len(inputs)).split(batch_size):
+                optimizer.zero_grad()
+                nn.functional.mse_loss(self(inputs[batch]), targets[batch]).backward()
+                optimizer.step()
+
+    @torch.no_grad()
+    def _quality(self, inputs: Tensor, targets: Tensor) -> dict[str, float | None]:
+        """R2 and Spearman rank correlation on held-out rows; None where the labels are constant."""
+        predicted, wanted = self(inputs).double().numpy(), targets.double().numpy()
+        spread = np.square(wanted - wanted.mean()).sum()
+        if spread == 0:
+            return {"r2": None, "spearman": None}
+        r2 = 1 - np.square(wanted - predicted).sum() / spread
+        return {"r2": float(r2), "spearman": float(spearmanr(predicted, wanted).statistic)}
+
+    def forward(self, features: Tensor | np.ndarray) -> Tensor | np.ndarray:
+        """Density of features (m, d): (m,) float32. Tensor in, differentiable tensor out; array in,
+        array out. ValueError if d is not the dimension of the fit."""
+        if not isinstance(features, Tensor):
+            with torch.no_grad():
+                inputs = torch.as_tensor(np.asarray(features), device=self.centre.device)
+                return self(inputs.float()).cpu().numpy()
+        if features.ndim != 2 or features.shape[1] != len(self.centre):
+            raise ValueError(
+                f"density was fitted on {len(self.centre)}-d features, got shape {tuple(features.shape)}"
+            )
+        return self.network((features - self.centre) / self.scale).squeeze(1)
+
+    def threshold(self, percent: float) -> float:
+        """tau at a percentile of the labels (not of the predictions): sorted(labels)[int(p N)], the
+        convention of the paper's code; 100 gives the largest label. ValueError outside 0..100."""
+        if not 0 <= percent <= 100:
+            raise ValueError(f"a threshold is a percentage in 0..100, got {percent}")
+        index = min(int(percent / 100 * len(self.labels)), len(self.labels) - 1)
+        return float(np.sort(self.labels)[index])
+
+    def save(self, path: Path | str) -> None:
+        """Write weights, labels and report to one safetensors file."""
+        tensors = {name: value.cpu() for name, value in self.state_dict().items()}
+        save_tensors(path, tensors | {"labels": self.labels}, SPEC, {"report": self.report})
+
+    @classmethod
+    def load(cls, path: Path | str) -> "PseudoDensity":
+        """Read what `save` wrote; the predictions are bit-identical. ArtifactError for other files."""
+        tensors, meta = load_tensors(path, SPEC)
+        labels = tensors.pop("labels").numpy()
+        density = cls(len(tensors["centre"]), labels, meta["report"])
+        density.load_state_dict(tensors)
+        return density.requires_grad_(False)

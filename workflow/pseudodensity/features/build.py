@@ -1,0 +1,60 @@
+"""Extractors by name, and the files they are kept in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pseudodensity.artifacts import load_tensors, save_tensors
+from pseudodensity.features.extractor import Extractor
+from pseudodensity.features.pretrained import Inception, Timm, Vgg16
+from pseudodensity.features.small import SmallCnn, SmallViT
+
+PRETRAINED = {"timm": Timm, "inception": Inception, "vgg16": Vgg16}
+TRAINED_HERE = {"small_vit": SmallViT, "small_cnn": SmallCnn}
+KINDS = PRETRAINED | TRAINED_HERE
+
+
+def build_extractor(spec: Mapping[str, Any], seed: int = 0) -> Extractor:
+    """Extractor of a spec: `kind` and the arguments of its class, frozen, in eval mode.
+
+    Pretrained kinds (timm, inception, vgg16) read the local file in `weights` and check `sha256`.
+    Kinds trained here (small_vit, small_cnn) start from random weights that depend on `seed`
+    alone. ValueError: unknown kind, missing or unknown settings, an unfit weights file.
+    """
+    settings = dict(spec)
+    kind = settings.pop("kind", None)
+    if kind not in KINDS:
+        raise ValueError(f"unknown extractor kind {kind!r}: use one of {', '.join(KINDS)}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        try:
+            extractor = KINDS[kind](**settings)
+        except TypeError as error:
+            raise ValueError(f"settings of extractor {kind}: {error}") from None
+    extractor.spec = dict(spec)
+    return extractor.eval().requires_grad_(False)
+
+
+def save_extractor(
+    path: str | Path, extractor: Extractor, report: Mapping[str, Any] | None = None
+) -> None:
+    """Write an extractor and how its training went to one safetensors file.
+
+    A pretrained one is kept as its spec, which names the weights by path and digest.
+    """
+    tensors = extractor.state_dict() if extractor.spec["kind"] in TRAINED_HERE else {}
+    meta = {"spec": extractor.spec, "report": dict(report or {})}
+    save_tensors(path, tensors, extractor.spec, meta)
+
+
+def load_extractor(path: str | Path) -> Extractor:
+    """Read what `save_extractor` wrote. ArtifactError: missing or damaged; as `build_extractor`."""
+    tensors, meta = load_tensors(path)
+    extractor = build_extractor(meta["spec"])
+    if tensors:
+        extractor.load_state_dict(tensors)
+    return extractor

@@ -1,0 +1,175 @@
+"""Train a small extractor on all that is known about its images, so that its features see all of it.
+
+A network trained on the class alone finds noise and blurred images as good as real ones. So every
+categorical attribute is classified and every continuous one regressed, for each data set by a
+head of its own, beside the classification of the data set; the heads are thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pseudodensity.features.build import build_extractor
+from pseudodensity.features.extractor import Extractor
+from pseudodensity.images.labels import Labels
+from pseudodensity.images.transform import to_float
+from pseudodensity.rng import generator
+
+HELD_OUT = 0.1
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """images: uint8 (n, 3, R, R). labels: their attributes, or None. mirror: whether a flipped
+    image is as good as the original, with the same categorical attributes."""
+
+    name: str
+    images: np.ndarray
+    labels: Labels | None
+    mirror: bool = False
+
+
+class Heads(nn.Module):
+    """Linear heads: the data set of an image, and the attributes of each data set."""
+
+    def __init__(self, dim: int, datasets: Sequence[TrainingSet]):
+        super().__init__()
+        self.dataset = nn.Linear(dim, len(datasets))
+        self.cardinalities = [d.labels.cardinalities if d.labels else [] for d in datasets]
+        continuous = [len(d.labels.continuous_names) if d.labels else 0 for d in datasets]
+        sizes = [sum(c) + extra for c, extra in zip(self.cardinalities, continuous, strict=True)]
+        self.attributes = nn.ModuleList(nn.Linear(dim, max(size, 1)) for size in sizes)
+
+    def split(self, index: int, features: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Logits of each categorical attribute of data set `index`, and its continuous estimates."""
+        cardinalities = self.cardinalities[index]
+        outputs = self.attributes[index](features)
+        total = sum(cardinalities)
+        return list(outputs[:, :total].split(cardinalities, dim=1)), outputs[:, total:]
+
+
+def train_extractor(
+    spec: Mapping[str, Any],
+    datasets: Sequence[TrainingSet],
+    seed: int,
+    *,
+    epochs: int,
+    learning_rate: float,
+    batch_size: int = 128,
+) -> tuple[Extractor, dict[str, Any]]:
+    """Extractor of `spec` (small_vit or small_cnn) trained on all tasks of all data sets.
+
+    AdamW with one warm-up and a cosine decay; a tenth of each data set is held out. Returns the
+    frozen extractor and, per task ("church/tower"), held-out accuracy with the share of the most
+    common value, or R2 of a continuous attribute. The result depends on the arguments alone.
+    ValueError: nothing to learn (a single data set without labels), a data set without 10 images.
+    """
+    if len(datasets) < 2 and not any(d.labels for d in datasets):
+        raise ValueError("an extractor needs labels or a second data set to learn from")
+    if min(len(d.images) for d in datasets) < 10:
+        raise ValueError("a data set to train an extractor on needs 10 images or more")
+    extractor = build_extractor(spec, seed).requires_grad_(True).train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        heads = Heads(extractor.dim, datasets)
+    data = Data(extractor, datasets)
+    draw = generator(seed, "train extractor")
+    order = torch.randperm(len(data), generator=draw)
+    held_out, train = order.tensor_split([int(HELD_OUT * len(data))])
+    parameters = [*extractor.parameters(), *heads.parameters()]
+    optimizer = torch.optim.AdamW(parameters, learning_rate, weight_decay=0.05, fused=True)
+    steps = epochs * -(-len(train) // batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, learning_rate, total_steps=steps, pct_start=0.15
+    )
+    for _ in range(epochs):
+        for rows in train[torch.randperm(len(train), generator=draw)].split(batch_size):
+            flip = data.may_flip[rows] & (torch.rand(len(rows), generator=draw) < 0.5)
+            optimizer.zero_grad()
+            multi_task_loss(extractor, heads, data, rows, flip).backward()
+            optimizer.step()
+            schedule.step()
+    extractor.eval().requires_grad_(False)
+    return extractor, measure(extractor, heads, data, held_out)
+
+
+class Data:
+    """All data sets in one: prepared images (n, 3, S, S), the data set of each, its attributes.
+
+    Attributes are padded to the widest data set, so that a batch may mix them.
+    """
+
+    def __init__(self, extractor: Extractor, datasets: Sequence[TrainingSet]):
+        self.names = [d.name for d in datasets]
+        self.labels = [d.labels for d in datasets]
+        counts = torch.tensor([len(d.images) for d in datasets])
+        self.images = torch.cat([extractor.prepare(to_float(np.array(d.images))) for d in datasets])
+        self.which = torch.arange(len(datasets)).repeat_interleave(counts)
+        self.row = torch.cat([torch.arange(n) for n in counts.tolist()])
+        self.may_flip = torch.tensor([d.mirror for d in datasets])[self.which]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def attributes(self, index: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Categorical (m, a) and continuous (m, c) attributes of rows of data set `index`."""
+        labels, rows = self.labels[index], self.row[rows].numpy()
+        if labels is None:
+            return torch.empty(len(rows), 0, dtype=torch.long), torch.empty(len(rows), 0)
+        return torch.from_numpy(labels.categorical[rows]), torch.from_numpy(labels.continuous[rows])
+
+
+def multi_task_loss(
+    extractor: Extractor, heads: Heads, data: Data, rows: Tensor, flip: Tensor
+) -> Tensor:
+    """Cross-entropies plus squared errors of a batch, summed over attributes, averaged over rows.
+
+    A flipped image keeps its categories, but not its positions, so it is not regressed.
+    """
+    x = torch.where(flip[:, None, None, None], data.images[rows].flip(3), data.images[rows])
+    features = extractor.embed(x)
+    loss = F.cross_entropy(heads.dataset(features), data.which[rows], reduction="sum")
+    for index in range(len(data.names)):
+        here = data.which[rows] == index
+        categorical, continuous = data.attributes(index, rows[here])
+        logits, estimates = heads.split(index, features[here])
+        for column, scores in enumerate(logits):
+            loss = loss + F.cross_entropy(scores, categorical[:, column], reduction="sum")
+        upright = ~flip[here, None]
+        loss = loss + (upright * (estimates - continuous).square()).sum()
+    return loss / len(rows)
+
+
+@torch.no_grad()
+def measure(extractor: Extractor, heads: Heads, data: Data, rows: Tensor) -> dict[str, Any]:
+    """Held-out accuracy (beside the share of the most common value) or R2 of each task."""
+    features = torch.cat([extractor.embed(data.images[part]) for part in rows.split(500)])
+    which = data.which[rows]
+    report = {"dataset": accuracy(heads.dataset(features), which)}
+    for index, (name, labels) in enumerate(zip(data.names, data.labels, strict=True)):
+        if labels is None:
+            continue
+        here = which == index
+        categorical, continuous = data.attributes(index, rows[here])
+        logits, estimates = heads.split(index, features[here])
+        for task, scores, wanted in zip(labels.names, logits, categorical.T, strict=True):
+            report[f"{name}/{task}"] = accuracy(scores, wanted)
+        if not labels.continuous_names:
+            continue
+        rest = (estimates - continuous).square().mean(dim=0) / continuous.var(dim=0, correction=0)
+        for task, share in zip(labels.continuous_names, rest.tolist(), strict=True):
+            report[f"{name}/{task}"] = {"r2": 1 - share}
+    return report
+
+
+def accuracy(scores: Tensor, wanted: Tensor) -> dict[str, float]:
+    """Share of right answers, and the share that the most common answer would get."""
+    right = (scores.argmax(dim=1) == wanted).double().mean().item()
+    return {"accuracy": right, "most_common": wanted.bincount().max().item() / len(wanted)}

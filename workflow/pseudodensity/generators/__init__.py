@@ -1,0 +1,44 @@
+"""Generators: latents -> images, differentiable. One architecture is one file.
+
+Every generator has ``latent_shape``, ``resolution``, ``couples_batch`` and
+``forward(z (n, *latent_shape)) -> images (n, 3, R, R)`` in [-1, 1], deterministic in ``eval()``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from torch import nn
+
+from pseudodensity.architectures import architecture
+
+__all__ = ["build_discriminator", "build_generator"]
+
+
+def build_generator(name: str, resolution: int, settings: Mapping[str, Any]) -> nn.Module:
+    """A freshly initialised generator of architecture ``name``. Seed torch before for
+    repeatable weights. ValueError for an unknown name or settings that cannot be built."""
+    module = import_module(f"pseudodensity.{architecture(name).generator}")
+    return _build(module.build_generator, resolution, settings)
+
+
+def build_discriminator(
+    name: str, resolution: int, settings: Mapping[str, Any], **parts: nn.Module
+) -> nn.Module:
+    """A freshly initialised discriminator; ``parts`` are ready modules (a frozen backbone).
+    ValueError as :func:`build_generator`, and for an architecture without a discriminator."""
+    path = architecture(name).discriminator
+    if path is None:
+        raise ValueError(f"a {name} model has no discriminator")
+    module = import_module(f"pseudodensity.{path}")
+    return _build(module.build_discriminator, resolution, {**settings, **parts})
+
+
+def _build(builder: Any, resolution: int, settings: Mapping[str, Any]) -> nn.Module:
+    try:
+        return builder(resolution, **settings)
+    except TypeError as error:
+        # A misspelt setting in a config, said as Python says it.
+        raise ValueError(f"settings {dict(settings)} do not fit: {error}") from None

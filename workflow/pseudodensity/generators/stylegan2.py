@@ -1,0 +1,384 @@
+"""StyleGAN2 generator and discriminator (Karras et al. 2020), config F, in plain PyTorch.
+
+Written from the paper and from the published parameter names and shapes, so that converted public
+checkpoints load unchanged; a small model is the same classes with smaller numbers.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from pseudodensity.generators.filters import binomial_kernel, depthwise, double
+
+SLOPE = 0.2
+GAIN = math.sqrt(2)  # keeps the second moment through a leaky ReLU
+NOISE_MODES = ("random", "const", "none")
+
+
+def resolutions(resolution: int) -> list[int]:
+    """[4, 8, ..., resolution]; ValueError unless it is a power of two of at least 8."""
+    if resolution < 8 or resolution & (resolution - 1):
+        raise ValueError(f"resolution must be a power of two of at least 8, not {resolution}")
+    return [2**i for i in range(2, resolution.bit_length())]
+
+
+def channels_at(resolution: int, channel_base: int, channel_max: int) -> int:
+    """Feature maps at a resolution: as many as `channel_base` allows, at most `channel_max`."""
+    return min(channel_base // resolution, channel_max)
+
+
+def bounded_lrelu(x: Tensor, clamp: float | None) -> Tensor:
+    """Leaky ReLU, then the bound that keeps half precision from overflowing.
+
+    Gains are folded into what comes before: a leaky ReLU commutes with positive factors.
+    """
+    x = F.leaky_relu(x, SLOPE)
+    return x if clamp is None else x.clamp(-clamp, clamp)
+
+
+class FullyConnected(nn.Module):
+    """Linear layer with equalised learning rate, optionally followed by a leaky ReLU."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        activate: bool = False,
+        bias: float = 0.0,
+        lr_multiplier: float = 1.0,
+    ):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((outputs,), float(bias)))
+        self.activate = activate
+        gain = GAIN if activate else 1.0
+        self.weight_gain = gain * lr_multiplier / math.sqrt(inputs)
+        self.bias_gain = gain * lr_multiplier
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, inputs) -> (n, outputs)."""
+        x = F.linear(x, self.weight * self.weight_gain, self.bias * self.bias_gain)
+        return F.leaky_relu(x, SLOPE) if self.activate else x
+
+
+class Mapping(nn.Module):
+    """f: z -> w, with a running mean of w for truncation."""
+
+    def __init__(
+        self, z_dim: int, w_dim: int, layers: int, w_avg_beta: float, lr_multiplier: float = 0.01
+    ):
+        super().__init__()
+        self.layers, self.w_avg_beta = layers, w_avg_beta
+        for i in range(layers):
+            inputs = z_dim if i == 0 else w_dim
+            layer = FullyConnected(inputs, w_dim, activate=True, lr_multiplier=lr_multiplier)
+            setattr(self, f"fc{i}", layer)
+        self.register_buffer("w_avg", torch.zeros(w_dim))
+
+    def forward(self, z: Tensor, psi: float = 1.0) -> Tensor:
+        """z (n, z_dim) -> w (n, w_dim), pulled towards the mean w by the truncation `psi`."""
+        w = z * (z.square().mean(1, keepdim=True) + 1e-8).rsqrt()
+        for i in range(self.layers):
+            w = getattr(self, f"fc{i}")(w)
+        if self.training:
+            self.w_avg.copy_(w.detach().mean(0).lerp(self.w_avg, self.w_avg_beta))
+        return w if psi == 1 else self.w_avg.lerp(w, psi)
+
+
+def demodulation(weight: Tensor, style: Tensor) -> Tensor:
+    """Factors that give a modulated convolution unit variance (StyleGAN2, eq. 3).
+
+    weight (o, i, k, k), style (n, i) -> (n, o).
+    """
+    energy = style.square() @ weight.square().sum((2, 3)).t()
+    return (energy + 1e-8).rsqrt()
+
+
+class SynthesisLayer(nn.Module):
+    """Modulated 3x3 convolution, noise, bias, leaky ReLU; optionally doubles the size.
+
+    The style scales the input and the demodulation the output, which equals a per-sample weight
+    (StyleGAN2, eq. 1-3) but needs one ordinary convolution for the whole batch.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, size: int, w_dim: int, up: bool, clamp: float | None
+    ):
+        super().__init__()
+        self.up, self.clamp = up, clamp
+        self.affine = FullyConnected(w_dim, inputs, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, 3, 3))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.noise_strength = nn.Parameter(torch.zeros([]))
+        self.register_buffer("noise_const", torch.randn(size, size))
+        self.register_buffer("resample_filter", binomial_kernel())
+
+    def forward(self, x: Tensor, w: Tensor, noise: str) -> Tensor:
+        """x (n, inputs, h, h), w (n, w_dim) -> (n, outputs, size, size)."""
+        style = self.affine(w)
+        x = x * style[:, :, None, None]
+        if self.up:
+            x = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)
+            x = depthwise(x, self.resample_filter * 4, padding=1)
+        else:
+            x = F.conv2d(x, self.weight, padding=1)
+        scale = demodulation(self.weight, style) * GAIN
+        x = torch.addcmul((self.bias * GAIN)[:, None, None], x, scale[:, :, None, None])
+        if noise != "none":
+            x = x + self._noise(x, noise) * (self.noise_strength * GAIN)
+        return bounded_lrelu(x, self.clamp)
+
+    def _noise(self, x: Tensor, noise: str) -> Tensor:
+        if noise == "const":
+            return self.noise_const
+        return torch.randn_like(x[:, :1])
+
+
+class ToRGB(nn.Module):
+    """Modulated 1x1 convolution to colours, without demodulation."""
+
+    def __init__(self, inputs: int, w_dim: int, clamp: float | None):
+        super().__init__()
+        self.clamp = clamp
+        self.affine = FullyConnected(w_dim, inputs, bias=1.0)
+        self.weight = nn.Parameter(torch.randn(3, inputs, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(3))
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        """x (n, inputs, h, h), w (n, w_dim) -> (n, 3, h, h)."""
+        n, c, h, _ = x.shape
+        style = self.affine(w) / math.sqrt(c)
+        # three output channels: a per-sample matrix is cheaper than scaling the whole input
+        weight = self.weight.view(3, c).t() * style[:, :, None]
+        pixels = torch.baddbmm(self.bias, x.permute(0, 2, 3, 1).reshape(n, h * h, c), weight)
+        if self.clamp is not None:
+            pixels = pixels.clamp(-self.clamp, self.clamp)
+        return pixels.view(n, h, h, 3).permute(0, 3, 1, 2)
+
+
+class SynthesisBlock(nn.Module):
+    """One resolution: its layers, and the skip connection that sums the colour images."""
+
+    def __init__(self, inputs: int, outputs: int, size: int, w_dim: int, clamp: float | None):
+        super().__init__()
+        self.first = inputs == 0
+        if self.first:
+            self.const = nn.Parameter(torch.randn(outputs, size, size))
+        else:
+            self.conv0 = SynthesisLayer(inputs, outputs, size, w_dim, True, clamp)
+        self.conv1 = SynthesisLayer(outputs, outputs, size, w_dim, False, clamp)
+        self.torgb = ToRGB(outputs, w_dim, clamp)
+        self.register_buffer("resample_filter", binomial_kernel())
+
+    def forward(
+        self, x: Tensor | None, image: Tensor | None, ws: Tensor, noise: str
+    ) -> tuple[Tensor, Tensor]:
+        """ws (n, 2 or 3, w_dim), the last one for the colours -> features, image at this size."""
+        if self.first:
+            x = self.const.expand(ws.shape[0], -1, -1, -1)
+            x = x.contiguous(memory_format=torch.channels_last)
+        else:
+            x = self.conv0(x, ws[:, 0], noise)
+        x = self.conv1(x, ws[:, -2], noise)
+        colours = self.torgb(x, ws[:, -1])
+        return x, colours if image is None else colours + double(image, self.resample_filter)
+
+
+class Synthesis(nn.Module):
+    """g: w -> image."""
+
+    def __init__(
+        self,
+        resolution: int,
+        w_dim: int,
+        channel_base: int,
+        channel_max: int,
+        conv_clamp: float | None,
+    ):
+        super().__init__()
+        self.sizes = resolutions(resolution)
+        self.w_dim, self.num_ws = w_dim, 2 * len(self.sizes)
+        inputs = 0
+        for size in self.sizes:
+            outputs = channels_at(size, channel_base, channel_max)
+            block = SynthesisBlock(inputs, outputs, size, w_dim, conv_clamp)
+            setattr(self, f"b{size}", block)
+            inputs = outputs
+
+    def forward(self, ws: Tensor, noise_mode: str | None = None) -> Tensor:
+        """ws (n, w_dim), or one w per layer (n, num_ws, w_dim) -> images (n, 3, R, R).
+
+        `noise_mode`: 'random' (torch's generator of the device: seed it), 'const' (the stored
+        maps) or 'none'; by default 'random' in train mode and 'const' in eval mode, so that
+        evaluation is deterministic.
+        """
+        noise = noise_mode or ("random" if self.training else "const")
+        if noise not in NOISE_MODES:
+            raise ValueError(f"noise_mode must be one of {', '.join(NOISE_MODES)}, not {noise}")
+        ws = ws.unsqueeze(1).expand(-1, self.num_ws, -1) if ws.ndim == 2 else ws
+        x = image = None
+        for i, size in enumerate(self.sizes):
+            # a block's colours share the w of the next block's first layer
+            own = ws[:, max(2 * i - 1, 0) : 2 * i + 2]
+            x, image = getattr(self, f"b{size}")(x, image, own, noise)
+        return image
+
+
+class Generator(nn.Module):
+    """StyleGAN2 generator: z (n, z_dim) -> images (n, 3, R, R) in about [-1, 1]."""
+
+    couples_batch = False
+
+    def __init__(
+        self,
+        resolution: int,
+        z_dim: int = 512,
+        w_dim: int = 512,
+        mapping_layers: int = 8,
+        channel_base: int = 32768,
+        channel_max: int = 512,
+        conv_clamp: float | None = None,
+        w_avg_beta: float = 0.998,
+        mapping_lr: float = 0.01,
+    ):
+        super().__init__()
+        self.resolution, self.latent_shape = resolution, (z_dim,)
+        self.mapping = Mapping(z_dim, w_dim, mapping_layers, w_avg_beta, mapping_lr)
+        self.synthesis = Synthesis(resolution, w_dim, channel_base, channel_max, conv_clamp)
+
+    def forward(self, z: Tensor, psi: float = 1.0, noise_mode: str | None = None) -> Tensor:
+        """z (n, z_dim) float32 -> images (n, 3, R, R); truncation `psi`, noise as in `Synthesis`."""
+        return self.synthesis(self.mapping(z, psi), noise_mode)
+
+
+class Conv(nn.Module):
+    """Convolution with equalised learning rate of the discriminator; optionally halves the size."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        k: int,
+        *,
+        down: bool = False,
+        activate: bool = True,
+        gain: float = 1.0,
+        clamp: float | None = None,
+    ):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, k, k))
+        self.bias = nn.Parameter(torch.zeros(outputs)) if activate else None
+        self.register_buffer("resample_filter", binomial_kernel())
+        self.down, self.activate = down, activate
+        self.gain = gain * (GAIN if activate else 1.0)
+        self.weight_gain = self.gain / math.sqrt(inputs * k * k)
+        self.clamp = None if clamp is None else clamp * gain
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, inputs, h, h) -> (n, outputs, h or h / 2, h or h / 2)."""
+        weight, k = self.weight * self.weight_gain, self.weight.shape[2]
+        bias = None if self.bias is None else self.bias * self.gain
+        if self.down and k == 1:
+            # a pointwise convolution commutes with the subsampling: filter and subsample first
+            x = F.conv2d(depthwise(x, self.resample_filter, padding=1, stride=2), weight, bias)
+        elif self.down:
+            x = F.conv2d(depthwise(x, self.resample_filter, padding=2), weight, bias, stride=2)
+        else:
+            x = F.conv2d(x, weight, bias, padding=k // 2)
+        return bounded_lrelu(x, self.clamp) if self.activate else x
+
+
+class DiscriminatorBlock(nn.Module):
+    """Residual block that halves the size; both branches times sqrt(1/2) to keep the variance."""
+
+    def __init__(self, inputs: int, outputs: int, first: bool, clamp: float | None):
+        super().__init__()
+        self.fromrgb = Conv(3, inputs, 1, clamp=clamp) if first else None
+        self.conv0 = Conv(inputs, inputs, 3, clamp=clamp)
+        self.conv1 = Conv(inputs, outputs, 3, down=True, gain=math.sqrt(0.5), clamp=clamp)
+        self.skip = Conv(inputs, outputs, 1, down=True, activate=False, gain=math.sqrt(0.5))
+        self.register_buffer("resample_filter", binomial_kernel())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, 3 or inputs, h, h) -> (n, outputs, h / 2, h / 2)."""
+        if self.fromrgb is not None:
+            x = self.fromrgb(x)
+        return self.conv1(self.conv0(x)) + self.skip(x)
+
+
+def minibatch_stddev(x: Tensor, group_size: int) -> Tensor:
+    """Append one channel: the mean standard deviation over groups of samples (ProGAN, section 3).
+
+    (n, c, h, w) -> (n, c + 1, h, w). Sample i shares its group with i + n/g, i + 2n/g, ...
+    ValueError if the group size g = min(group_size, n) does not divide n.
+    """
+    n = x.shape[0]
+    group = min(group_size, n)
+    if n % group:
+        raise ValueError(f"a batch of {n} does not divide into groups of {group}: use a multiple")
+    y = x.unflatten(0, (group, n // group))
+    y = (y - y.mean(0)).square().mean(0).add(1e-8).sqrt().mean((1, 2, 3))
+    y = y.repeat(group).view(n, 1, 1, 1).expand(-1, 1, *x.shape[2:])
+    return torch.cat([x, y], dim=1)
+
+
+class DiscriminatorEpilogue(nn.Module):
+    """4x4 features -> logit."""
+
+    def __init__(self, inputs: int, group_size: int, clamp: float | None):
+        super().__init__()
+        self.group_size = group_size
+        self.conv = Conv(inputs + 1, inputs, 3, clamp=clamp)
+        self.fc = FullyConnected(inputs * 16, inputs, activate=True)
+        self.out = FullyConnected(inputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, inputs, 4, 4) -> (n,)."""
+        x = self.conv(minibatch_stddev(x, self.group_size))
+        return self.out(self.fc(x.flatten(1))).squeeze(1)
+
+
+class Discriminator(nn.Module):
+    """Residual StyleGAN2 discriminator: images (n, 3, R, R) -> logits (n,).
+
+    A logit depends on the other images of its group (minibatch standard deviation).
+    """
+
+    def __init__(
+        self,
+        resolution: int,
+        channel_base: int = 32768,
+        channel_max: int = 512,
+        conv_clamp: float | None = None,
+        group_size: int = 4,
+    ):
+        super().__init__()
+        self.resolution = resolution
+        self.sizes = resolutions(resolution)[:0:-1]
+        for size in self.sizes:
+            inputs = channels_at(size, channel_base, channel_max)
+            outputs = channels_at(size // 2, channel_base, channel_max)
+            block = DiscriminatorBlock(inputs, outputs, size == resolution, conv_clamp)
+            setattr(self, f"b{size}", block)
+        inputs = channels_at(4, channel_base, channel_max)
+        self.b4 = DiscriminatorEpilogue(inputs, group_size, conv_clamp)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, 3, R, R) float in [-1, 1] -> (n,); n must be a multiple of the group size."""
+        x = images.contiguous(memory_format=torch.channels_last)
+        for size in self.sizes:
+            x = getattr(self, f"b{size}")(x)
+        return self.b4(x)
+
+
+def build_generator(resolution: int, **settings) -> Generator:
+    """The generator with the settings of its constructor (defaults: config F)."""
+    return Generator(resolution, **settings)
+
+
+def build_discriminator(resolution: int, **settings) -> Discriminator:
+    """The discriminator with the settings of its constructor (defaults: config F)."""
+    return Discriminator(resolution, **settings)

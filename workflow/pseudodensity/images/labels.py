@@ -1,0 +1,39 @@
+"""What is known for certain about a data set's images: attributes and their probability."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass
+class Labels:
+    """Attributes of n images; all arrays have n rows.
+
+    categorical: (n, a) int64, column j holding values below cardinalities[j]; names: its columns.
+    continuous: (n, c) float32 of about zero mean and unit variance; continuous_names: its columns.
+    log_prob: (n,) float64, the logarithm of the probability that the data's own law gives to the
+    row's combination of categorical attributes.
+    """
+
+    categorical: np.ndarray
+    names: list[str]
+    cardinalities: list[int]
+    log_prob: np.ndarray
+    continuous: np.ndarray
+    continuous_names: list[str] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.categorical)
+
+    def head(self, n: int) -> Labels:
+        """The labels of the first n images."""
+        return Labels(
+            categorical=self.categorical[:n],
+            names=self.names,
+            cardinalities=self.cardinalities,
+            log_prob=self.log_prob[:n],
+            continuous=self.continuous[:n],
+            continuous_names=self.continuous_names,
+        )

@@ -1,0 +1,49 @@
+"""Precision, recall, density and coverage of the k-nearest-neighbour manifolds of real and fake features.
+
+Precision and recall: Kynkäänniemi et al. 2019, equations 1-3. Density and coverage: Naeem et al. 2020,
+equations 3-4. Every number depends on k and on both sample sizes: compare only at equal ones.
+"""
+
+import torch
+
+from pseudodensity.neighbors import Features, ball_members, frame, nearest
+
+
+def manifold_metrics(
+    real: Features, fake: Features, k: int = 3, *, inclusive: bool = True
+) -> dict[str, float]:
+    """Precision, recall, density and coverage of fake features against real ones, exact to the last sample.
+
+    real `(n, d)` and fake `(m, d)`: both arrays or both tensors. A sample's ball reaches to its k-th
+    nearest neighbour within its own set, itself not counted. With `inclusive` a ball holds its border
+    (`<=`, the convention of the precision-recall paper); without it the border is outside (`<`, the
+    convention of the `prdc` package). The two differ only where distances tie, as between copies.
+
+    precision: share of fakes inside any real ball; recall: share of reals inside any fake ball;
+    density: mean number of real balls around a fake, over k (may exceed 1); coverage: share of reals
+    whose ball holds any fake. Ball membership is that of float64 differences, for offset and
+    near-identical features too. Raises ValueError for bad shapes, NaN or infinity, or k out of
+    `1 <= k < min(n, m)`.
+    """
+    reals, fakes = frame(real=real, fake=fake)
+    if not 1 <= k < min(len(reals), len(fakes)):
+        raise ValueError(
+            f"k must be at least 1 and below both sample counts, got k={k} for {len(reals)} real "
+            f"and {len(fakes)} fake samples"
+        )
+    real_radii = nearest(reals, reals, k, exclude_self=True)[0][:, -1]
+    fake_radii = nearest(fakes, fakes, k, exclude_self=True)[0][:, -1]
+
+    balls_around_fake = torch.zeros(len(fakes), dtype=torch.int64, device=real_radii.device)
+    covered = torch.zeros(len(reals), dtype=torch.bool, device=real_radii.device)
+    recalled = torch.zeros_like(covered)
+    for in_real, in_fake in ball_members(reals, fakes, real_radii, fake_radii, inclusive):
+        balls_around_fake += torch.bincount(in_real[1], minlength=len(fakes))
+        covered[in_real[0]] = True
+        recalled[in_fake[0]] = True
+    return {
+        "precision": (balls_around_fake > 0).sum().item() / len(fakes),
+        "recall": recalled.sum().item() / len(reals),
+        "density": balls_around_fake.sum().item() / (k * len(fakes)),
+        "coverage": covered.sum().item() / len(reals),
+    }

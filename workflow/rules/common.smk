@@ -1,0 +1,75 @@
+"""The plan of everything to make, and the few helpers that rules share. The only rules with defs."""
+
+import json
+import sys
+from pathlib import Path
+
+import yaml
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, str(Path(workflow.basedir, "workflow")))
+from pseudodensity.architectures import architecture
+from pseudodensity.closure import code_files
+from pseudodensity.runs import ConfigError, Plan, check_config
+
+
+def _plan():
+    """Check the config, once and before anything runs, and expand it into the run table."""
+    base = Path(workflow.basedir)
+    paper = yaml.safe_load((base / "config/papers/pseudo_density.yaml").read_text())
+    try:
+        for name, content in (("config", config), ("paper", paper)):
+            schema = yaml.safe_load((base / f"workflow/schemas/{name}.yaml").read_text())
+            check_config(content, schema, name)
+        return Plan(config, paper)
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
+
+
+plan = _plan()
+runtime = config["runtime"]
+steering = plan.extractor(config["density"]["extractor"])
+judges = {name: plan.extractor(name) for name in sorted(set(config["judges"].values()))}
+data_sets = {plan.data(name).name: name for name in config["datasets"]}
+
+
+wildcard_constraints:
+    dataset="|".join(config["datasets"]),
+    data="|".join(data_sets),
+    checkpoint="|".join(plan.checkpoints) or "none",
+
+
+def code(script, *modules):
+    """The script and the package files it imports, as paths relative to the working directory."""
+    return code_files(f"workflow/scripts/{script}", modules)
+
+
+def data_file(dataset):
+    """Images of a decoded data set; its labels and manifest lie beside them."""
+    return f"results/data/{plan.data(dataset).name}/images.npy"
+
+
+def extractor_file(artifact):
+    """Weights of an extractor."""
+    return f"results/extractors/{artifact.name}.safetensors"
+
+
+def features_file(dataset, extractor):
+    """Features of a data set by an extractor."""
+    return f"results/features/{plan.features(dataset, extractor).name}.npy"
+
+
+def density_file(dataset):
+    """Pseudo density of a data set."""
+    return f"results/density/{plan.density(dataset).name}.safetensors"
+
+
+def modules_of(checkpoint):
+    """Modules of the architecture of a checkpoint; they are imported by name."""
+    return architecture(plan.checkpoints[checkpoint].artifact.spec["architecture"])
+
+
+def backbone_file(checkpoint):
+    """Frozen feature network of a projected discriminator, or nothing."""
+    backbone = config["models"][plan.checkpoints[checkpoint].model].get("backbone")
+    return extractor_file(plan.extractor(backbone)) if backbone else []

@@ -1,0 +1,15 @@
+rule data:
+    input:
+        code=code("data.py"),
+        source=lambda wildcards: config["datasets"][data_sets[wildcards.data]].get("path", []),
+    output:
+        images="results/data/{data}/images.npy",
+        manifest="results/data/{data}/manifest.json",
+    log:
+        "results/logs/data/{data}.log",
+    params:
+        spec=lambda wildcards: config["datasets"][data_sets[wildcards.data]],
+    message:
+        "Decode the images of {wildcards.data}"
+    script:
+        "../scripts/data.py"

@@ -1,0 +1,69 @@
+rule pretrain:
+    input:
+        code=lambda wildcards: code("pretrain.py", *modules_of(wildcards.checkpoint).modules),
+        data=lambda wildcards: data_file(plan.checkpoints[wildcards.checkpoint].dataset),
+        backbone=lambda wildcards: backbone_file(wildcards.checkpoint),
+    output:
+        "results/checkpoints/trained/{checkpoint}.safetensors",
+    log:
+        "results/logs/train/{checkpoint}.log",
+    benchmark:
+        "results/logs/train/{checkpoint}.benchmark.tsv"
+    # The longest jobs first, or the last one runs alone.
+    priority: 10
+    threads: 1
+    resources:
+        device=runtime["device"],
+    params:
+        spec=lambda wildcards: plan.checkpoints[wildcards.checkpoint].artifact.spec,
+        workdir="results/work/{checkpoint}",
+    message:
+        "Pre-train {wildcards.checkpoint}"
+    script:
+        "../scripts/pretrain.py"
+
+
+rule import_checkpoint:
+    input:
+        code=code("import_checkpoint.py"),
+        file=lambda wildcards: plan.source(plan.checkpoints[wildcards.checkpoint])["file"],
+    output:
+        "results/checkpoints/imported/{checkpoint}.safetensors",
+    log:
+        "results/logs/train/{checkpoint}.log",
+    threads: 1
+    params:
+        spec=lambda wildcards: plan.checkpoints[wildcards.checkpoint].artifact.spec,
+    message:
+        "Convert the public file of {wildcards.checkpoint}"
+    script:
+        "../scripts/import_checkpoint.py"
+
+
+rule finetune:
+    input:
+        code=lambda wildcards: code("finetune.py", *modules_of(wildcards.checkpoint).modules),
+        # A restored checkpoint is taken as it is: its path says what it was made from.
+        parent=lambda wildcards: plan.checkpoints[wildcards.checkpoint].parent.path,
+        data=lambda wildcards: data_file(plan.checkpoints[wildcards.checkpoint].dataset),
+        density=lambda wildcards: density_file(plan.checkpoints[wildcards.checkpoint].dataset),
+        extractor=extractor_file(steering),
+        backbone=lambda wildcards: backbone_file(wildcards.checkpoint),
+    output:
+        "results/checkpoints/finetuned/{checkpoint}.safetensors",
+    log:
+        "results/logs/train/{checkpoint}.log",
+    benchmark:
+        "results/logs/train/{checkpoint}.benchmark.tsv"
+    priority: 5
+    threads: 1
+    resources:
+        device=runtime["device"],
+    params:
+        spec=lambda wildcards: plan.checkpoints[wildcards.checkpoint].artifact.spec,
+        parent_spec=lambda wildcards: plan.checkpoints[wildcards.checkpoint].parent.artifact.spec,
+        workdir="results/work/{checkpoint}",
+    message:
+        "Fine-tune {wildcards.checkpoint}"
+    script:
+        "../scripts/finetune.py"
