@@ -11,9 +11,6 @@ if "datasets" not in config:
     configfile: "config/config.yaml"
 
 
-container: None
-
-
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/features.smk"

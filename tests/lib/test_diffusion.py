@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
+from torch import nn
+from torch.distributions import Normal, kl_divergence
+
 from pseudodensity.generators.diffusion import DiffusionModel, build_generator
 from pseudodensity.generators.gaussian_diffusion import (
     GaussianDiffusion,
@@ -13,8 +16,6 @@ from pseudodensity.generators.gaussian_diffusion import (
     discretised_gaussian_nll,
     linear_betas,
 )
-from torch import nn
-from torch.distributions import Normal, kl_divergence
 
 torch.set_num_threads(1)
 

@@ -5,6 +5,9 @@ import pytest
 import timm
 import torch
 import torchvision
+from safetensors.torch import save_file
+from torch_fidelity import feature_extractor_inceptionv3 as fidelity
+
 from pseudodensity.artifacts import ArtifactError, file_sha256
 from pseudodensity.features import (
     TrainingSet,
@@ -17,7 +20,6 @@ from pseudodensity.features import (
 from pseudodensity.images.labels import Labels
 from pseudodensity.images.transform import to_float
 from pseudodensity.rng import numpy_generator
-from torch_fidelity import feature_extractor_inceptionv3 as fidelity
 
 torch.set_num_threads(1)
 
@@ -148,17 +150,29 @@ def test_a_weights_file_is_never_executed(tmp_path):
         build_extractor({"kind": "inception", **settings})
 
 
-def test_the_full_size_timm_vit_builds_from_a_local_file(tmp_path):
-    name = "vit_base_patch16_224.augreg_in21k_ft_in1k"
+def test_timm_features_are_those_of_timm_with_its_own_normalisation(tmp_path):
+    name = "vit_tiny_patch16_224.augreg_in21k_ft_in1k"
     model = timm.create_model(name, pretrained=False).eval()
-    spec = {"kind": "timm", "name": name, **saved(model.state_dict(), tmp_path / "vit.pth")}
-    extractor = build_extractor(spec)
-    assert (extractor.dim, extractor.size) == (768, 224)
-    # timm's own numbers for these weights: mean and deviation 0.5, which leaves [-1, 1] as it is.
-    images = to_float(random_images(1, 224))
+    path = tmp_path / "vit.safetensors"
+    save_file(model.state_dict(), path)
+    spec = {"kind": "timm", "name": name, "weights": str(path), "sha256": file_sha256(path)}
+    # timm's mean and deviation are 0.5 for these weights, which leaves [-1, 1] as it is.
+    images = to_float(random_images(2, 224))
     with torch.no_grad():
         expected = model.forward_head(model.forward_features(images), pre_logits=True)
-        torch.testing.assert_close(extractor(images), expected)
+        torch.testing.assert_close(build_extractor(spec)(images), expected)
+
+
+def test_the_full_size_vit_of_the_paper_builds_from_a_local_file(tmp_path):
+    name = "vit_base_patch16_224.augreg_in21k_ft_in1k"
+    with torch.device("meta"):
+        shapes = timm.create_model(name, pretrained=False).state_dict()
+    # One number stands for all weights of a layer, which keeps the file small.
+    state = {key: torch.full((1,), 0.01).expand(value.shape) for key, value in shapes.items()}
+    spec = {"kind": "timm", "name": name, **saved(state, tmp_path / "vit.pth")}
+    extractor = build_extractor(spec)
+    assert (extractor.dim, extractor.size) == (768, 224)
+    assert extract(extractor, random_images(1, 32)).shape == (1, 768)
     save_extractor(tmp_path / "extractor.safetensors", extractor)
     assert (tmp_path / "extractor.safetensors").stat().st_size < 10_000
     assert load_extractor(tmp_path / "extractor.safetensors").spec == spec
@@ -239,6 +253,13 @@ def test_training_depends_on_its_arguments_alone():
         features.append(extract(extractor, sets[0].images))
     np.testing.assert_array_equal(features[0], features[1])
     assert not np.allclose(features[0], features[2])
+
+
+def test_training_on_the_fewest_images_still_measures_every_task():
+    sets = [coloured_set("dark", 10, True), coloured_set("light", 11, False)]
+    _, report = train_extractor(TINY, sets, 0, epochs=1, learning_rate=1e-3)
+    assert report["dark/red"]["accuracy"] in (0, 1)
+    assert report["light/blue"]["r2"] is None
 
 
 def test_training_without_anything_to_learn_is_refused():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from pseudodensity.control.select import (
     expected_acceptance,
     importance_acceptance,

@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pseudodensity.generators.filters import binomial_kernel, depthwise, double
+from pseudodensity.generators.filters import binomial_kernel, double, halve
 from pseudodensity.generators.stylegan2 import (
     Conv,
     Discriminator,
@@ -225,7 +225,7 @@ def test_fir_operations_equal_the_loops():
         up = fir_by_loops(image, taps * 4, up=2, down=1, pad=((2, 1), (2, 1)))
         down = fir_by_loops(image, taps, up=1, down=2, pad=((1, 1), (1, 1)))
         torch.testing.assert_close(double(x, kernel)[0, channel].numpy(), up.astype(np.float32))
-        got = depthwise(x, kernel, padding=1, stride=2)[0, channel].numpy()
+        got = halve(x, kernel)[0, channel].numpy()
         torch.testing.assert_close(got, down.astype(np.float32))
 
 
@@ -234,7 +234,7 @@ def test_the_filters_keep_a_constant():
     assert kernel.sum() == 1
     inside = (slice(None), slice(None), slice(2, -2), slice(2, -2))
     torch.testing.assert_close(double(x, kernel)[inside], torch.full((1, 2, 12, 12), 3.0))
-    torch.testing.assert_close(depthwise(x, kernel, 1, 2)[:, :, 1:-1, 1:-1], x[:, :, :2, :2])
+    torch.testing.assert_close(halve(x, kernel)[:, :, 1:-1, 1:-1], x[:, :, :2, :2])
 
 
 # ---------------------------------------------------------------- modulated convolution

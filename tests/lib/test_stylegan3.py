@@ -49,10 +49,23 @@ def generator():
 def test_the_full_generator_has_the_published_names_shapes_and_counts():
     with torch.device("meta"):
         model = build_generator(1024)
-    names = (
-        "L0_36_512 L1_36_512 L2_52_512 L3_52_512 L4_84_512 L5_148_512 L6_148_512 L7_276_323 "
-        "L8_276_203 L9_532_128 L10_1044_81 L11_1044_51 L12_1044_32 L13_1024_32 L14_1024_3"
-    ).split()
+    names = [
+        "L0_36_512",
+        "L1_36_512",
+        "L2_52_512",
+        "L3_52_512",
+        "L4_84_512",
+        "L5_148_512",
+        "L6_148_512",
+        "L7_276_323",
+        "L8_276_203",
+        "L9_532_128",
+        "L10_1044_81",
+        "L11_1044_51",
+        "L12_1044_32",
+        "L13_1024_32",
+        "L14_1024_3",
+    ]
     assert model.synthesis.layer_names == names and model.synthesis.num_ws == 16
     assert sum(p.numel() for p in model.parameters()) == 22_313_167
     shapes = {name: tuple(t.shape) for name, t in model.state_dict().items()}

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import chi2
+
 from pseudodensity.control.train.diffusion import DiffusionTrainer
 from pseudodensity.control.train.loop import run
 from pseudodensity.generators.diffusion import build_generator
 from pseudodensity.progress import Progress
-from scipy.stats import chi2
 
 torch.set_num_threads(1)
 

@@ -27,9 +27,7 @@ class Architecture(NamedTuple):
 ARCHITECTURES = {
     "stylegan2": Architecture("generators.stylegan2", "generators.stylegan2", "control.train.gan"),
     "stylegan3": Architecture("generators.stylegan3", "generators.stylegan2", "control.train.gan"),
-    "projectedgan": Architecture(
-        "generators.fastgan", "generators.projected", "control.train.gan"
-    ),
+    "projectedgan": Architecture("generators.fastgan", "generators.projected", "control.train.gan"),
     "diffusion": Architecture("generators.diffusion", None, "control.train.diffusion"),
 }
 

@@ -135,35 +135,55 @@ def _differences(high: np.ndarray, low: np.ndarray) -> np.ndarray:
     return difference.mean(axis=1) if len(difference) > 1 else difference[0]
 
 
+def _judged(
+    comparison: Comparison, differences: np.ndarray, oracle_differences: np.ndarray
+) -> dict[str, Any]:
+    """Effect, interval and verdict of a line, ours and the oracle's."""
+    effect, low, high = t_interval(differences)
+    oracle_effect, oracle_low, oracle_high = t_interval(oracle_differences)
+    return {
+        "metric": comparison.metric,
+        "claimed": "rises" if comparison.sign > 0 else "falls",
+        "against": comparison.against,
+        "effect": effect,
+        "low": low,
+        "high": high,
+        "verdict": verdict(low, high, comparison.sign),
+        "oracle_effect": oracle_effect,
+        "oracle_low": oracle_low,
+        "oracle_high": oracle_high,
+        "expected": verdict(oracle_low, oracle_high, comparison.sign),
+    }
+
+
 def _block_line(
     comparison: Comparison,
     settings: Mapping[str, Members],
     oracle: Mapping[str, Any],
     reported: pd.DataFrame,
 ) -> dict[str, Any]:
-    row, metric, sign = settings[comparison.setting][0][0], comparison.metric, comparison.sign
-    reference = comparison.reference(settings)
-    tuned, pretrained, other = (
-        metric_values(settings[name], metric)
-        for name in (comparison.setting, "pretrained", reference)
-    )
-    differences = _differences(tuned, other)
-    effect, low, high = t_interval(differences)
+    setting, metric = comparison.setting, comparison.metric
+    row = settings[setting][0][0]
+    names = (setting, "pretrained", comparison.reference(settings))
+    tuned, before, reference = (metric_values(settings[name], metric) for name in names)
+    differences = _differences(tuned, reference)
     weighted = oracle_values(oracle, row["tau"], row["w"], metric)
-    expected = t_interval(_differences(weighted, oracle_values(oracle, None, 1.0, metric)))
+    plain = oracle_values(oracle, None, 1.0, metric)
     printed, printed_before = (
-        paper_value(reported, row["reported"], setting, row["tau"], row["w"], metric)
-        for setting in (comparison.setting, "pretrained")
+        paper_value(reported, row["reported"], name, row["tau"], row["w"], metric)
+        for name in names[:2]
     )
     return {
-        **{"id": comparison.id, "block": row["block"], "dataset": row["dataset"]},
-        **{"model": row["model"], "tau_percent": row["tau"], "w": row["w"], "metric": metric},
-        **{"claimed": "rises" if sign > 0 else "falls", "against": comparison.against},
-        **{"effect": effect, "low": low, "high": high, "verdict": verdict(low, high, sign)},
-        "from_pretrained": float(tuned.mean() - pretrained.mean()),
+        "id": comparison.id,
+        "block": row["block"],
+        "dataset": row["dataset"],
+        "model": row["model"],
+        "tau_percent": row["tau"],
+        "w": row["w"],
+        **_judged(comparison, differences, _differences(weighted, plain)),
+        "from_pretrained": float(tuned.mean() - before.mean()),
         "paper_effect": printed - printed_before,
-        **dict(zip(("oracle_effect", "oracle_low", "oracle_high"), expected, strict=True)),
-        **{"expected": verdict(*expected[1:], sign), "notes": _note(tuned.shape, differences)},
+        "notes": _note(tuned.shape, differences),
     }
 
 
@@ -181,21 +201,16 @@ def _note(shape: tuple[int, int], differences: np.ndarray) -> str:
 
 def _all_blocks_line(comparison: Comparison, blocks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The effects of the blocks as one sample."""
-    frame, sign = pd.DataFrame(blocks), comparison.sign
-    effect, low, high = t_interval(frame["effect"])
-    expected = t_interval(frame["oracle_effect"])
-    agreeing = int(frame["verdict"].eq(HOLDS).sum())
-    opposed = int(frame["verdict"].eq(FAILS).sum())
+    frame = pd.DataFrame(blocks)
+    verdicts = frame["verdict"].value_counts()
+    by_block = ", ".join(f"{verdicts.get(x, 0)} {x}" for x in (HOLDS, FAILS, UNDECIDED))
     return {
-        **{"id": comparison.id, "block": ALL_BLOCKS, "metric": comparison.metric},
-        **{"claimed": "rises" if sign > 0 else "falls", "against": comparison.against},
-        **{"effect": effect, "low": low, "high": high, "verdict": verdict(low, high, sign)},
-        **{name: frame[name].mean() for name in ("from_pretrained", "paper_effect")},
-        **dict(zip(("oracle_effect", "oracle_low", "oracle_high"), expected, strict=True)),
-        "expected": verdict(*expected[1:], sign),
-        "notes": f"interval over {len(frame)} blocks, taken as independent: covers training and "
-        f"sampling; by block: {agreeing} hold, {opposed} do not, "
-        f"{len(frame) - agreeing - opposed} undecided",
+        "id": comparison.id,
+        "block": ALL_BLOCKS,
+        **_judged(comparison, frame["effect"].to_numpy(), frame["oracle_effect"].to_numpy()),
+        **frame[["from_pretrained", "paper_effect"]].mean(),
+        "notes": f"interval over {len(frame)} blocks, taken as independent: covers models, data, "
+        f"training and sampling; blocks: {by_block}",
     }
 
 
@@ -249,14 +264,15 @@ def _overview(claims: pd.DataFrame) -> list[str]:
 def _section(lines: list[dict[str, Any]]) -> list[str]:
     """One claim: a line per block."""
     first = lines[0]
+    side = "positive" if first["claimed"] == "rises" else "negative"
+    columns = ["block", "effect", "95 % interval", "verdict", "from pre-trained", "paper"]
+    columns += ["oracle", "95 % interval", "expected"]
     text = [
         f"## {first['id']}: {first['claim']}",
         "",
-        f"Difference in {_metric(first)} from the {_row_name(first)} row; "
-        f"the claim holds if it {'is positive' if first['claimed'] == 'rises' else 'is negative'}.",
+        f"Difference in {_metric(first)} from the {_row_name(first)} row; claimed to be {side}.",
         "",
-        "| block | effect | 95 % interval | verdict | from pre-trained | paper | oracle "
-        "| 95 % interval | expected |",
+        f"| {' | '.join(columns)} |",
         "|-|-:|-|-|-:|-:|-:|-|-|",
     ]
     for line in lines:
@@ -271,32 +287,37 @@ def _section(lines: list[dict[str, Any]]) -> list[str]:
     return text
 
 
+_INTRODUCTION = f"""\
+# Claims of the paper about Table 1
+
+A claim *{HOLDS}* if the 95 % interval of the difference lies strictly on the claimed side of 0,
+*{FAILS}* if it lies strictly on the other side, and is *{UNDECIDED}* if it contains 0 or cannot be
+computed.
+"""
+
+_NOTES = """\
+## How to read it
+
+- *control*: fine-tuned with w = 1 on as many images. The paper has no such row and compares with
+  the pre-trained model: *from pre-trained* is our difference, *paper* its own (on its data and
+  models; compare signs, not sizes).
+- *oracle*: reweighted real images minus plain ones; *expected* is the verdict for them, that is,
+  for a generator that follows the weights perfectly on these data. Where it splits the data set in
+  halves, its repeats share images, and its interval is too narrow.
+- An interval over sampling repeats holds the trained weights and the real images fixed: it says how
+  sure the difference between these two models is, not whether another training run would show it.
+- All blocks: the interval is over the mean differences of the blocks, as if they were independent,
+  though some share a data set. FID differs in scale from block to block, and the block with the
+  largest one weighs most.
+- Of {count} intervals of blocks at 95 %, about one in twenty misses the true difference by chance.
+"""
+
+
 def _markdown(claims: pd.DataFrame) -> str:
-    sections = [
-        lines.to_dict("records") for _, lines in claims.groupby(["id", "against"], sort=False)
-    ]
-    text = [
-        "# Claims of the paper about Table 1",
-        "",
-        "A claim *holds* if the 95 % interval of the difference lies strictly on the claimed side "
-        "of 0, *does not hold* if it lies strictly on the other side, and is *undecided* if it "
-        "contains 0 or cannot be computed.",
-        "",
-        *_overview(claims),
-        *(line for lines in sections for line in _section(lines)),
-        "## How to read it",
-        "",
-        "- *control*: fine-tuned with w = 1 on as many images. The paper has no such row and "
-        "compares with the pre-trained model: *from pre-trained* is our difference, *paper* its "
-        "own (on its data and models; compare signs, not sizes).",
-        "- *oracle*: reweighted real images minus plain ones; *expected* is the verdict for them, "
-        "that is, for a generator that follows the weights perfectly on these data.",
-        "- An interval over sampling repeats holds the trained weights fixed: it says how sure the "
-        "difference between these two models is, not whether another training run would show it.",
-        "- All blocks: the interval is over the mean differences of the blocks, as if they were "
-        "independent, though some share a data set. FID differs in scale from block to block, and "
-        "the block with the largest one weighs most.",
-        f"- Of {claims['block'].ne(ALL_BLOCKS).sum()} intervals of blocks at 95 %, about one in "
-        "twenty misses the true difference by chance.",
-    ]
-    return "\n".join(text) + "\n"
+    sections = (
+        _section(lines.to_dict("records"))
+        for _, lines in claims.groupby(["id", "against"], sort=False)
+    )
+    notes = _NOTES.format(count=claims["block"].ne(ALL_BLOCKS).sum())
+    body = [*_overview(claims), *(line for section in sections for line in section)]
+    return "\n".join([_INTRODUCTION, *body, notes])

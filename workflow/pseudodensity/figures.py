@@ -177,7 +177,9 @@ def _caption(table: pd.DataFrame) -> str:
     counts = []
     for key, lines in models.groupby(["n_fake", "n_real", "k", "spread_of"], sort=False):
         n_fake, n_real, k, spread_of = key
-        text = f"{n_fake:,} generated against {n_real:,} real images, k = {k}, {spread_of}"
+        text = (
+            f"{n_fake:,.0f} generated against {n_real:,.0f} real images, k = {k:.0f}, {spread_of}"
+        )
         counts.append((text, ", ".join(lines["block"].unique())))
     described = "; ".join(f"{blocks}: {text}" for text, blocks in counts)
     if len(counts) == 1:
@@ -224,7 +226,7 @@ def _draw_trade_off(axes: Axes, lines: pd.DataFrame) -> None:
             continue
         line = lines.loc[role]
         control = role.startswith("control")
-        marker = {"marker": "s" if control else "o", "ms": 5 if role == "control_fid" else 7}
+        marker = {"marker": "s" if control else "o", "ms": 4.5 if role == "control_fid" else 6.5}
         axes.errorbar(
             line["recall"],
             line["precision"],
@@ -341,18 +343,21 @@ def draw_density_extremes(
             for place, index in enumerate(chosen):
                 left = MARGIN + THUMB_GAP + place % columns * (THUMB + THUMB_GAP)
                 row = top + 0.4 + place // columns * (THUMB + UNDER)
-                _thumbnail(figure, images[index], left, row)
-                middle = left + THUMB / 2
-                value, name = _three_digits(density[index]), _short(str(names[index]))
-                _write(figure, middle, row + THUMB + 0.03, value, ha="center", fontsize=9.5)
-                style = {"ha": "center", "fontsize": 6.5, "color": "#555555"}
-                _write(figure, middle, row + THUMB + 0.2, name, **style)
+                texts = (_three_digits(density[index]), _short(str(names[index])))
+                _thumbnail(figure, images[index], texts, left, row)
 
 
-def _thumbnail(figure: Figure, image: np.ndarray, left: float, top: float) -> None:
+def _thumbnail(
+    figure: Figure, image: np.ndarray, texts: tuple[str, str], left: float, top: float
+) -> None:
+    """One image (3, R, R) with its density and its name below."""
     axes = _place(figure, left, top, THUMB, THUMB)
     axes.imshow(tile(np.asarray(image)[None], 1), interpolation="auto")
     axes.set_axis_off()
+    middle, bottom = left + THUMB / 2, top + THUMB
+    _write(figure, middle, bottom + 0.03, texts[0], ha="center", fontsize=9.5)
+    style = {"ha": "center", "fontsize": 6.5, "color": "#555555"}
+    _write(figure, middle, bottom + 0.2, texts[1], **style)
 
 
 def _three_digits(value: float) -> str:

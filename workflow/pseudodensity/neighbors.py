@@ -1,10 +1,11 @@
-"""Exact nearest neighbours and ball membership over blocks of two feature sets, without a full distance matrix.
+"""Exact nearest neighbours and ball membership over tiles of two feature sets.
 
-Speed comes from float32 matrix products, exactness from never trusting them: with `a` and `b` centred
-on the references, `|a|^2 + |b|^2 - 2ab` is off by at most `margin * (|a|^2 + |b|^2)`, whatever the order in
-which the product is summed. So each tile holds LOWER BOUNDS of the squared distances. Pairs that the bound
-cannot decide (some in ten thousand) are decided by the sum of squared differences in float64, added in one
-fixed order. Hence the answers do not depend on tile size, threads, device or order of the samples.
+Speed comes from float32 matrix products, exactness from never trusting them: with `a` and `b`
+centred, `|a|^2 + |b|^2 - 2ab` is off by at most `margin * (|a|^2 + |b|^2)`, in whatever order the
+product is summed. So a tile holds LOWER BOUNDS of squared distances, and the pairs that the bound
+leaves open are decided by differences, squared and summed in float64 in one fixed order. Hence the
+answers depend on no tile size, number of threads, device or order of the samples, and no more than
+one tile of distances exists at a time.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Pairs = tuple[Tensor, Tensor]
 
 TILE = 2048  # side of a tile: 16 MB in float32, long enough for full matrix-product speed
 SPARE = 8  # candidates kept beyond k, so that rounding seldom hides a neighbour
-GROUPS = 128  # minima taken per row of a tile: one cheap pass finds the few rows' parts worth a look
+GROUPS = 128  # minima per row of a tile: one cheap pass finds the few parts worth a look
 PIECE = 2**15  # groups opened at once; bounds the memory when a whole tile qualifies
 PAIR_BUFFER = 2**19  # float64 numbers per buffer of the exact check
 OPEN_SHARE = 64  # above one undecided pair in 64, a float64 product is cheaper than the differences
@@ -33,12 +34,12 @@ def knn(
 ) -> tuple[Features, Features]:
     """The k nearest references of every query, in Euclidean distance, nearest first.
 
-    queries `(m, d)` and references `(n, d)`: NumPy arrays or tensors (both of one kind, tensors on one
-    device), d >= 1. Returns distances `(m, k)` and indices `(m, k)` int64 of the same kind and device;
-    the distances are float64 if both inputs are (or are integers), else float32. The order is that of float64
-    differences: equal distances come in order of the index. `exclude_self` says that query i IS
-    reference i and drops that index (a copy of it under another index stays a neighbour). Passing one
-    object as queries and references halves the work.
+    queries `(m, d)` and references `(n, d)`: NumPy arrays, or tensors on one device. Returns
+    distances `(m, k)` and indices `(m, k)` int64 of the same kind and device. The distances are
+    float64 if both inputs are float64 or integers, else float32. The order is that of float64
+    differences; equal distances come in order of the index. `exclude_self` says that query i IS
+    reference i and drops that index; a copy of it under another index stays a neighbour. Passing
+    one object as queries and references halves the work.
 
     Raises ValueError for shapes that do not fit, rows with NaN or infinity, or k out of
     `1 <= k <= n` (`n - 1` without self).
@@ -61,10 +62,10 @@ def knn(
 
 
 class Points:
-    """A feature set in the frame that its distances are taken in: centred, and scaled by a power of two.
+    """A feature set in the frame of its distances: centred, and scaled by a power of two.
 
-    features `(n, d)` stay as they came; blocks of them are centred when needed, so that no copy of
-    the set is held. norms `(n,)` float64 are the squared lengths in the frame.
+    features `(n, d)` stay as they came; blocks of them are centred when needed, so that no copy
+    of the set is held. norms `(n,)` float64 are the squared lengths in the frame.
     """
 
     def __init__(self, features: Tensor, centre: Tensor) -> None:
@@ -77,7 +78,7 @@ class Points:
             torch.sum(block.square_(), 1, out=self.norms[rows])
 
     def rescale(self, scale: float) -> None:
-        """Multiply the frame by a power of two, so that no square over- or underflows in float32."""
+        """Multiply the frame by a power of two."""
         self.scale *= scale
         self._offset *= scale
         self.norms *= scale**2
@@ -95,8 +96,8 @@ class Points:
 def frame(**sets: Features) -> list[Points]:
     """Check named feature sets and put them in one frame, centred on the mean of the first.
 
-    Each set is `(n, d)`, arrays or tensors (not mixed), n >= 1, d >= 1. float16 and float32 are used
-    as they are, integers as float64. Raises ValueError for anything else, and for NaN or infinity.
+    The scale of the frame brings the longest row to a length in [1/2, 1), so that no square over-
+    or underflows in float32. Checks and errors are those of `as_tensors`.
     """
     tensors = as_tensors(**sets)
     dtype = torch.float64
@@ -114,10 +115,10 @@ def frame(**sets: Features) -> list[Points]:
 
 
 def as_tensors(**sets: Features) -> list[Tensor]:
-    """Named feature sets `(n, d)` as floating tensors that share memory with them where they can.
+    """Named feature sets `(n, d)` as floating tensors, in the same memory where that can be.
 
-    Raises ValueError, with the set's name, for a wrong shape, dtype, mix of kinds or devices, or for
-    rows that hold NaN or infinity.
+    Integers become float64. Raises ValueError, with the set's name, for a wrong shape or dtype, a
+    mix of kinds, dimensions or devices, or rows that hold NaN or infinity.
     """
     if len({isinstance(s, Tensor) for s in sets.values()}) > 1:
         raise ValueError(f"{' and '.join(sets)} must all be arrays or all be tensors; convert one")
@@ -128,8 +129,7 @@ def as_tensors(**sets: Features) -> list[Tensor]:
     if len({t.device for t in tensors.values()}) > 1:
         raise ValueError(f"{' and '.join(sets)} must be on one device; move one with .to()")
     for name, tensor in tensors.items():
-        bad = len(tensor) - sum(_finite_rows(tensor[rows]) for rows in _blocks(len(tensor), 1024))
-        if bad:
+        if bad := sum(_bad_rows(tensor[rows]) for rows in _blocks(len(tensor), 256)):
             raise ValueError(f"{name}: {bad} of {len(tensor)} rows hold NaN or infinity; drop them")
     return list(tensors.values())
 
@@ -153,9 +153,10 @@ def _as_tensor(name: str, features: Features) -> Tensor:
     return features if features.is_floating_point() else features.double()
 
 
-def _finite_rows(features: Tensor) -> int:
-    low, high = torch.aminmax(features, dim=1)
-    return int((torch.isfinite(low) & torch.isfinite(high)).sum())
+def _bad_rows(features: Tensor) -> int:
+    if torch.isfinite(features.sum()):  # ten times as fast as looking at each number
+        return 0
+    return int((~torch.isfinite(features).all(1)).sum())
 
 
 def mean(features: Tensor) -> Tensor:
@@ -216,6 +217,13 @@ class _Tiles:
         """What to add to a lower bound of pair (i, j) for an upper bound."""
         return 2 * (self.margin * (self.left.norms[i] + self.right.norms[j]) + self.floor)
 
+    def kth_limits(self, minima: Tensor, k: int, own: slice | Tensor, others: slice) -> Tensor:
+        """Upper bounds of the k-th distance of `own`, from group minima: k minima, k references."""
+        if k > minima.shape[1]:
+            return minima.new_full((len(minima),), math.inf, dtype=torch.float64)
+        farthest = others.start + self.right.norms[others].argmax()
+        return minima.kthvalue(k, dim=1).values + self.slack(own, farthest)
+
     def __call__(self, rows: slice | Tensor, columns: slice) -> Tensor:
         """The tile `(rows, columns)`; overwritten by the next call."""
         if rows is not self._rows:  # columns run fastest, so a block of rows serves many tiles
@@ -252,7 +260,7 @@ class _Tiles:
 
 
 def _group_minima(tile: Tensor, dim: int, groups: int) -> Tensor:
-    """Minima `(owners, groups)` over every groups-th entry of each row (dim 1) or column (dim 0)."""
+    """Minima `(owners, groups)` over each groups-th entry of rows (dim 1) or columns (dim 0)."""
     size = tile.shape[dim]
     groups = min(size, groups)
     whole = size // groups * groups
@@ -266,9 +274,9 @@ def _group_minima(tile: Tensor, dim: int, groups: int) -> Tensor:
 def _below(
     tile: Tensor, minima: Tensor, limits: Tensor, dim: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Entries of a tile up to the limit of their owner: pieces (owner, other, value) in order of owner.
+    """Entries of a tile up to the limit of their owner, a row (dim 1) or a column (dim 0).
 
-    Owners are rows (dim 1) or columns (dim 0); `limits` `(owners,)` float64 compare exactly.
+    Pieces (owner, other, value) in order of the owner. `limits` `(owners,)` float64.
     """
     by_owner = tile if dim else tile.T
     size, groups = by_owner.shape[1], minima.shape[1]
@@ -282,9 +290,10 @@ def _below(
 
 
 def _merge(values: Tensor, indices: Tensor, owner: Tensor, other: Tensor, value: Tensor) -> Tensor:
-    """Put new (other, value) entries into the sorted lists of their owners; returns the owners touched.
+    """Put new entries (other, value) into the lists of their owners; returns the owners touched.
 
-    values, indices `(n, m)` keep, in place, the m smallest by (value, index). `owner` is sorted.
+    values and indices `(n, m)` keep, in place and in order, the m smallest by (value, index). The
+    new entries come in order of the owner.
     """
     rows, counts = torch.unique_consecutive(owner, return_counts=True)
     line = torch.repeat_interleave(counts)
@@ -303,7 +312,7 @@ def _merge(values: Tensor, indices: Tensor, owner: Tensor, other: Tensor, value:
 
 
 class _Candidates:
-    """For each query the references of the smallest lower bounds, and a limit above its k-th distance."""
+    """The references of the smallest lower bounds for each query, and a limit for its k nearest."""
 
     def __init__(self, tiles: _Tiles, k: int) -> None:
         self.tiles, self.k = tiles, k
@@ -313,14 +322,11 @@ class _Candidates:
         self.limits = norms.new_full((count,), math.inf)
 
     def absorb(self, tile: Tensor, dim: int, own: slice, others: slice) -> None:
-        """Take from a tile what may be among the k nearest of the queries `own` (its rows or columns)."""
+        """Take what may be among the k nearest of queries `own`, rows or columns of the tile."""
         minima = _group_minima(tile, dim, max(GROUPS, 4 * self.k))
         limits = self.limits[own]
-        if self.k <= minima.shape[1] and limits.isinf().any():
-            # k minima are k different references: the first tile of a query needs no full sort.
-            farthest = self.tiles.right.norms[others].max()
-            slack = 2 * (self.tiles.margin * (self.tiles.left.norms[own] + farthest) + self.tiles.floor)
-            limits = torch.minimum(limits, minima.kthvalue(self.k, dim=1).values + slack)
+        if limits.isinf().any():
+            limits = torch.minimum(limits, self.tiles.kth_limits(minima, self.k, own, others))
         for owner, other, low in _below(tile, minima, limits, dim):
             owner, other = owner + own.start, other + others.start
             rows = _merge(self.lows, self.indices, owner, other, low.clamp_(min=0))
@@ -329,7 +335,7 @@ class _Candidates:
 
 
 def nearest(queries: Points, references: Points, k: int, exclude_self: bool) -> Pairs:
-    """Squared distances (float64, in the frame) and indices of the k nearest references, `(m, k)` each.
+    """Squared distances (float64, in the frame) and indices of the k nearest, `(m, k)` each.
 
     See `knn` for the order and `exclude_self`. Raises ValueError if k does not fit.
     """
@@ -344,15 +350,12 @@ def nearest(queries: Points, references: Points, k: int, exclude_self: bool) -> 
     indices, order = indices.sort(dim=1)
     exact, ranks = exact.gather(1, order).sort(dim=1, stable=True)
     squared, indices = exact[:, :k].clone(), indices.gather(1, ranks)[:, :k].clone()
-    # A reference that fell off a full list may be as near as the k-th. Not at distance 0: there the list
-    # is in order of the index.
+    # What fell off a full list may be as near as the k-th. Not at distance 0, where all lower
+    # bounds are 0 and the list is in order of the index.
     hidden = (lows[:, -1] <= squared[:, -1]) & (squared[:, -1] > 0)
     if hidden.any():
         rows = hidden.nonzero().squeeze(1)
-        limits = squared[rows, -1]
-        squared[rows], indices[rows] = _search_exactly(
-            queries, rows, references, limits, k, exclude_self
-        )
+        squared[rows], indices[rows] = _search_exactly(queries, rows, references, k, exclude_self)
     return squared, indices
 
 
@@ -374,21 +377,24 @@ def _search(queries: Points, references: Points, k: int, exclude_self: bool) -> 
 
 
 def _search_exactly(
-    queries: Points, rows: Tensor, references: Points, limits: Tensor, k: int, exclude_self: bool
+    queries: Points, rows: Tensor, references: Points, k: int, exclude_self: bool
 ) -> Pairs:
-    """`nearest` of some queries with float64 products; limits `(rows,)` lie at or above the k-th distance."""
+    """`nearest` of some queries: float64 products, differences for all that is near the k-th."""
     tiles = _Tiles(queries, references, torch.float64)
-    squared = limits.new_full((len(rows), k), math.inf)
+    squared = tiles.left.norms.new_full((len(rows), k), math.inf)
     indices = rows.new_zeros((len(rows), k))
     for part in _blocks(len(rows), TILE):
         chosen = rows[part]
         for columns in _blocks(len(references), TILE):
             tile = tiles(chosen, columns)
-            minima = _group_minima(tile, 1, GROUPS)
-            for owner, other, _ in _below(tile, minima, limits[part], 1):
-                other = other + columns.start
-                if exclude_self:
-                    owner, other = _only(chosen[owner] != other, owner, other)
+            if exclude_self:
+                own = ((chosen >= columns.start) & (chosen < columns.stop)).nonzero().squeeze(1)
+                tile[own, chosen[own] - columns.start] = math.inf
+            minima = _group_minima(tile, 1, max(GROUPS, 4 * k))
+            limits = tiles.kth_limits(minima, k, chosen, columns)
+            limits = torch.minimum(limits, squared[part, -1])
+            for owner, other, low in _below(tile, minima, limits, 1):
+                owner, other = _only(low < math.inf, owner, other + columns.start)
                 exact = squared_distances(queries, chosen[owner], references, other)
                 _merge(squared, indices, owner + part.start, other, exact)
     return squared, indices
@@ -403,10 +409,10 @@ def ball_members(
 ) -> Iterator[tuple[Pairs, Pairs]]:
     """All pairs of a real and a fake sample with one inside the ball of the other, tile by tile.
 
-    Radii `(n,)` and `(m,)` float64 are SQUARED and in the frame, as `nearest` gives them. Each item is
-    `(in_real, in_fake)`: index tensors `(real, fake)` of the pairs whose fake sample lies in the ball
-    of the real one, and of those whose real sample lies in the ball of the fake one. A ball holds its
-    border if `inclusive`. Every pair of the product is visited once.
+    Radii `(n,)` and `(m,)` float64 are SQUARED and in the frame, as `nearest` gives them. Each item
+    is `(in_real, in_fake)`: index tensors `(real, fake)` of the pairs whose fake sample lies in the
+    ball of the real one, and of those whose real sample lies in the ball of the fake one. A ball
+    holds its border if `inclusive`.
     """
     single = _Tiles(real, fake, torch.float32)
     double = _Tiles(real, fake, torch.float64)
@@ -424,7 +430,7 @@ def ball_members(
 def _members(
     tiles: _Tiles, tile: Tensor, dim: int, own: slice, others: slice, radii: Tensor, inclusive: bool
 ) -> Pairs | None:
-    """Pairs (owner, other) with the other inside the owner's ball; None if float32 decides too few."""
+    """Pairs (owner, other) with the other in the owner's ball; None if float32 decides too few."""
     found = []
     undecided = 0
     radii = radii[own]

@@ -58,7 +58,9 @@ class Progress:
         self._last_line = now
         elapsed, count = now - self._first[0], done - self._first[1]
         rate = count / elapsed if elapsed > 0 else 0.0
-        left = f", {_duration((self.total - done) / rate)} left" if rate and done < self.total else ""
+        left = (
+            f", {_duration((self.total - done) / rate)} left" if rate and done < self.total else ""
+        )
         shown = "".join(f", {name} {value:.3g}" for name, value in numbers.items())
         self.say(f"{done}/{self.total} {self.unit}, {rate:.3g} {self.unit}/s{shown}{left}")
 

@@ -280,7 +280,15 @@ class Plan:
         slug = f"{parent.model}-{parent.dataset}-{setting.replace('_', '-')}-seed{parent.seed}"
         artifact = Artifact(slug, spec)
         return Checkpoint(
-            artifact, parent.model, parent.dataset, setting, parent.seed, "finetuned", parent, tau, w
+            artifact,
+            parent.model,
+            parent.dataset,
+            setting,
+            parent.seed,
+            "finetuned",
+            parent,
+            tau,
+            w,
         )
 
     def block(self, block: str, seed: int) -> Iterator[Checkpoint]:

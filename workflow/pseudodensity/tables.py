@@ -309,54 +309,60 @@ def _markdown_block(block: pd.DataFrame) -> list[str]:
     lines = block.to_dict("records")
     first, oracle = lines[0], next(x for x in lines if x["role"] == "oracle")
     against = "" if pd.isna(oracle["n_real"]) else f" against {oracle['n_real']:,}"
+    counts = (
+        f"{first['n_fake']:,} generated against {first['n_real']:,} real images, "
+        f"k = {first['k']}; ± is the standard deviation over {first['spread_of']}. "
+        f"Oracle: {oracle['model']}, {oracle['n_fake']:,}{against}; over {oracle['spread_of']}."
+    )
+    columns = ["tau (%)", "trained on", "precision ↑", "paper", "recall ↑", "paper", "FID ↓"]
+    columns += ["paper", "density ↑", "coverage ↑", "pseudo density"]
     return [
         f"## {_block_title(first)}",
         "",
-        f"{first['n_fake']:,} generated against {first['n_real']:,} real images, k = {first['k']}; "
-        f"± is the standard deviation over {first['spread_of']}. "
-        f"Oracle: {oracle['model']}, {oracle['n_fake']:,}{against}; over {oracle['spread_of']}.",
+        counts,
         "",
-        "| | tau (%) | trained on | precision ↑ | paper | recall ↑ | paper | FID ↓ | paper "
-        "| density ↑ | coverage ↑ | pseudo density |",
-        "|-|-:|-:|-:|-:|-:|-:|-:|-:|-:|-:|-:|",
+        f"| | {' | '.join(columns)} |",
+        f"|-|{'-:|' * len(columns)}",
         *(_markdown_line(line) for line in lines),
         "",
     ]
 
 
+_INTRODUCTION = """\
+# Table 1: fine-tuning with importance sampling
+
+Precision, recall and FID of pre-trained models, of the same models fine-tuned with the importance
+weight w on real images whose pseudo density is at or above the percentile tau, and of controls.
+"""
+
+_NOTES = """\
+## How to read it
+
+- *trained on*: real images shown during fine-tuning. A *control* is fine-tuned with w = 1 on as
+  many images as the rows that it is compared with (*FID images*: as many as the row for FID, where
+  that has fewer). What a control gains is the gain of training on.
+- *oracle*: real images, plain (w = 1) or reweighted by Algorithm 2 with the same tau and w, judged
+  like generated ones: what a perfect generator would score on these data. Where it has other
+  numbers of images than the models, compare its lines with each other only.
+- Precision, recall, density and coverage: k-nearest-neighbour balls, k without the point itself, a
+  point on the surface is inside (`<=`). FID: Fréchet distance between Gaussians fitted to the
+  features. The features that judge come from other networks than those that steer{judges}. All
+  depend on the number of images.
+- *pseudo density*: mean of the density network over the samples; real images have a mean of
+  about 1.
+- Sampling repeats share the real images and the trained weights. With one training seed the noise
+  of training is therefore not in the spread, and it may be larger.
+- *paper*: what the paper prints for its own data, models, feature networks and numbers of images.
+  Where a block *stands for* another data set, its data and models are small ones made for this
+  project: absolute values are not comparable with the paper's, only the direction of a change is.
+"""
+
+
 def _markdown(table: pd.DataFrame, judges: Mapping[str, str]) -> str:
-    blocks = [block for _, block in table.groupby("block", sort=False)]
     named = "; ".join(f"{metric}: {network}" for metric, network in judges.items())
-    text = [
-        "# Table 1: fine-tuning with importance sampling",
-        "",
-        "Precision, recall and FID of pre-trained models, of the same models fine-tuned with the "
-        "importance weight w on real images whose pseudo density is at or above the percentile "
-        "tau, and of controls.",
-        "",
-        *(line for block in blocks for line in _markdown_block(block)),
-        "## How to read it",
-        "",
-        "- *trained on*: real images shown during fine-tuning. A *control* is fine-tuned with "
-        "w = 1 on as many images as the rows that it is compared with (*FID images*: as many as "
-        "the row for FID, where that has fewer). What a control gains is the gain of training on.",
-        "- *oracle*: real images, plain (w = 1) or reweighted by Algorithm 2 with the same tau and "
-        "w, judged like generated ones: what a perfect generator would score on these data. Where "
-        "it has other numbers of images than the models, compare its lines with each other only.",
-        "- Precision, recall, density and coverage: k-nearest-neighbour balls, k without the point "
-        "itself, a point on the surface is inside (`<=`). FID: Fréchet distance between Gaussians "
-        "fitted to the features. The features that judge come from other networks than those that "
-        f"steer{f' ({named})' if named else ''}. All depend on the number of images.",
-        "- *pseudo density*: mean of the density network over the samples; real images have a mean "
-        "of about 1.",
-        "- Sampling repeats share the real images and the trained weights. With one training seed "
-        "the noise of training is therefore not in the spread, and it may be larger.",
-        "- *paper*: what the paper prints for its own data, models, feature networks and numbers "
-        "of images. Where a block *stands for* another data set, its data and models are small "
-        "ones made for this project: absolute values are not comparable with the paper's, only "
-        "the direction of a change is.",
-    ]
-    return "\n".join(text) + "\n"
+    notes = _NOTES.format(judges=f" ({named})" if named else "")
+    blocks = (_markdown_block(block) for _, block in table.groupby("block", sort=False))
+    return "\n".join([_INTRODUCTION, *(line for block in blocks for line in block), notes])
 
 
 _LATEX_SPECIALS = str.maketrans(
@@ -377,17 +383,21 @@ def _latex(table: pd.DataFrame) -> str:
     r"""A `longtable`, since the blocks together may be longer than a page."""
     models = table[~table["role"].str.startswith("oracle")]
     spread = " or ".join(models["spread_of"].unique()).replace(" x ", r" $\times$ ")
+    caption = (
+        "Fine-tuning with importance sampling. The columns headed ``paper'' hold the published "
+        "values; where a data set stands for another one, only the direction of a change is "
+        f"comparable. Standard deviations of models are over {spread}, those of oracles over "
+        "sampling repeats."
+    )
+    columns = [r"$\tau$ (\%)", r"P $\uparrow$", "paper", r"R $\uparrow$", "paper"]
+    columns += [r"FID $\downarrow$", "paper"]
+    head = f" & {' & '.join(columns)} " + r"\\"
     text = [
         r"% needs \usepackage{booktabs,longtable}",
         r"\begin{longtable}{lrrrrrrr}",
-        r"\caption{Fine-tuning with importance sampling. The columns headed ``paper'' hold the "
-        r"published values; where a data set stands for another one, only the direction of a "
-        rf"change is comparable. Standard deviations of models are over {spread}, those of "
-        r"oracles over sampling repeats.}\\",
-        r"\toprule",
-        r" & $\tau$ (\%) & P $\uparrow$ & paper & R $\uparrow$ & paper & FID $\downarrow$ & paper"
-        r" \\",
-        r"\endhead",
+        rf"\caption{{{caption}}}\\",
+        *(r"\toprule", head, r"\endfirsthead"),
+        *(r"\toprule", head, r"\endhead"),
         r"\bottomrule",
         r"\endfoot",
     ]

@@ -29,6 +29,8 @@ rule table1:
         claims_md="results/table1.claims.md",
     log:
         "results/logs/table1.log",
+    conda:
+        "../../envs/conda.yaml"
     params:
         rows=rows,
         judges=config["judges"],
@@ -53,6 +55,8 @@ rule table1_figure:
         ),
     log:
         "results/logs/table1_figure.log",
+    conda:
+        "../../envs/conda.yaml"
     params:
         rows=rows,
         real=block_data,

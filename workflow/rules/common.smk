@@ -30,6 +30,13 @@ plan = _plan()
 runtime = config["runtime"]
 steering = plan.extractor(config["density"]["extractor"])
 judges = {name: plan.extractor(name) for name in sorted(set(config["judges"].values()))}
+# Extractors are imported by name of their kind.
+feature_modules = sorted(
+    {
+        "features.small" if settings["kind"].startswith("small_") else "features.pretrained"
+        for settings in config["extractors"].values()
+    }
+)
 data_sets = {plan.data(name).name: name for name in config["datasets"]}
 
 
@@ -67,6 +74,11 @@ def density_file(dataset):
 def modules_of(checkpoint):
     """Modules of the architecture of a checkpoint; they are imported by name."""
     return architecture(plan.checkpoints[checkpoint].artifact.spec["architecture"])
+
+
+def importance(checkpoint):
+    """How a fine-tuned checkpoint was importance-sampled."""
+    return plan.checkpoints[checkpoint].artifact.spec["importance"]
 
 
 def backbone_file(checkpoint):

@@ -7,6 +7,8 @@ rule data:
         manifest="results/data/{data}/manifest.json",
     log:
         "results/logs/data/{data}.log",
+    conda:
+        "../../envs/conda.yaml"
     params:
         spec=lambda wildcards: config["datasets"][data_sets[wildcards.data]],
     message:

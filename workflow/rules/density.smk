@@ -11,6 +11,8 @@ rule density:
         "results/density/{density}.safetensors",
     log:
         "results/logs/density/{density}.log",
+    conda:
+        "../../envs/conda.yaml"
     threads: 1
     params:
         settings=lambda wildcards: plan.density(densities[wildcards.density]).spec,
@@ -42,6 +44,8 @@ rule density_table:
         quality="results/density/{dataset}.json",
     log:
         "results/logs/density/{dataset}.log",
+    conda:
+        "../../envs/conda.yaml"
     threads: 1
     message:
         "List the images of {wildcards.dataset} by pseudo density"

@@ -8,7 +8,7 @@ feature_sets = {
 
 rule extractor:
     input:
-        code=code("extractor.py"),
+        code=code("extractor.py", *feature_modules),
         data=lambda wildcards: [
             data_file(dataset)
             for dataset in config["extractors"][extractors[wildcards.extractor]].get(
@@ -19,6 +19,8 @@ rule extractor:
         "results/extractors/{extractor}.safetensors",
     log:
         "results/logs/extractors/{extractor}.log",
+    conda:
+        "../../envs/conda.yaml"
     threads: 1
     params:
         settings=lambda wildcards: config["extractors"][extractors[wildcards.extractor]],
@@ -36,7 +38,7 @@ rule extractor:
 
 rule features:
     input:
-        code=code("features.py"),
+        code=code("features.py", *feature_modules),
         data=lambda wildcards: data_file(feature_sets[wildcards.features][0]),
         extractor=lambda wildcards: extractor_file(
             plan.extractor(feature_sets[wildcards.features][1])
@@ -45,11 +47,11 @@ rule features:
         "results/features/{features}.npy",
     log:
         "results/logs/features/{features}.log",
+    conda:
+        "../../envs/conda.yaml"
     threads: 1
     resources:
         device=runtime["device"],
-    params:
-        label=lambda wildcards: " of ".join(feature_sets[wildcards.features][::-1]),
     message:
         "Extract the features {wildcards.features}"
     script:

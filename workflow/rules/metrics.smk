@@ -16,6 +16,8 @@ rule metrics:
         "results/logs/metrics/{metrics}.log",
     wildcard_constraints:
         metrics="|".join(measured) or "none",
+    conda:
+        "../../envs/conda.yaml"
     threads: 1
     params:
         spec=lambda wildcards: plan.metrics(measured[wildcards.metrics]).spec,

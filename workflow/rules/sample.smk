@@ -5,7 +5,9 @@ oracles = {plan.oracle(dataset).name: dataset for dataset in config["datasets"]}
 rule sample:
     input:
         code=lambda wildcards: code(
-            "sample.py", modules_of(samples[wildcards.samples].name).generator
+            "sample.py",
+            modules_of(samples[wildcards.samples].name).generator,
+            *feature_modules,
         ),
         checkpoint=lambda wildcards: samples[wildcards.samples].path,
         density=lambda wildcards: density_file(samples[wildcards.samples].dataset),
@@ -18,6 +20,8 @@ rule sample:
     benchmark:
         "results/logs/sample/{samples}.benchmark.tsv"
     priority: 3
+    conda:
+        "../../envs/conda.yaml"
     threads: 1
     resources:
         device=runtime["device"],
@@ -34,7 +38,7 @@ rule sample:
 
 rule oracle:
     input:
-        code=code("oracle.py"),
+        code=code("oracle.py", *feature_modules),
         data=lambda wildcards: data_file(oracles[wildcards.oracle]),
         density=lambda wildcards: density_file(oracles[wildcards.oracle]),
         steering=extractor_file(steering),
@@ -44,6 +48,8 @@ rule oracle:
         "results/metrics/oracle-{oracle}.json",
     log:
         "results/logs/oracle/{oracle}.log",
+    conda:
+        "../../envs/conda.yaml"
     threads: 1
     params:
         spec=lambda wildcards: plan.oracle(oracles[wildcards.oracle]).spec,

@@ -1,6 +1,8 @@
 rule pretrain:
     input:
-        code=lambda wildcards: code("pretrain.py", *modules_of(wildcards.checkpoint).modules),
+        code=lambda wildcards: code(
+            "pretrain.py", *modules_of(wildcards.checkpoint).modules, *feature_modules
+        ),
         data=lambda wildcards: data_file(plan.checkpoints[wildcards.checkpoint].dataset),
         backbone=lambda wildcards: backbone_file(wildcards.checkpoint),
     output:
@@ -11,6 +13,8 @@ rule pretrain:
         "results/logs/train/{checkpoint}.benchmark.tsv"
     # The longest jobs first, or the last one runs alone.
     priority: 10
+    conda:
+        "../../envs/conda.yaml"
     threads: 1
     resources:
         device=runtime["device"],
@@ -31,6 +35,8 @@ rule import_checkpoint:
         "results/checkpoints/imported/{checkpoint}.safetensors",
     log:
         "results/logs/train/{checkpoint}.log",
+    conda:
+        "../../envs/conda.yaml"
     threads: 1
     params:
         spec=lambda wildcards: plan.checkpoints[wildcards.checkpoint].artifact.spec,
@@ -42,12 +48,21 @@ rule import_checkpoint:
 
 rule finetune:
     input:
-        code=lambda wildcards: code("finetune.py", *modules_of(wildcards.checkpoint).modules),
-        # A restored checkpoint is taken as it is: its path says what it was made from.
+        code=lambda wildcards: code(
+            "finetune.py", *modules_of(wildcards.checkpoint).modules, *feature_modules
+        ),
         parent=lambda wildcards: plan.checkpoints[wildcards.checkpoint].parent.path,
         data=lambda wildcards: data_file(plan.checkpoints[wildcards.checkpoint].dataset),
-        density=lambda wildcards: density_file(plan.checkpoints[wildcards.checkpoint].dataset),
-        extractor=extractor_file(steering),
+        density=lambda wildcards: branch(
+            importance(wildcards.checkpoint)["tau"] is not None,
+            then=density_file(plan.checkpoints[wildcards.checkpoint].dataset),
+            otherwise=[],
+        ),
+        extractor=lambda wildcards: branch(
+            importance(wildcards.checkpoint)["fake_weight"] != "none",
+            then=extractor_file(steering),
+            otherwise=[],
+        ),
         backbone=lambda wildcards: backbone_file(wildcards.checkpoint),
     output:
         "results/checkpoints/finetuned/{checkpoint}.safetensors",
@@ -56,6 +71,8 @@ rule finetune:
     benchmark:
         "results/logs/train/{checkpoint}.benchmark.tsv"
     priority: 5
+    conda:
+        "../../envs/conda.yaml"
     threads: 1
     resources:
         device=runtime["device"],

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+
 from pseudodensity.density import PseudoDensity
 
 torch.set_num_threads(snakemake.threads)

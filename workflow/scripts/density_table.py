@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from pseudodensity.artifacts import save_json
 from pseudodensity.density import PseudoDensity
+from pseudodensity.density.quality import agreement_with_truth
 from pseudodensity.figures import draw_density_extremes
 from pseudodensity.images.dataset import open_dataset
 from pseudodensity.neighbors import knn
-from pseudodensity.density.quality import agreement_with_truth
 from pseudodensity.tables import density_table, write_csv
 
 torch.set_num_threads(snakemake.threads)

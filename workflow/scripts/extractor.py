@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+
 from pseudodensity.features import TrainingSet, build_extractor, save_extractor, train_extractor
 from pseudodensity.images.dataset import open_dataset
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+
 from pseudodensity.artifacts import save_npy
 from pseudodensity.features import extract, load_extractor
 from pseudodensity.images.dataset import open_dataset

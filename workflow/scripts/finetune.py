@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+
 from pseudodensity.control.train.checkpoint import finetune
 from pseudodensity.density import PseudoDensity
 from pseudodensity.features import load_extractor
@@ -10,7 +11,8 @@ from pseudodensity.images.dataset import open_dataset
 from pseudodensity.progress import Progress
 
 torch.set_num_threads(snakemake.threads)
-spec, backbone = snakemake.params.spec, snakemake.input.get("backbone")
+spec = snakemake.params.spec
+density, extractor, backbone = map(snakemake.input.get, ("density", "extractor", "backbone"))
 total = spec["iterations"] * spec["recipe"]["batch_size"]
 finetune(
     spec,
@@ -20,8 +22,8 @@ finetune(
     snakemake.output[0],
     snakemake.params.workdir,
     Progress(f"fine-tune {snakemake.wildcards.checkpoint}", total, "images", snakemake.log[0]),
-    density=PseudoDensity.load(snakemake.input.density),
-    extractor=load_extractor(snakemake.input.extractor),
+    density=PseudoDensity.load(density) if density else None,
+    extractor=load_extractor(extractor) if extractor else None,
     backbone=load_extractor(backbone) if backbone else None,
     device=snakemake.resources.device,
 )

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+
 from pseudodensity.artifacts import load_tensors, save_json
 from pseudodensity.generators.checkpoint import load_checkpoint
 from pseudodensity.metrics.evaluate import evaluate

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from pseudodensity.artifacts import save_json
 from pseudodensity.control.select.oracle import reweighted_sets
 from pseudodensity.density import PseudoDensity

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+
 from pseudodensity.control.train.checkpoint import pretrain
 from pseudodensity.features import load_extractor
 from pseudodensity.images.dataset import open_dataset

@@ -1,6 +1,7 @@
 """Draw the pool of a checkpoint: features of the judges, densities, a few images."""
 
 import torch
+
 from pseudodensity.artifacts import save_tensors
 from pseudodensity.control.select.pool import draw_pool
 from pseudodensity.density import PseudoDensity

@@ -1,6 +1,7 @@
 """Table 1 and its claims, to read, to paste and to compute with."""
 
 import pandas as pd
+
 from pseudodensity.artifacts import load_json
 from pseudodensity.claims import claims_table1, write_claims
 from pseudodensity.tables import table1, write_table1

@@ -1,6 +1,7 @@
 """Samples of Table 1 on the same latents, and the trade-off of every block."""
 
 import pandas as pd
+
 from pseudodensity.figures import draw_table1, load_images
 
 rows, real = snakemake.params.rows, snakemake.params.real

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.checkpoints.fit import check_architecture, extent, fit
-from pseudodensity.checkpoints.reader import plain_reason
+from pseudodensity.checkpoints.reader import load_tensors_only, plain_reason
 from pseudodensity.generators import build_generator
 
 __all__ = ["convert_openai", "split_heads"]
@@ -93,9 +93,9 @@ def split_heads(qkv: Tensor, head_channels: int | None) -> tuple[Tensor, Tensor,
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
-        public = torch.load(path, map_location="cpu", weights_only=True)
+        public = load_tensors_only(path)
     # A damaged or hostile file can make the loader fail in almost any way.
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         raise ArtifactError(f"cannot be read as a state dict: {plain_reason(error)}") from None
     if not isinstance(public, dict) or not all(map(_is_entry, public.items())):
         raise ArtifactError(f"holds a {type(public).__name__} that is no state dict of tensors")

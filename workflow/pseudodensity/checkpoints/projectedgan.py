@@ -64,7 +64,7 @@ def _discriminator_settings(network: Network) -> dict[str, Any]:
     name = "feature_network.scratch.layer0_ccm.weight"
     if name not in network.tensors:
         raise ArtifactError(f"holds {network.kind[:80]} as D, which is no projected discriminator")
-    return {"width": extent(network.tensors, name), "features": FEATURES}
+    return {"width": extent(network.tensors, name), "features": dict(FEATURES)}
 
 
 def _discriminator(network: Network, architecture: str, settings: dict[str, Any]) -> dict[str, Any]:

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import io
 import math
+import mmap
 import pickle
 import pickletools
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Self
 
 import numpy as np
 import torch
@@ -25,7 +26,7 @@ from torch import Tensor
 
 from pseudodensity.artifacts import ArtifactError
 
-__all__ = ["Network", "plain_reason", "read_networks"]
+__all__ = ["Network", "load_tensors_only", "plain_reason", "read_networks"]
 
 MAX_BYTES = 4 * 2**30  # ten times the largest published pickle
 MAX_MODULES = 100_000
@@ -72,7 +73,6 @@ def read_networks(path: str | Path, max_bytes: int = MAX_BYTES) -> dict[str, Net
     try:
         with open(path, "rb") as handle:
             _check_sizes(handle, size)
-            handle.seek(0)
             root = _DataUnpickler(handle).load()
         if not isinstance(root, dict) or not any(role in root for role in ROLES):
             raise pickle.UnpicklingError(
@@ -81,7 +81,7 @@ def read_networks(path: str | Path, max_bytes: int = MAX_BYTES) -> dict[str, Net
             )
         return {role: _network(root[role], size) for role in ROLES if root.get(role) is not None}
     # A hostile or damaged file can make the unpickler fail in almost any way.
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         raise ArtifactError(f"cannot be read as a pickled network: {plain_reason(error)}") from None
 
 
@@ -91,16 +91,32 @@ def plain_reason(error: Exception) -> str:
     return lines[0][:300]
 
 
+def load_tensors_only(source: Path | BinaryIO) -> Any:
+    """What torch.save wrote, tensors and plain values only, on the CPU.
+
+    Raises:
+        pickle.UnpicklingError: it holds something else, of which nothing is executed.
+    """
+    try:
+        return torch.load(source, map_location="cpu", weights_only=True)
+    # torch's own message advises to load without this protection.
+    except pickle.UnpicklingError:
+        raise pickle.UnpicklingError("it holds something else than tensors") from None
+
+
 def _check_sizes(handle: BinaryIO, size: int) -> None:
     """Refuse a file that announces more than it holds, before anything is allocated for it.
 
     Parsing alone also finds truncated files: the parser reads every argument.
     """
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(handle)):
-        # Places in the memo are numbered as they are filled, so no number exceeds the count.
-        limits = {"FRAME": size, "PUT": count, "BINPUT": count, "LONG_BINPUT": count}
-        if argument is not None and opcode.name in limits and argument > limits[opcode.name]:
-            raise pickle.UnpicklingError(f"{opcode.name} {argument} exceeds the size of the file")
+    with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        if view[:2] == b"PK":
+            raise pickle.UnpicklingError("it is a zip archive, such as torch.save writes")
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(view)):
+            # Places in the memo are numbered as they are filled, so no number exceeds the count.
+            limits = {"FRAME": size, "PUT": count, "BINPUT": count, "LONG_BINPUT": count}
+            if opcode.name in limits and argument > limits[opcode.name]:
+                raise pickle.UnpicklingError(f"{opcode.name} {argument} exceeds its size")
 
 
 class _Record(dict):
@@ -118,7 +134,7 @@ class _Inert:
     __slots__ = ("state",)
     kind = ""
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> _Inert:
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         self = super().__new__(cls)
         self.state = {}
         return self
@@ -190,7 +206,7 @@ def _storage(data: Any) -> _Storage:
         raise pickle.UnpicklingError("it holds a storage in another form than torch writes")
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="TypedStorage is deprecated")
-        storage = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        storage = load_tensors_only(io.BytesIO(data))
         if not isinstance(storage, torch.storage.TypedStorage):
             raise pickle.UnpicklingError("it holds something else where a storage belongs")
         content = storage.untyped()
@@ -207,9 +223,8 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *ignored: Any) ->
     if not natural or len(size) != len(stride):
         raise pickle.UnpicklingError("it holds a tensor with an impossible shape")
     available = storage.content.nbytes() // storage.dtype.itemsize
-    count = math.prod(size)
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    if count > available or (count and last >= available):
+    if math.prod(size) and last >= available:
         raise pickle.UnpicklingError("it holds a tensor that reaches beyond its storage")
     empty = torch.empty(0, dtype=storage.dtype)
     return _Boxed(empty.set_(storage.content, offset, size, stride))

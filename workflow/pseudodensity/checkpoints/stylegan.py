@@ -57,6 +57,8 @@ def convert_stylegan(path: Path, architecture: str) -> dict[str, Any]:
     check_architecture(average.tensors, average.kind, architecture)
     _check_variant(average)
     resolution = _arguments(average, img_resolution="img_resolution").get("img_resolution")
+    if resolution is None:
+        raise ArtifactError("holds a generator without img_resolution")
     read = _stylegan3_settings if architecture == "stylegan3" else _stylegan2_settings
     settings = {"resolution": resolution, "generator": read(average), "discriminator": None}
     build = partial(build_generator, architecture, resolution, settings["generator"])
@@ -81,10 +83,19 @@ def _arguments(network: Network, **attributes: str) -> dict[str, Any]:
     for name, attribute in attributes.items():
         for place, key in ((network.init, name), (network.attributes, attribute)):
             if key in place and name not in found:
-                found[name] = place[key]
-        if not isinstance(found.get(name), (int, float, type(None))):
-            raise ArtifactError(f"holds {name} = {found[name]!r:.80}, which is no number")
+                found[name] = _number(name, place[key])
     return found
+
+
+def _number(name: str, value: Any) -> int | float | None:
+    if not isinstance(value, (int, float, type(None))):
+        raise ArtifactError(f"holds {name} = {value!r:.80}, which is no number")
+    return value
+
+
+def _nested(network: Network, name: str) -> dict[str, Any]:
+    values = network.init.get(name)
+    return values if isinstance(values, dict) else {}
 
 
 def _check_variant(network: Network) -> None:
@@ -99,13 +110,13 @@ def _check_variant(network: Network) -> None:
 def _mapping_settings(network: Network) -> dict[str, Any]:
     tensors = network.tensors
     layers = (re.fullmatch(r"mapping\.fc\d+\.weight", name) for name in tensors)
-    passed = network.init.get("mapping_kwargs", {})
+    passed = _nested(network, "mapping_kwargs")
     beta = passed.get("w_avg_beta", network.attributes.get("mapping.w_avg_beta"))
     return {
         "z_dim": extent(tensors, "mapping.fc0.weight", 1),
         "w_dim": extent(tensors, "mapping.w_avg"),
         "mapping_layers": sum(map(bool, layers)),
-        **({} if beta is None else {"w_avg_beta": beta}),
+        **({} if beta is None else {"w_avg_beta": _number("w_avg_beta", beta)}),
     }
 
 
@@ -146,10 +157,10 @@ def _stylegan3_settings(network: Network) -> dict[str, Any]:
 
 
 def _discriminator_settings(network: Network) -> dict[str, Any]:
-    passed = network.init.get("epilogue_kwargs", {})
+    passed = _nested(network, "epilogue_kwargs")
     group = passed.get("mbstd_group_size", network.attributes.get("b4.mbstd.group_size", 4))
     return {
         **_channel_settings(network, r"b([0-9]{1,4})\.conv0?\.weight"),
         **_arguments(network, conv_clamp="b4.conv.conv_clamp"),
-        "group_size": group,
+        "group_size": _number("mbstd_group_size", group),
     }

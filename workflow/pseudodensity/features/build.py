@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,16 @@ import torch
 
 from pseudodensity.artifacts import load_tensors, save_tensors
 from pseudodensity.features.extractor import Extractor
-from pseudodensity.features.pretrained import Inception, Timm, Vgg16
-from pseudodensity.features.small import SmallCnn, SmallViT
 
-PRETRAINED = {"timm": Timm, "inception": Inception, "vgg16": Vgg16}
-TRAINED_HERE = {"small_vit": SmallViT, "small_cnn": SmallCnn}
-KINDS = PRETRAINED | TRAINED_HERE
+TRAINED_HERE = {"small_vit": "SmallViT", "small_cnn": "SmallCnn"}
+PRETRAINED = {"timm": "Timm", "inception": "Inception", "vgg16": "Vgg16"}
+
+
+def _class_of(kind: str) -> type[Extractor]:
+    # Imported when one is built: timm takes seconds, and many jobs load features only.
+    if kind in TRAINED_HERE:
+        return getattr(import_module("pseudodensity.features.small"), TRAINED_HERE[kind])
+    return getattr(import_module("pseudodensity.features.pretrained"), PRETRAINED[kind])
 
 
 def build_extractor(spec: Mapping[str, Any], seed: int = 0) -> Extractor:
@@ -27,12 +32,13 @@ def build_extractor(spec: Mapping[str, Any], seed: int = 0) -> Extractor:
     """
     settings = dict(spec)
     kind = settings.pop("kind", None)
-    if kind not in KINDS:
-        raise ValueError(f"unknown extractor kind {kind!r}: use one of {', '.join(KINDS)}")
+    kinds = [*PRETRAINED, *TRAINED_HERE]
+    if kind not in kinds:
+        raise ValueError(f"unknown extractor kind {kind!r}: use one of {', '.join(kinds)}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:
-            extractor = KINDS[kind](**settings)
+            extractor = _class_of(kind)(**settings)
         except TypeError as error:
             raise ValueError(f"settings of extractor {kind}: {error}") from None
     extractor.spec = dict(spec)

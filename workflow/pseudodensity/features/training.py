@@ -43,14 +43,18 @@ class Heads(nn.Module):
         super().__init__()
         self.dataset = nn.Linear(dim, len(datasets))
         self.cardinalities = [d.labels.cardinalities if d.labels else [] for d in datasets]
-        continuous = [len(d.labels.continuous_names) if d.labels else 0 for d in datasets]
-        sizes = [sum(c) + extra for c, extra in zip(self.cardinalities, continuous, strict=True)]
-        self.attributes = nn.ModuleList(nn.Linear(dim, max(size, 1)) for size in sizes)
+        self.attributes = nn.ModuleDict(
+            {
+                str(index): nn.Linear(dim, sum(labels.cardinalities) + len(labels.continuous_names))
+                for index, labels in enumerate(d.labels for d in datasets)
+                if labels is not None
+            }
+        )
 
     def split(self, index: int, features: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Logits of each categorical attribute of data set `index`, and its continuous estimates."""
+        """Logits of each categorical attribute of labelled set `index`, and its continuous estimates."""
         cardinalities = self.cardinalities[index]
-        outputs = self.attributes[index](features)
+        outputs = self.attributes[str(index)](features)
         total = sum(cardinalities)
         return list(outputs[:, :total].split(cardinalities, dim=1)), outputs[:, total:]
 
@@ -81,8 +85,7 @@ def train_extractor(
         heads = Heads(extractor.dim, datasets)
     data = Data(extractor, datasets)
     draw = generator(seed, "train extractor")
-    order = torch.randperm(len(data), generator=draw)
-    held_out, train = order.tensor_split([int(HELD_OUT * len(data))])
+    train, held_out = data.split(draw)
     parameters = [*extractor.parameters(), *heads.parameters()]
     optimizer = torch.optim.AdamW(parameters, learning_rate, weight_decay=0.05, fused=True)
     steps = epochs * -(-len(train) // batch_size)
@@ -101,14 +104,13 @@ def train_extractor(
 
 
 class Data:
-    """All data sets in one: prepared images (n, 3, S, S), the data set of each, its attributes.
-
-    Attributes are padded to the widest data set, so that a batch may mix them.
-    """
+    """All data sets in one: prepared images (n, 3, S, S), and for each the index of its data set,
+    its row there and whether it may be flipped. labelled: indices of the sets with attributes."""
 
     def __init__(self, extractor: Extractor, datasets: Sequence[TrainingSet]):
         self.names = [d.name for d in datasets]
         self.labels = [d.labels for d in datasets]
+        self.labelled = [i for i, labels in enumerate(self.labels) if labels is not None]
         counts = torch.tensor([len(d.images) for d in datasets])
         self.images = torch.cat([extractor.prepare(to_float(np.array(d.images))) for d in datasets])
         self.which = torch.arange(len(datasets)).repeat_interleave(counts)
@@ -118,11 +120,20 @@ class Data:
     def __len__(self) -> int:
         return len(self.images)
 
+    def split(self, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Rows to train on and rows held out: a random tenth of each data set, one at least."""
+        kept, held = [], []
+        for index in range(len(self.names)):
+            rows = (self.which == index).nonzero().squeeze(1)
+            rows = rows[torch.randperm(len(rows), generator=draw)]
+            count = int(HELD_OUT * len(rows))
+            held.append(rows[:count])
+            kept.append(rows[count:])
+        return torch.cat(kept), torch.cat(held)
+
     def attributes(self, index: int, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Categorical (m, a) and continuous (m, c) attributes of rows of data set `index`."""
+        """Categorical (m, a) and continuous (m, c) attributes of rows of labelled set `index`."""
         labels, rows = self.labels[index], self.row[rows].numpy()
-        if labels is None:
-            return torch.empty(len(rows), 0, dtype=torch.long), torch.empty(len(rows), 0)
         return torch.from_numpy(labels.categorical[rows]), torch.from_numpy(labels.continuous[rows])
 
 
@@ -136,7 +147,7 @@ def multi_task_loss(
     x = torch.where(flip[:, None, None, None], data.images[rows].flip(3), data.images[rows])
     features = extractor.embed(x)
     loss = F.cross_entropy(heads.dataset(features), data.which[rows], reduction="sum")
-    for index in range(len(data.names)):
+    for index in data.labelled:
         here = data.which[rows] == index
         categorical, continuous = data.attributes(index, rows[here])
         logits, estimates = heads.split(index, features[here])
@@ -153,19 +164,16 @@ def measure(extractor: Extractor, heads: Heads, data: Data, rows: Tensor) -> dic
     features = torch.cat([extractor.embed(data.images[part]) for part in rows.split(500)])
     which = data.which[rows]
     report = {"dataset": accuracy(heads.dataset(features), which)}
-    for index, (name, labels) in enumerate(zip(data.names, data.labels, strict=True)):
-        if labels is None:
-            continue
-        here = which == index
+    for index in data.labelled:
+        name, labels, here = data.names[index], data.labels[index], which == index
         categorical, continuous = data.attributes(index, rows[here])
         logits, estimates = heads.split(index, features[here])
         for task, scores, wanted in zip(labels.names, logits, categorical.T, strict=True):
             report[f"{name}/{task}"] = accuracy(scores, wanted)
-        if not labels.continuous_names:
-            continue
-        rest = (estimates - continuous).square().mean(dim=0) / continuous.var(dim=0, correction=0)
-        for task, share in zip(labels.continuous_names, rest.tolist(), strict=True):
-            report[f"{name}/{task}"] = {"r2": 1 - share}
+        for task, values, guesses in zip(
+            labels.continuous_names, continuous.T, estimates.T, strict=True
+        ):
+            report[f"{name}/{task}"] = {"r2": determination(guesses, values)}
     return report
 
 
@@ -173,3 +181,9 @@ def accuracy(scores: Tensor, wanted: Tensor) -> dict[str, float]:
     """Share of right answers, and the share that the most common answer would get."""
     right = (scores.argmax(dim=1) == wanted).double().mean().item()
     return {"accuracy": right, "most_common": wanted.bincount().max().item() / len(wanted)}
+
+
+def determination(estimates: Tensor, wanted: Tensor) -> float | None:
+    """R2, the share of the variance explained; None where nothing varies."""
+    spread = (wanted - wanted.mean()).square().sum().item()
+    return 1 - (estimates - wanted).square().sum().item() / spread if spread > 0 else None

@@ -42,9 +42,7 @@ class CheckpointFile:
             settings = self.settings["discriminator"]
             module = build_discriminator(self.architecture, self.resolution, settings, **parts)
         else:
-            module = build_generator(
-                self.architecture, self.resolution, self.settings["generator"]
-            )
+            module = build_generator(self.architecture, self.resolution, self.settings["generator"])
         module.load_state_dict(self.states[part])
         return module
 

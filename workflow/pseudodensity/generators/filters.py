@@ -27,16 +27,22 @@ def kaiser_lowpass(taps: int, cutoff: float, half_width: float, rate: float) -> 
     return torch.as_tensor(design, dtype=torch.float32)
 
 
-def depthwise(x: Tensor, kernel: Tensor, padding: int, stride: int = 1) -> Tensor:
-    """Convolve every channel of x (n, c, h, w) with one symmetric kernel (k, k), zero padded."""
+def blur(x: Tensor, kernel: Tensor, padding: int) -> Tensor:
+    """Filter every channel by a symmetric (4, 4) kernel: (n, c, h, w) -> (n, c, h + 2p - 3, ...)."""
     weight = kernel.expand(x.shape[1], 1, -1, -1)
-    return F.conv2d(x, weight, stride=stride, padding=padding, groups=x.shape[1])
+    return F.conv2d(x, weight, padding=padding, groups=x.shape[1])
+
+
+def halve(x: Tensor, kernel: Tensor) -> Tensor:
+    """Filter by a symmetric (4, 4) kernel and subsample: (n, c, h, w) -> (n, c, h / 2, w / 2)."""
+    weight = kernel.expand(x.shape[1], 1, -1, -1)
+    return F.conv2d(x, weight, stride=2, padding=1, groups=x.shape[1])
 
 
 def double(x: Tensor, kernel: Tensor) -> Tensor:
-    """Twice the size: (n, c, h, w) -> (n, c, 2h, 2w), a (4, 4) kernel that sums to one kept at gain 1.
+    """Insert zeros and filter by a (4, 4) kernel that sums to one: (n, c, h, w) -> (n, c, 2h, 2w).
 
-    Zero insertion and filtering in one transposed convolution; the gain 4 makes up for the zeros.
+    One transposed convolution; the gain 4 makes up for the zeros.
     """
     weight = (kernel * 4).expand(x.shape[1], 1, -1, -1)
     return F.conv_transpose2d(x, weight, stride=2, padding=1, groups=x.shape[1])

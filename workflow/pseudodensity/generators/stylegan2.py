@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pseudodensity.generators.filters import binomial_kernel, depthwise, double
+from pseudodensity.generators.filters import binomial_kernel, blur, double, halve
 
 SLOPE = 0.2
 GAIN = math.sqrt(2)  # keeps the second moment through a leaky ReLU
@@ -105,7 +105,14 @@ class SynthesisLayer(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, size: int, w_dim: int, up: bool, clamp: float | None
+        self,
+        inputs: int,
+        outputs: int,
+        size: int,
+        w_dim: int,
+        *,
+        up: bool = False,
+        clamp: float | None = None,
     ):
         super().__init__()
         self.up, self.clamp = up, clamp
@@ -122,7 +129,7 @@ class SynthesisLayer(nn.Module):
         x = x * style[:, :, None, None]
         if self.up:
             x = F.conv_transpose2d(x, self.weight.transpose(0, 1), stride=2)
-            x = depthwise(x, self.resample_filter * 4, padding=1)
+            x = blur(x, self.resample_filter * 4, padding=1)
         else:
             x = F.conv2d(x, self.weight, padding=1)
         scale = demodulation(self.weight, style) * GAIN
@@ -168,8 +175,8 @@ class SynthesisBlock(nn.Module):
         if self.first:
             self.const = nn.Parameter(torch.randn(outputs, size, size))
         else:
-            self.conv0 = SynthesisLayer(inputs, outputs, size, w_dim, True, clamp)
-        self.conv1 = SynthesisLayer(outputs, outputs, size, w_dim, False, clamp)
+            self.conv0 = SynthesisLayer(inputs, outputs, size, w_dim, up=True, clamp=clamp)
+        self.conv1 = SynthesisLayer(outputs, outputs, size, w_dim, clamp=clamp)
         self.torgb = ToRGB(outputs, w_dim, clamp)
         self.register_buffer("resample_filter", binomial_kernel())
 
@@ -283,9 +290,9 @@ class Conv(nn.Module):
         bias = None if self.bias is None else self.bias * self.gain
         if self.down and k == 1:
             # a pointwise convolution commutes with the subsampling: filter and subsample first
-            x = F.conv2d(depthwise(x, self.resample_filter, padding=1, stride=2), weight, bias)
+            x = F.conv2d(halve(x, self.resample_filter), weight, bias)
         elif self.down:
-            x = F.conv2d(depthwise(x, self.resample_filter, padding=2), weight, bias, stride=2)
+            x = F.conv2d(blur(x, self.resample_filter, padding=2), weight, bias, stride=2)
         else:
             x = F.conv2d(x, weight, bias, padding=k // 2)
         return bounded_lrelu(x, self.clamp) if self.activate else x

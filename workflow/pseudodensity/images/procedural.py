@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pseudodensity.rng import uniform
 from pseudodensity.images.canvas import Canvas
 from pseudodensity.images.labels import Labels
 from pseudodensity.images.scenes import SCENES
+from pseudodensity.rng import uniform
 
 __all__ = ["SCENES", "render", "sample_labels"]
 

@@ -1,4 +1,4 @@
-"""Fréchet distance between the Gaussians fitted to two feature sets (Heusel et al. 2017, equation 6)."""
+"""Fréchet distance between Gaussians fitted to two feature sets (Heusel et al. 2017, eq. 6)."""
 
 from collections.abc import Iterator
 
@@ -12,13 +12,13 @@ _REGULAR = 1e-10  # squared ratio of Cholesky pivots below which the covariance 
 
 
 def frechet_distance(real: Features, fake: Features) -> float:
-    """Squared Fréchet distance `|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2)`; "FID" on Inception features.
+    """`|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^1/2)`; "FID" if the features are Inception's.
 
-    real `(n, d)` and fake `(m, d)`: both arrays or both tensors, n, m >= 2. Means and unbiased covariances
-    in float64. The trace of the root is the nuclear norm of `A B^T`, where `A^T A = S1` and `B^T B = S2`:
-    exact for singular covariances too (fewer samples than dimensions, constant features), with nothing
-    added to the diagonal. Never negative. Biased upwards by about 1/n: compare at equal sample
-    counts only. Raises ValueError for bad shapes, NaN or infinity.
+    real `(n, d)` and fake `(m, d)`: both arrays or both tensors, n, m >= 2. Means and unbiased
+    covariances in float64. The trace of the root is the nuclear norm of `A B^T`, where `A^T A = S1`
+    and `B^T B = S2`: exact for singular covariances too (fewer samples than dimensions, constant
+    features), with nothing added to the diagonal. Never negative. Its bias is about 1/n: compare
+    at equal sample counts only. Raises ValueError for bad shapes, NaN or infinity.
     """
     tensors = as_tensors(real=real, fake=fake)
     if min(map(len, tensors)) < 2:
@@ -53,4 +53,4 @@ def _factor(features: Tensor, mean: Tensor) -> Tensor:
 def _deviations(features: Tensor, mean: Tensor) -> Iterator[Tensor]:
     """Rows `(x - mean) / sqrt(n - 1)` in float64, some at a time."""
     for block in features.split(_BLOCK):
-        yield block.double().sub_(mean).div_((len(features) - 1) ** 0.5)
+        yield (block.double() - mean).div_((len(features) - 1) ** 0.5)

@@ -1,7 +1,7 @@
-"""Precision, recall, density and coverage of the k-nearest-neighbour manifolds of real and fake features.
+"""Precision, recall, density and coverage of k-nearest-neighbour manifolds of features.
 
-Precision and recall: Kynkäänniemi et al. 2019, equations 1-3. Density and coverage: Naeem et al. 2020,
-equations 3-4. Every number depends on k and on both sample sizes: compare only at equal ones.
+Precision and recall: Kynkäänniemi et al. 2019, equations 1-3. Density and coverage: Naeem et al.
+2020, equations 3-4. All depend on k and on both sample sizes: compare only at equal ones.
 """
 
 import torch
@@ -12,18 +12,17 @@ from pseudodensity.neighbors import Features, ball_members, frame, nearest
 def manifold_metrics(
     real: Features, fake: Features, k: int = 3, *, inclusive: bool = True
 ) -> dict[str, float]:
-    """Precision, recall, density and coverage of fake features against real ones, exact to the last sample.
+    """Precision, recall, density and coverage of fake features, exact to the last sample.
 
-    real `(n, d)` and fake `(m, d)`: both arrays or both tensors. A sample's ball reaches to its k-th
-    nearest neighbour within its own set, itself not counted. With `inclusive` a ball holds its border
-    (`<=`, the convention of the precision-recall paper); without it the border is outside (`<`, the
-    convention of the `prdc` package). The two differ only where distances tie, as between copies.
+    real `(n, d)` and fake `(m, d)`: both arrays or both tensors. A sample's ball reaches to its
+    k-th nearest neighbour within its own set, itself not counted. With `inclusive` a ball holds
+    its border (`<=`, the convention of the precision-recall paper), else not (`<`, that of the
+    `prdc` package); this matters only where distances tie, as between copies.
 
     precision: share of fakes inside any real ball; recall: share of reals inside any fake ball;
-    density: mean number of real balls around a fake, over k (may exceed 1); coverage: share of reals
-    whose ball holds any fake. Ball membership is that of float64 differences, for offset and
-    near-identical features too. Raises ValueError for bad shapes, NaN or infinity, or k out of
-    `1 <= k < min(n, m)`.
+    density: mean number of real balls around a fake, over k (may exceed 1); coverage: share of
+    reals whose ball holds any fake. Inside or not is decided as by float64 differences. Raises
+    ValueError for bad shapes, NaN or infinity, or k out of `1 <= k < min(n, m)`.
     """
     reals, fakes = frame(real=real, fake=fake)
     if not 1 <= k < min(len(reals), len(fakes)):

@@ -160,7 +160,11 @@ def _finish(
     """Run the loop, write the checkpoint, and only then drop the partial state."""
     run(trainer, spec["iterations"], workdir, spec, progress)
     checkpoint = CheckpointFile(
-        spec["architecture"], spec["resolution"], settings, trainer.weights_to_keep(), trainer.facts()
+        spec["architecture"],
+        spec["resolution"],
+        settings,
+        trainer.weights_to_keep(),
+        trainer.facts(),
     )
     save_checkpoint(path, checkpoint, spec)
     shutil.rmtree(workdir, ignore_errors=True)

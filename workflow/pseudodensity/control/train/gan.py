@@ -121,9 +121,9 @@ class GanTrainer:
         """
         stream = random_stream(self.seed, "gan step", iteration)
         self._set_learning_rates(iteration)
-        real = draw_real_images(
-            self.images, self.batch_size, self.weights, self.mirror, stream
-        ).to(self.device)
+        real = draw_real_images(self.images, self.batch_size, self.weights, self.mirror, stream).to(
+            self.device
+        )
         proposals, fake = self._propose(stream)
         loss_d = self._update_discriminator(real, fake.detach(), iteration, stream)
         loss_g = self._update_generator(proposals, fake, iteration, stream)

@@ -1,0 +1,30 @@
+# `make table1` and `make test` are all that a newcomer needs; both make the environment first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# All cores of this machine unless told otherwise: make table1 CORES=2
+CORES ?= all
+
+.PHONY: table1 test lock
+
+table1: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake results/table1.csv results/table1.png --cores $(CORES)
+
+test: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest
+
+# The stamp is touched last, so an interrupted installation is done again.
+$(READY): envs/cpu.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed: make PYTHON=python3.11 table1")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/cpu.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# Pin again after a change of envs/*.in (needs uv).
+lock:
+	for env in cpu gpu; do \
+	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	    --no-annotate --no-header envs/$$env.in -o envs/$$env.txt || exit 1; \
+	done

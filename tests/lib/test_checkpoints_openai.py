@@ -1,0 +1,307 @@
+"""OpenAI state dicts: names, order of blocks and heads, against a small network of that form."""
+
+import math
+import os
+import pickle
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from pseudodensity.artifacts import ArtifactError
+from pseudodensity.checkpoints.convert import convert
+from pseudodensity.checkpoints.openai import split_heads
+from pseudodensity.generators import build_generator
+from pseudodensity.generators.diffusion import build_unet
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+# ------------------------------------------ the published network, after its papers and names
+
+
+class Residual(nn.Module):
+    """Residual block that knows the time; `resample` is None, "up" or "down"."""
+
+    def __init__(self, inputs, outputs, embedding, scale_shift, resample=None):
+        super().__init__()
+        self.scale_shift, self.resample = scale_shift, resample
+        self.in_layers = nn.Sequential(
+            nn.GroupNorm(32, inputs), nn.SiLU(), nn.Conv2d(inputs, outputs, 3, padding=1)
+        )
+        rows = 2 * outputs if scale_shift else outputs
+        self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding, rows))
+        self.out_layers = nn.Sequential(
+            nn.GroupNorm(32, outputs),
+            nn.SiLU(),
+            nn.Dropout(0.0),
+            nn.Conv2d(outputs, outputs, 3, padding=1),
+        )
+        same = inputs == outputs
+        self.skip_connection = nn.Identity() if same else nn.Conv2d(inputs, outputs, 1)
+
+    def _resized(self, x):
+        if self.resample is None:
+            return x
+        return F.interpolate(x, scale_factor=2) if self.resample == "up" else F.avg_pool2d(x, 2)
+
+    def forward(self, x, embedding):
+        h = self.in_layers[2](self._resized(self.in_layers[:2](x)))
+        time = self.emb_layers(embedding)[:, :, None, None]
+        if self.scale_shift:
+            scale, shift = time.chunk(2, dim=1)
+            h = self.out_layers[1:](self.out_layers[0](h) * (1 + scale) + shift)
+        else:
+            h = self.out_layers(h + time)
+        return self.skip_connection(self._resized(x)) + h
+
+
+class LegacyAttention(nn.Module):
+    """Self-attention whose joint projection is ordered (head, q k v, channel of the head)."""
+
+    def __init__(self, channels, heads):
+        super().__init__()
+        self.heads = heads
+        self.norm = nn.GroupNorm(32, channels)
+        self.qkv = nn.Conv1d(channels, 3 * channels, 1)
+        self.proj_out = nn.Conv1d(channels, channels, 1)
+
+    def forward(self, x, embedding=None):
+        n, c, height, width = x.shape
+        flat = x.reshape(n, c, -1)
+        joint = self.qkv(self.norm(flat)).reshape(n, self.heads, 3, c // self.heads, -1)
+        q, k, v = joint[:, :, 0], joint[:, :, 1], joint[:, :, 2]
+        scores = torch.einsum("nhct,nhcs->nhts", q, k) / math.sqrt(c // self.heads)
+        mixed = torch.einsum("nhts,nhcs->nhct", scores.softmax(-1), v)
+        return (flat + self.proj_out(mixed.reshape(n, c, -1))).reshape(n, c, height, width)
+
+
+class Plain(nn.Module):
+    """A convolution that ignores the time: `conv` after doubling, or `op` of stride 2."""
+
+    def __init__(self, channels, up):
+        super().__init__()
+        self.up = up
+        if up:
+            self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        else:
+            self.op = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
+
+    def forward(self, x, embedding):
+        return self.conv(F.interpolate(x, scale_factor=2)) if self.up else self.op(x)
+
+
+class OpenAiUNet(nn.Module):
+    def __init__(self, channels, blocks, attended, flavour):
+        super().__init__()
+        adm, width = flavour == "adm", 4 * channels[0]
+        self.base = channels[0]
+
+        def residual(inputs, outputs, resample=None):
+            return Residual(inputs, outputs, width, adm, resample)
+
+        def attention(level):
+            count = channels[level]
+            return [LegacyAttention(count, count // 64 if adm else 1)] * (level in attended)
+
+        def change(count, resample):
+            return residual(count, count, resample) if adm else Plain(count, resample == "up")
+
+        self.time_embed = nn.Sequential(
+            nn.Linear(channels[0], width), nn.SiLU(), nn.Linear(width, width)
+        )
+        self.input_blocks = nn.ModuleList(
+            [nn.ModuleList([nn.Conv2d(3, channels[0], 3, padding=1)])]
+        )
+        kept, now = [channels[0]], channels[0]
+        for level, count in enumerate(channels):
+            for _ in range(blocks):
+                self.input_blocks.append(nn.ModuleList([residual(now, count), *attention(level)]))
+                now = count
+                kept.append(now)
+            if level < len(channels) - 1:
+                self.input_blocks.append(nn.ModuleList([change(now, "down")]))
+                kept.append(now)
+        middle = LegacyAttention(now, now // 64 if adm else 1)
+        self.middle_block = nn.ModuleList([residual(now, now), middle, residual(now, now)])
+        self.output_blocks = nn.ModuleList()
+        for level, count in reversed(list(enumerate(channels))):
+            for j in range(blocks + 1):
+                items = [residual(now + kept.pop(), count), *attention(level)]
+                now = count
+                if level and j == blocks:
+                    items.append(change(now, "up"))
+                self.output_blocks.append(nn.ModuleList(items))
+        self.out = nn.Sequential(nn.GroupNorm(32, now), nn.SiLU(), nn.Conv2d(now, 6, 3, padding=1))
+
+    def forward(self, x, times):
+        half = self.base // 2
+        speeds = torch.exp(-math.log(10000) * torch.arange(half) / half)
+        angles = times[:, None].float() * speeds
+        embedding = self.time_embed(torch.cat([angles.cos(), angles.sin()], 1))
+        kept = []
+        for i, block in enumerate(self.input_blocks):
+            for item in block:
+                x = item(x, embedding) if i else item(x)
+            kept.append(x)
+        for item in self.middle_block:
+            x = item(x, embedding)
+        for block in self.output_blocks:
+            x = torch.cat([x, kept.pop()], 1)
+            for item in block:
+                x = item(x, embedding)
+        return self.out(x)
+
+
+def random_network(flavour, channels=(64, 64, 128), blocks=2, attended=(1, 2)):
+    network = OpenAiUNet(channels, blocks, attended, flavour).eval().requires_grad_(False)
+    for name, tensor in network.state_dict().items():
+        if tensor.ndim == 1:  # norms and biases away from ones and zeros
+            tensor.add_(0.2 * torch.randn_like(tensor))
+        elif "qkv" in name:  # sharp attention, so that a wrong order shows
+            tensor.mul_(3)
+    return network
+
+
+def saved(path, network):
+    torch.save(network.state_dict(), path)
+    return path
+
+
+# ------------------------------------------------------------------------------------ tests
+
+
+@pytest.mark.parametrize(
+    ("flavour", "head_channels", "dropout"), [("adm", 64, 0.1), ("iddpm", None, 0.0)]
+)
+def test_a_converted_unet_gives_the_same_output(tmp_path, flavour, head_channels, dropout):
+    network = random_network(flavour)
+    converted = convert(saved(tmp_path / "m.pt", network), "openai", "diffusion")
+    settings = converted["settings"]["generator"]
+    assert converted["settings"]["resolution"] == 32
+    assert converted["settings"]["discriminator"] is None and converted["discriminator"] is None
+    expected = {
+        "flavour": flavour,
+        "channels": [64, 64, 128],
+        "blocks": 2,
+        "attention_levels": [1, 2],
+        "head_channels": head_channels,
+        "dropout": dropout,
+    }
+    assert settings.items() >= expected.items()
+    model = build_generator("diffusion", 32, settings).eval()
+    model.load_state_dict(converted["average"])
+    x, times = torch.randn(2, 3, 16, 16), torch.tensor([3, 911])
+    with torch.no_grad():
+        ours, theirs = model.predict(x, times), network(x, times)
+    assert theirs.std() > 0.1
+    assert torch.allclose(ours, theirs, atol=2e-4 * float(theirs.abs().max()))
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4])
+def test_split_heads_is_the_attention_of_the_published_order(heads):
+    channels = 64
+    legacy = LegacyAttention(channels, heads).requires_grad_(False)
+    legacy.qkv.weight.mul_(5)
+    legacy.norm.weight.add_(torch.randn(channels))
+    unet = build_unet(8, 1, "adm", [64], 1, [0], channels // heads, 32, 0.0)
+    block = unet.mid_block.attentions[0].requires_grad_(False)
+    weights = split_heads(legacy.qkv.weight.squeeze(2), channels // heads)
+    biases = split_heads(legacy.qkv.bias, channels // heads)
+    for layer, weight, bias in zip(
+        (block.to_q, block.to_k, block.to_v), weights, biases, strict=True
+    ):
+        layer.weight.copy_(weight)
+        layer.bias.copy_(bias)
+    block.group_norm.load_state_dict(legacy.norm.state_dict())
+    block.to_out[0].weight.copy_(legacy.proj_out.weight.squeeze(2))
+    block.to_out[0].bias.copy_(legacy.proj_out.bias)
+    x = torch.randn(2, channels, 8, 8)
+    assert torch.allclose(block(x), legacy(x), atol=1e-5)
+    if heads > 1:  # plain thirds would be another function
+        for layer, weight in zip(
+            (block.to_q, block.to_k, block.to_v), legacy.qkv.weight.squeeze(2).chunk(3), strict=True
+        ):
+            layer.weight.copy_(weight)
+        assert not torch.allclose(block(x), legacy(x), atol=1e-2)
+
+
+def test_split_heads_refuses_rows_that_do_not_divide():
+    with pytest.raises(ArtifactError, match="no multiple"):
+        split_heads(torch.zeros(6, 2), 64)
+
+
+@pytest.mark.parametrize(
+    ("flavour", "channels", "attended", "tensors"),
+    [
+        ("adm", (256, 256, 512, 512, 1024, 1024), (3, 4, 5), 566),
+        ("iddpm", (128, 128, 256, 256, 512, 512), (4,), 426),
+    ],
+)
+def test_the_published_sizes(tmp_path, monkeypatch, flavour, channels, attended, tensors):
+    with torch.device("meta"):
+        network = OpenAiUNet(channels, 2, attended, flavour)
+    public = network.state_dict()
+    assert len(public) == tensors
+    path = tmp_path / "m.pt"
+    path.write_bytes(b"-")
+    monkeypatch.setattr("pseudodensity.checkpoints.openai._read", lambda _: public)
+    converted = convert(path, "openai", "diffusion")
+    assert converted["settings"]["resolution"] == 256
+    assert converted["settings"]["generator"]["attention_levels"] == list(attended)
+    count = sum(tensor.numel() for tensor in converted["average"].values())
+    assert count == {"adm": 552_814_086, "iddpm": 113_676_678}[flavour]
+
+
+def refusal(path) -> str:
+    with pytest.raises(ArtifactError) as error:
+        convert(path, "openai", "diffusion")
+    message = str(error.value)
+    assert "\n" not in message and "weights_only" not in message
+    return message
+
+
+def test_other_networks_are_refused(tmp_path):
+    network = random_network("iddpm", (32, 32), 1, ())
+    state, path = network.state_dict(), tmp_path / "m.pt"
+
+    def change(**changed):
+        kept = {k: v for k, v in state.items() if k not in changed}
+        torch.save(kept | {k: v for k, v in changed.items() if v is not None}, path)
+        return refusal(path)
+
+    assert "class-conditional" in change(**{"label_emb.weight": torch.zeros(10, 128)})
+    assert "1 tensors are missing (first out.2.bias)" in change(**{"out.2.bias": None})
+    assert "1 are unknown (first extra)" in change(extra=torch.zeros(1))
+    message = change(**{"out.2.weight": torch.zeros(3, 32, 3, 3)})
+    assert "first out.2.weight: found (3, 32, 3, 3), expected (6, 32, 3, 3)" in message
+    joint = {"middle_block.0.emb_layers.1.weight": torch.zeros(64, 128)}
+    assert "conv resampling and time embedding by scale and shift" in change(**joint)
+    assert "of a known shape" in change(**{"middle_block.0.emb_layers.1.weight": torch.tensor(1.0)})
+    assert "no state dict" in change(extra=3)
+    assert "no state dict" in change(extra=torch.zeros(2, dtype=torch.int64))
+    assert "larger than the file" in change(extra=torch.zeros(1).expand(10**9))
+    assert "unknown network of 1 tensors" in refusal(saved(path, nn.Linear(1, 1, bias=False)))
+
+
+def test_damaged_and_hostile_files_are_refused(tmp_path):
+    class Command:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path}/ran",)
+
+    path = tmp_path / "m.pt"
+    torch.save({"a": torch.zeros(100), "b": Command()}, path)
+    assert "something else than tensors" in refusal(path)
+    path.write_bytes(pickle.dumps(Command(), protocol=2))
+    refusal(path)
+    torch.save({"a": torch.zeros(1000)}, path)
+    path.write_bytes(path.read_bytes()[:2000])
+    assert "cannot be read as a state dict" in refusal(path)
+    path.write_bytes(b"")
+    refusal(path)
+    assert not (tmp_path / "ran").exists()
