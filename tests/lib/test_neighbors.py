@@ -58,7 +58,7 @@ def test_two_sets(case):
 @pytest.mark.parametrize("tile", [1, 2, 7, 64, 299, 300])
 @pytest.mark.parametrize("case", ["plain", "near copies", "lattice"])
 def test_the_tile_size_changes_nothing(monkeypatch, case, tile):
-    n = 300 if tile > 7 else 40
+    n = 300 if tile > 7 else 20
     x = features(case, n)
     expected = knn(x, x, 6, exclude_self=True), knn(x[:30], x, 6)
     monkeypatch.setattr(neighbors, "TILE", tile)

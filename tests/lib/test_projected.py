@@ -91,7 +91,8 @@ def test_timm_weights_are_read_and_wrong_ones_refused(tmp_path):
     torch.manual_seed(0)
     first = build_discriminator(32, features=TIMM, width=4, input_size=32)
     network = first.feature_network.pretrained
-    stored = {**network.state_dict(), "classifier.bias": torch.zeros(3)}
+    stored = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    stored["classifier.bias"] = torch.zeros(3)
     save_file(stored, tmp_path / "lite0.safetensors")
     torch.manual_seed(1)
     weights = str(tmp_path / "lite0.safetensors")

@@ -1,4 +1,4 @@
-"""StyleGAN3-T: public names and sizes, the alias-free layer against its definition, equivariance."""
+"""StyleGAN3-T: public names and sizes, each layer against its definition, equivariance."""
 
 import math
 

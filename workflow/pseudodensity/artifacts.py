@@ -123,7 +123,7 @@ def load_json(path: str | Path) -> Any:
         return json.loads(Path(path).read_text())
     except FileNotFoundError:
         raise ArtifactError(f"{path} does not exist: run the rule that makes it first") from None
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # no JSON, or not even text
         raise ArtifactError(f"{path} is damaged ({error}): delete it and run again") from None
 
 

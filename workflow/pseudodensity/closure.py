@@ -30,6 +30,11 @@ def _parents(module: str) -> list[str]:
     return [".".join(parts[:i]) for i in range(1, len(parts))]
 
 
+def _package(path: Path, level: int) -> str:
+    """The package that a relative import with ``level`` dots in a file starts from."""
+    return ".".join((ROOT.name, *path.relative_to(ROOT).parts[:-level])) if level else ""
+
+
 @cache
 def imported_modules(path: Path) -> frozenset[str]:
     """Modules of the package that a file imports anywhere, as dotted names inside the package."""
@@ -37,9 +42,10 @@ def imported_modules(path: Path) -> frozenset[str]:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(filter(None, (_package(path, node.level), node.module)))
             # "from package import name": name may be a module or something inside one.
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
         else:
             continue
         inside = (n.removeprefix(f"{ROOT.name}.") for n in names if n.startswith(f"{ROOT.name}."))

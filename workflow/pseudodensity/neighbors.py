@@ -8,8 +8,6 @@ answers depend on no tile size, number of threads, device or order of the sample
 one tile of distances exists at a time.
 """
 
-from __future__ import annotations
-
 import math
 import warnings
 from collections.abc import Iterator

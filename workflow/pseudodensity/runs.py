@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -88,12 +89,26 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """Every scalar of a config with its dotted place."""
+    if isinstance(value, Mapping | list):
+        pairs = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, inner in pairs:
+            yield from _leaves(inner, f"{place}.{key}" if place else str(key))
+    else:
+        yield place, value
+
+
 def check_config(config: Mapping[str, Any], schema: Mapping[str, Any], label: str) -> None:
     """Validate against a JSON Schema.
 
     Raises:
         ConfigError: one line with the place, what is wrong and what is allowed.
     """
+    for place, value in _leaves(config):
+        # Comparisons with NaN are false, so it would pass for any number.
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{label}, {place}: {value} is not a finite number")
     error = best_match(Draft202012Validator(schema).iter_errors(config))
     if error is None:
         return
@@ -147,8 +162,23 @@ class Plan:
                     f"config: extractors.{name}.trained_on names {dataset!r}, which is not under "
                     "datasets"
                 )
+            if "weights" in extractor and not Path(extractor["weights"]).is_file():
+                raise ConfigError(
+                    f"config: extractors.{name}.weights is {extractor['weights']!r}, which does "
+                    "not exist: download it from its owner first"
+                )
+        self._check_neighbours()
         for block in self.block_ids:
             self._check_block(block)
+
+    def _check_neighbours(self) -> None:
+        k = self.config["metrics"]["k"]
+        sets = {f"datasets.{name}": d["images"] for name, d in self.config["datasets"].items()}
+        for place, count in (sets | {"sampling": self.config["sampling"]["images"]}).items():
+            if count is not None and k >= count:
+                raise ConfigError(
+                    f"config: metrics.k is {k} but {place}.images is {count}: k must be smaller"
+                )
 
     @staticmethod
     def _check_dataset(name: str, dataset: Mapping[str, Any]) -> None:
@@ -203,6 +233,8 @@ class Plan:
     def extractor(self, name: str) -> Artifact:
         """A feature extractor: trained here, or a public file with a known digest."""
         settings = dict(self.config["extractors"][name])
+        # The content of a public file counts (sha256), not the place it was downloaded to.
+        settings.pop("weights", None)
         trained_on = settings.pop("trained_on", [])
         upstream = {dataset: self.data(dataset).digest for dataset in trained_on}
         mirror = {d: self.config["datasets"][d]["mirror"] for d in trained_on}

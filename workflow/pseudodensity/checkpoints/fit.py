@@ -65,7 +65,7 @@ def fit(
         with torch.device("meta"):
             wanted = build().state_dict()
     # The settings come from the file, so they may be anything.
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         reason = plain_reason(error)
         raise ArtifactError(f"holds settings that make no {what}: {reason}") from None
     names = {public_key(name): name for name in wanted}

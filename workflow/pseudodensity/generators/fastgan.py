@@ -168,4 +168,5 @@ class FastGan(nn.Module):
 
 def build_generator(resolution: int, **settings) -> FastGan:
     """A freshly initialised :class:`FastGan`; ``settings`` are its arguments."""
-    return FastGan(resolution, **settings)
+    # Convolutions keep this layout and run faster in it, on a CPU and in half precision.
+    return FastGan(resolution, **settings).to(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""FIR resampling for the StyleGAN family: the binomial kernel of StyleGAN2, the Kaiser low-pass of StyleGAN3."""
+"""FIR resampling: the binomial kernel of StyleGAN2 and the Kaiser low-pass of StyleGAN3."""
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ DENSE_SIZE = 64
 
 
 def binomial_kernel() -> Tensor:
-    """Separable [1, 3, 3, 1] kernel that sums to one: (4, 4) float32 (StyleGAN2, after Zhang 2019)."""
+    """StyleGAN2's separable [1, 3, 3, 1] kernel, which sums to one: (4, 4) float32."""
     row = torch.tensor([1.0, 3.0, 3.0, 1.0])
     kernel = torch.outer(row, row)
     return kernel / kernel.sum()
@@ -28,7 +28,7 @@ def kaiser_lowpass(taps: int, cutoff: float, half_width: float, rate: float) -> 
 
 
 def blur(x: Tensor, kernel: Tensor, padding: int) -> Tensor:
-    """Filter every channel by a symmetric (4, 4) kernel: (n, c, h, w) -> (n, c, h + 2p - 3, ...)."""
+    """Filter each channel by a symmetric (4, 4) kernel: (n, c, h, w) -> (n, c, h + 2p - 3, ...)."""
     weight = kernel.expand(x.shape[1], 1, -1, -1)
     return F.conv2d(x, weight, padding=padding, groups=x.shape[1])
 
@@ -49,7 +49,7 @@ def double(x: Tensor, kernel: Tensor) -> Tensor:
 
 
 def upfirdn(x: Tensor, taps: Tensor, up: int, down: int, padding: tuple[int, int]) -> Tensor:
-    """Insert zeros (`up`), pad, convolve with `taps` (k,), keep every `down`-th sample, on both axes.
+    """Insert zeros (`up`), pad, convolve with `taps` (k,), keep every `down`-th; on both axes.
 
     x (n, c, h, w); `padding` (before, after) counts samples at the high rate, negative crops.
     The convolution form, for sizes where a dense matrix is wasteful.

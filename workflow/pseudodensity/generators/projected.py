@@ -208,7 +208,8 @@ def build_discriminator(
         raise ValueError("the projected discriminator takes either a backbone or features")
     if backbone is None:
         backbone = _timm_backbone(**features)
-    return ProjectedDiscriminator(backbone, resolution, **settings)
+    discriminator = ProjectedDiscriminator(backbone, resolution, **settings)
+    return discriminator.to(memory_format=torch.channels_last)
 
 
 def _timm_backbone(kind: str, name: str, weights: str | Path | None = None) -> nn.Module:

@@ -65,7 +65,11 @@ class FullyConnected(nn.Module):
 
 
 class Mapping(nn.Module):
-    """f: z -> w, with a running mean of w for truncation."""
+    """f: z -> w, with a running mean of w for truncation.
+
+    `lr_multiplier` slows its learning; it changes neither names nor shapes of the weights, but a
+    checkpoint means something only with the multiplier it was trained with (published: 0.01).
+    """
 
     def __init__(
         self, z_dim: int, w_dim: int, layers: int, w_avg_beta: float, lr_multiplier: float = 0.01
@@ -95,6 +99,21 @@ def demodulation(weight: Tensor, style: Tensor) -> Tensor:
     """
     energy = style.square() @ weight.square().sum((2, 3)).t()
     return (energy + 1e-8).rsqrt()
+
+
+def modulated_colours(
+    x: Tensor, weight: Tensor, bias: Tensor, style: Tensor, clamp: float | None
+) -> Tensor:
+    """Modulated 1x1 convolution: x (n, c, h, h), weight (3, c, 1, 1), style (n, c) -> (n, 3, h, h).
+
+    With three output channels a matrix per sample is cheaper than scaling the whole input.
+    """
+    n, c, h, _ = x.shape
+    matrix = weight.view(3, c).t() * style[:, :, None]
+    pixels = torch.baddbmm(bias, x.permute(0, 2, 3, 1).reshape(n, h * h, c), matrix)
+    if clamp is not None:
+        pixels = pixels.clamp(-clamp, clamp)
+    return pixels.view(n, h, h, 3).permute(0, 3, 1, 2)
 
 
 class SynthesisLayer(nn.Module):
@@ -156,14 +175,8 @@ class ToRGB(nn.Module):
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         """x (n, inputs, h, h), w (n, w_dim) -> (n, 3, h, h)."""
-        n, c, h, _ = x.shape
-        style = self.affine(w) / math.sqrt(c)
-        # three output channels: a per-sample matrix is cheaper than scaling the whole input
-        weight = self.weight.view(3, c).t() * style[:, :, None]
-        pixels = torch.baddbmm(self.bias, x.permute(0, 2, 3, 1).reshape(n, h * h, c), weight)
-        if self.clamp is not None:
-            pixels = pixels.clamp(-self.clamp, self.clamp)
-        return pixels.view(n, h, h, 3).permute(0, 3, 1, 2)
+        style = self.affine(w) / math.sqrt(x.shape[1])
+        return modulated_colours(x, self.weight, self.bias, style, self.clamp)
 
 
 class SynthesisBlock(nn.Module):
@@ -257,7 +270,7 @@ class Generator(nn.Module):
         self.synthesis = Synthesis(resolution, w_dim, channel_base, channel_max, conv_clamp)
 
     def forward(self, z: Tensor, psi: float = 1.0, noise_mode: str | None = None) -> Tensor:
-        """z (n, z_dim) float32 -> images (n, 3, R, R); truncation `psi`, noise as in `Synthesis`."""
+        """z (n, z_dim) float32 -> images (n, 3, R, R); truncation `psi`, noise of `Synthesis`."""
         return self.synthesis(self.mapping(z, psi), noise_mode)
 
 

@@ -21,6 +21,7 @@ from pseudodensity.generators.stylegan2 import (
     bounded_lrelu,
     build_discriminator,
     demodulation,
+    modulated_colours,
 )
 
 __all__ = ["Generator", "build_discriminator", "build_generator"]
@@ -112,7 +113,7 @@ class FourierInput(nn.Module):
 
 
 class SynthesisLayer(nn.Module):
-    """Modulated convolution and alias-free leaky ReLU, from entry i - 1 to entry i of a schedule."""
+    """Modulated convolution, alias-free leaky ReLU: from entry i - 1 to i of the schedule."""
 
     def __init__(
         self,
@@ -160,7 +161,8 @@ class SynthesisLayer(nn.Module):
             self.magnitude_ema.copy_(magnitude.lerp(self.magnitude_ema, self.magnitude_beta))
         style, gain = self.affine(w), self.magnitude_ema.rsqrt()
         if self.torgb:
-            return self._colours(x, style * (gain / math.sqrt(x.shape[1])))
+            style = style * (gain / math.sqrt(x.shape[1]))
+            return modulated_colours(x, self.weight, self.bias, style, self.clamp)
         # The original first normalises weight and style; demodulation cancels both factors.
         scale = demodulation(self.weight, style) * (gain * GAIN)
         x = F.conv2d(x * style[:, :, None, None], self.weight, padding=self.k - 1)
@@ -176,14 +178,6 @@ class SynthesisLayer(nn.Module):
         """Leaky ReLU at the high rate: the new frequencies it makes are filtered, not aliased."""
         x = bounded_lrelu(self.up(x, self.up_filter * self.up_gain), self.clamp)
         return self.down(x, self.down_filter)
-
-    def _colours(self, x: Tensor, style: Tensor) -> Tensor:
-        n, c, h, _ = x.shape
-        weight = self.weight.view(3, c).t() * style[:, :, None]
-        pixels = torch.baddbmm(self.bias, x.permute(0, 2, 3, 1).reshape(n, h * h, c), weight)
-        if self.clamp is not None:
-            pixels = pixels.clamp(-self.clamp, self.clamp)
-        return pixels.view(n, h, h, 3).permute(0, 3, 1, 2)
 
 
 class Synthesis(nn.Module):
@@ -244,6 +238,7 @@ class Generator(nn.Module):
         output_scale: float = 0.25,
         magnitude_ema_beta: float = 0.999,
         w_avg_beta: float = 0.998,
+        mapping_lr: float = 0.01,
         recompute: bool = False,
     ):
         super().__init__()
@@ -259,7 +254,7 @@ class Generator(nn.Module):
             channel_base,
             channel_max,
         )
-        self.mapping = Mapping(z_dim, w_dim, mapping_layers, w_avg_beta)
+        self.mapping = Mapping(z_dim, w_dim, mapping_layers, w_avg_beta, mapping_lr)
         self.synthesis = Synthesis(
             plan, w_dim, conv_clamp, output_scale, magnitude_ema_beta, recompute
         )
@@ -270,5 +265,5 @@ class Generator(nn.Module):
 
 
 def build_generator(resolution: int, **settings) -> Generator:
-    """The generator with the settings of its constructor (defaults: the published 1024 px model)."""
+    """The generator with the settings of its constructor (defaults: the published model)."""
     return Generator(resolution, **settings)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from sklearn.datasets import load_digits
 
 from pseudodensity.images.labels import Labels
 from pseudodensity.images.transform import resize, to_uint8
@@ -15,6 +14,9 @@ def load(resolution: int) -> tuple[np.ndarray, Labels]:
 
     The log-probability of a class is that of its share among the 1,797.
     """
+    # Imported here: it takes seconds, and every job that opens a data set imports this module.
+    from sklearn.datasets import load_digits
+
     digits = load_digits()
     grey = torch.from_numpy(digits.images.astype(np.float32) / 8 - 1)[:, None]
     images = to_uint8(resize(grey, resolution)).expand(-1, 3, -1, -1)

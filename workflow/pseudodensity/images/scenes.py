@@ -42,6 +42,11 @@ def _palette(*colours: str) -> np.ndarray:
     return np.array([list(bytes.fromhex(colour)) for colour in colours], np.float32).T
 
 
+def _shade(colour: np.ndarray, amount: np.ndarray) -> np.ndarray:
+    """A colour (3, n) lighter or darker; no two surfaces of a real data set are lit alike."""
+    return colour * (1 + 0.14 * amount)
+
+
 WALLS = _palette("8fb8de", "7aa884", "8d6cab", "e0a458", "454b57")
 HAIR = _palette("4a2f23", "17151a", "ecc95c", "b8482a", "b9bcc2")
 SKIN = _palette("40261a", "8a5a3c", "c98e66", "eebb98", "f7d5bd", "fff0e6")
@@ -66,19 +71,20 @@ def draw_face(canvas: Canvas, a: Attributes) -> None:
     x, y = 0.5 + 0.018 * a["x"], 0.5 + 0.014 * a["y"]
     rx = 0.21 * (1 + 0.05 * a["size"])
     ry = 1.28 * rx
-    hair, hair_colour = a["hair"], HAIR[:, a["hair_colour"]]
+    hair, hair_colour = a["hair"], _shade(HAIR[:, a["hair_colour"]], a["hair_shade"])
     short, long = hair == 0, hair == 1
     tone = np.clip(3 + 0.85 * a["skin"], 0, SKIN.shape[1] - 1)
     skin = np.stack([np.interp(tone, np.arange(SKIN.shape[1]), c) for c in SKIN])
     skin = skin.astype(np.float32)
 
-    background = WALLS[:, a["background"]]
+    background = _shade(WALLS[:, a["background"]], a["background_shade"])
     canvas.fill(background * 1.04, background * 0.9)
     canvas.ellipse(hair_colour, x, y + 0.03, 1.38 * rx, 1.28 * ry, where=long)
     canvas.rectangle(hair_colour, x - 1.36 * rx, y, x + 1.36 * rx, y + 1.3 * ry, where=long)
     canvas.ellipse(hair_colour, x, y - 0.05, 1.2 * rx, 1.13 * ry, where=short, above=y + 0.02)
     canvas.rectangle(skin * 0.85, x - 0.08, y + 0.15, x + 0.08, y + 0.36)
-    canvas.ellipse(CLOTHES[:, a["clothes"]], x, np.full_like(x, 1.06), 0.37, 0.25)
+    clothes = _shade(CLOTHES[:, a["clothes"]], a["clothes_shade"])
+    canvas.ellipse(clothes, x, np.full_like(x, 1.06), 0.37, 0.25)
     canvas.ellipse(skin, x, y, rx, ry)
 
     eyes, gap = y - 0.02, 0.43 * rx
@@ -94,7 +100,7 @@ def draw_face(canvas: Canvas, a: Attributes) -> None:
         hair_colour, x, y - 0.05, 1.16 * rx, 1.1 * ry, where=hair < 2, above=y - 0.5 * ry
     )
 
-    hat, colour = a["hat"] == 1, HATS[:, a["clothes"]]
+    hat, colour = a["hat"] == 1, _shade(HATS[:, a["clothes"]], a["clothes_shade"])
     brim = y - 0.62 * ry
     canvas.rectangle(colour, x - 0.95 * rx, brim - 0.24, x + 0.95 * rx, brim, where=hat)
     canvas.rectangle(colour * 0.75, x - 1.5 * rx, brim - 0.04, x + 1.5 * rx, brim + 0.03, where=hat)
@@ -213,8 +219,10 @@ def draw_bedroom(canvas: Canvas, a: Attributes) -> None:
     canvas.rectangle(cover * 0.75, x - half, foot - 0.05, x + half, foot + 0.02)
 
 
+SHADES = ("background_shade", "hair_shade", "clothes_shade")
+
 SCENES = {
-    "faces": Scene(FACES, ("skin", "smile", "x", "y", "size"), draw_face),
+    "faces": Scene(FACES, ("skin", "smile", "x", "y", "size", *SHADES), draw_face),
     "church": Scene(CHURCH, ("x", "horizon", "width", "height", "spire", "tree_x"), draw_church),
     "bedroom": Scene(
         BEDROOM, ("x", "floor_line", "bed_width", "bed_depth", "window_size"), draw_bedroom

@@ -8,6 +8,7 @@ from torch import Tensor
 from pseudodensity.neighbors import Features, as_tensors, mean
 
 _BLOCK = 2048  # rows turned to float64 at once
+_STRIP = 512  # rows of the covariance made by one product
 _REGULAR = 1e-10  # squared ratio of Cholesky pivots below which the covariance counts as singular
 
 
@@ -38,7 +39,8 @@ def _factor(features: Tensor, mean: Tensor) -> Tensor:
         return torch.cat(list(_deviations(features, mean)))
     covariance = torch.zeros(dim, dim, dtype=torch.float64, device=features.device)
     for block in _deviations(features, mean):
-        covariance.addmm_(block.T, block)
+        for i in range(0, dim, _STRIP):  # the upper triangle is all that Cholesky reads
+            covariance[i : i + _STRIP, i:].addmm_(block[:, i : i + _STRIP].T, block[:, i:])
     triangle, failed = torch.linalg.cholesky_ex(covariance, upper=True)
     pivots = triangle.diagonal()
     if not failed and pivots.min() ** 2 > _REGULAR * pivots.max() ** 2:

@@ -155,9 +155,9 @@ class GanTrainer:
 
         Without acceptance, ``fake`` carries the graph and there are no proposals to replay. With
         it, batches are scored without a graph; each that holds accepted rows is remembered as
-        ``(latents, noise seed, accepted rows)`` and run again, whole, for the generator's
-        gradient, so that batch statistics and noise are those of the accepted image and only
-        one graph is alive at a time.
+        ``(latents, noise seed, accepted rows, buffers)`` and run again, whole, for the
+        generator's gradient, so that batch statistics and noise are those of the accepted image
+        and only one graph is alive at a time.
         """
         if self.accept is None:
             return [], self._generate(*self._draw_latents(stream))
@@ -171,6 +171,7 @@ class GanTrainer:
                     "tau leaves nothing of this generator; choose a tau or w nearer to the data"
                 )
             latents, noise_seed = self._draw_latents(stream)
+            buffers = self._copy_buffers()
             with torch.no_grad():
                 images = self._generate(latents, noise_seed)
             rows = self.accept(images, stream).nonzero().flatten()
@@ -178,7 +179,7 @@ class GanTrainer:
             self.accepted += len(rows)
             rows = rows[: self.batch_size - count]
             if len(rows):
-                proposals.append((latents, noise_seed, rows))
+                proposals.append((latents, noise_seed, rows, buffers))
                 kept.append(images[rows])
                 count += len(rows)
         self.proposed += proposed
@@ -217,9 +218,7 @@ class GanTrainer:
         loss = _generator_loss(self.recipe["loss"], self._see(leaf, stream))
         loss.backward()
         if proposals:
-            rows = iter(leaf.grad.split([len(rows) for *_, rows in proposals]))
-            for latents, noise_seed, accepted in proposals:
-                self._generate(latents, noise_seed)[accepted].backward(next(rows))
+            self._replay(proposals, leaf.grad)
         else:
             fake.backward(leaf.grad)
         self._unfreeze_discriminator()
@@ -227,6 +226,24 @@ class GanTrainer:
         if self.recipe["path_length_weight"] and iteration % self.path_length_interval == 0:
             self._regularise_path_length(stream)
         return loss.item()
+
+    def _replay(self, proposals: list, gradient: torch.Tensor) -> None:
+        """Gradient of the generator from ``gradient`` of its accepted images."""
+        latest = self._copy_buffers()
+        shares = gradient.split([len(rows) for _, _, rows, _ in proposals])
+        for (latents, noise_seed, rows, buffers), share in zip(proposals, shares, strict=True):
+            self._set_buffers(buffers)
+            self._generate(latents, noise_seed)[rows].backward(share)
+        self._set_buffers(latest)
+
+    def _copy_buffers(self) -> list[torch.Tensor]:
+        # A pass in train mode moves them, and some shape the images: the singular vectors of
+        # spectral normalisation, the running magnitudes of StyleGAN3.
+        return [buffer.clone() for buffer in self.generator.buffers()]
+
+    def _set_buffers(self, values: list[torch.Tensor]) -> None:
+        for buffer, value in zip(self.generator.buffers(), values, strict=True):
+            buffer.copy_(value)
 
     def _unfreeze_discriminator(self) -> None:
         for group in self.optimizers["discriminator"].param_groups:

@@ -1,0 +1,381 @@
+"""Checkpoints build the model they hold, and training leads from a spec to one."""
+
+import copy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from pseudodensity.artifacts import ArtifactError, save_tensors
+from pseudodensity.control.train import checkpoint as training
+from pseudodensity.control.train import gan
+from pseudodensity.control.train.checkpoint import finetune, pretrain
+from pseudodensity.density import PseudoDensity
+from pseudodensity.features import build_extractor, extract
+from pseudodensity.generators import build_discriminator, build_generator
+from pseudodensity.generators.checkpoint import (
+    CheckpointFile,
+    load_checkpoint,
+    load_generator,
+    save_checkpoint,
+)
+from pseudodensity.progress import Progress
+from pseudodensity.rng import normal, numpy_generator
+
+torch.set_num_threads(1)
+
+SMALL = {"channel_base": 64, "channel_max": 8}
+MAPPING = {"z_dim": 4, "w_dim": 4, "mapping_layers": 2}
+SETTINGS = {
+    "stylegan2": {"generator": MAPPING | SMALL, "discriminator": SMALL},
+    "stylegan3": {
+        "generator": MAPPING
+        | SMALL
+        | {"num_layers": 4, "first_cutoff": 1, "first_stopband": 2, "margin_size": 4},
+        "discriminator": SMALL,
+    },
+    "projectedgan": {
+        "generator": {"z_dim": 4, "ngf": 4},
+        "discriminator": {"width": 4, "head_end": 4, "input_size": 16},
+    },
+    "diffusion": {
+        "generator": {
+            "flavour": "iddpm",
+            "channels": [16],
+            "blocks": 1,
+            "attention_levels": [],
+            "head_channels": None,
+            "norm_groups": 4,
+            "dropout": 0.1,
+            "patch": 2,
+            "schedule": "cosine",
+            "prediction": "v_prediction",
+            "training_steps": 20,
+            "sampling_steps": 2,
+            "rescale_vb": False,
+        },
+        "discriminator": None,
+    },
+}
+GAN_RECIPE = {
+    "loss": "nonsaturating",
+    "batch_size": 4,
+    "lr_generator": 2e-3,
+    "lr_discriminator": 2e-3,
+    "r1_gamma": 0.5,
+    "r1_interval": 2,
+    "path_length_weight": 0,
+    "ema_half_life": 50,
+    "ema_ramp_up": 0.1,
+    "decay_fraction": 0.5,
+    "augment": [],
+}
+RECIPES = {
+    "stylegan2": GAN_RECIPE,
+    "projectedgan": GAN_RECIPE | {"loss": "hinge", "r1_gamma": 0, "augment": ["translation"]},
+    "diffusion": {
+        "batch_size": 4,
+        "lr": 1e-3,
+        "warmup_iterations": 1,
+        "decay_fraction": 0.5,
+        "ema_half_life": 50,
+        "ema_ramp_up": 0.1,
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def backbone():
+    return build_extractor({"kind": "small_cnn", "size": 16, "widths": [4, 8], "blocks": 1})
+
+
+def backbone_of(architecture: str, backbone) -> dict:
+    return {"backbone": copy.deepcopy(backbone)} if architecture == "projectedgan" else {}
+
+
+def fresh(architecture: str, backbone) -> CheckpointFile:
+    settings = SETTINGS[architecture]
+    torch.manual_seed(0)
+    states = {}
+    for part in ("average", "generator"):
+        module = build_generator(architecture, 16, settings["generator"])
+        states[part] = module.state_dict()
+    if settings["discriminator"] is not None:
+        module = build_discriminator(
+            architecture, 16, settings["discriminator"], **backbone_of(architecture, backbone)
+        )
+        states["discriminator"] = module.state_dict()
+    return CheckpointFile(architecture, 16, settings, states, {"acceptance": 0.25})
+
+
+# ------------------------------------------------------------------------------- files
+
+
+@pytest.mark.parametrize("architecture", SETTINGS)
+def test_a_checkpoint_builds_the_model_that_was_saved(architecture, backbone, tmp_path):
+    saved, path = fresh(architecture, backbone), tmp_path / "c.safetensors"
+    save_checkpoint(path, saved, {"seed": 0})
+    loaded = load_checkpoint(path, {"seed": 0})
+    assert (loaded.architecture, loaded.resolution) == (architecture, 16)
+    assert loaded.settings == saved.settings and loaded.facts == saved.facts
+    assert loaded.states.keys() == saved.states.keys()
+    for part in saved.states:
+        parts = backbone_of(architecture, backbone) if part == "discriminator" else {}
+        module = loaded.build(part, **parts)
+        for name, value in module.state_dict().items():
+            assert torch.equal(value, saved.states[part][name]), (part, name)
+    # "average" is sampled, not "generator", and nothing but z decides the image.
+    generator = load_generator(path, spec={"seed": 0})
+    assert not generator.training and not any(p.requires_grad for p in generator.parameters())
+    z = normal(0, "z", range(3), generator.latent_shape)
+    images = generator(z)
+    assert images.shape == (3, 3, 16, 16) and torch.equal(images, generator(z))
+    torch.testing.assert_close(generator(z[1:2]), images[1:2], atol=1e-5, rtol=1e-4)
+    average = loaded.build("average").eval()
+    assert torch.equal(average(z), images)
+
+
+def test_a_checkpoint_of_another_spec_is_refused_in_one_line(backbone, tmp_path):
+    save_checkpoint(tmp_path / "c", fresh("stylegan2", backbone), {"seed": 0, "data": "a"})
+    with pytest.raises(ArtifactError, match="differs in seed") as error:
+        load_generator(tmp_path / "c", spec={"seed": 1, "data": "a"})
+    assert "\n" not in str(error.value)
+
+
+def test_other_files_are_no_checkpoints(tmp_path):
+    save_tensors(tmp_path / "t", {"x": torch.zeros(1)}, {})
+    with pytest.raises(ArtifactError, match="no checkpoint of this project"):
+        load_checkpoint(tmp_path / "t")
+    with pytest.raises(ArtifactError, match="does not exist"):
+        load_checkpoint(tmp_path / "absent")
+
+
+def test_a_part_that_is_not_there_is_named(backbone):
+    with pytest.raises(ArtifactError, match="diffusion checkpoint has no discriminator"):
+        fresh("diffusion", backbone).build("discriminator")
+
+
+def test_settings_that_do_not_fit_are_named():
+    with pytest.raises(ValueError, match="ngff") as error:
+        build_generator("projectedgan", 16, {"ngff": 4})
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="unknown architecture 'vae'"):
+        build_generator("vae", 16, {})
+    with pytest.raises(ValueError, match="no discriminator"):
+        build_discriminator("diffusion", 16, {})
+
+
+# ------------------------------------------------------------------------------- training
+
+
+@pytest.fixture(scope="module")
+def data(backbone):
+    """40 images, and a density that is fitted on them."""
+    draw = numpy_generator(0, "checkpoint tests")
+    levels, noise = draw.integers(0, 200, (40, 3, 1, 1)), draw.integers(0, 56, (40, 3, 16, 16))
+    images = (levels + noise).astype(np.uint8)
+    return images, PseudoDensity.fit(extract(backbone, images), k=3, epochs=2)
+
+
+def pretraining_spec(architecture: str) -> dict:
+    return {
+        "architecture": architecture,
+        "resolution": 16,
+        **SETTINGS[architecture],
+        "recipe": RECIPES[architecture],
+        "iterations": 3,
+        "mirror": True,
+        "seed": 0,
+    }
+
+
+def tuning_spec(architecture: str, tau, w, fake_weight="none") -> dict:
+    spec = pretraining_spec(architecture) | {"parent": "abc", "iterations": 2}
+    del spec["generator"], spec["discriminator"]
+    return spec | {"importance": {"tau": tau, "w": w, "fake_weight": fake_weight}}
+
+
+def quiet() -> Progress:
+    return Progress("x", 12, every=1e9)
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory, data, backbone):
+    """Path of a pre-trained checkpoint of an architecture, trained once."""
+    folder, done = tmp_path_factory.mktemp("pretrained"), {}
+
+    def path_of(architecture: str) -> Path:
+        if architecture not in done:
+            done[architecture] = folder / f"{architecture}.safetensors"
+            pretrain(
+                pretraining_spec(architecture),
+                data[0],
+                done[architecture],
+                folder / "work",
+                quiet(),
+                **backbone_of(architecture, backbone),
+            )
+        return done[architecture]
+
+    return path_of
+
+
+@pytest.mark.parametrize("architecture", RECIPES)
+def test_pretraining_writes_a_checkpoint_and_clears_its_work(architecture, pretrained):
+    path = pretrained(architecture)
+    assert sorted(p.suffix for p in path.parent.iterdir()) == [".safetensors"] * len(
+        list(path.parent.iterdir())
+    )
+    file = load_checkpoint(path, pretraining_spec(architecture))
+    assert file.settings == SETTINGS[architecture]
+    assert any(
+        not torch.equal(file.states["average"][name], value)
+        for name, value in file.states["generator"].items()
+    )
+    generator = load_generator(path)
+    assert generator(normal(0, "z", range(2), generator.latent_shape)).isfinite().all()
+
+
+def test_pretraining_is_repeatable(pretrained, data, tmp_path):
+    first = load_checkpoint(pretrained("stylegan2"))
+    torch.manual_seed(123)
+    pretrain(pretraining_spec("stylegan2"), data[0], tmp_path / "c", tmp_path / "work", quiet())
+    second = load_checkpoint(tmp_path / "c")
+    for part, state in first.states.items():
+        for name, value in state.items():
+            assert torch.equal(second.states[part][name], value), (part, name)
+
+
+# tau, w, fake_weight, and the weight that the filter of fakes must then have.
+CASES = [
+    (None, 1.0, "none", None),
+    (50, 33.0, "none", None),
+    (50, 33.0, "reciprocal", 1 / 33),
+    (20, 0.03, "reciprocal", 1 / 0.03),
+    (50, 33.0, 0.33, 0.33),
+]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "tau", "w", "fake_weight", "weight_of_fakes"),
+    # A diffusion model sees no fakes.
+    [(a, *case) for a in RECIPES for case in (CASES[:2] if a == "diffusion" else CASES)],
+)
+def test_fine_tuning_weighs_both_sides(
+    architecture,
+    tau,
+    w,
+    fake_weight,
+    weight_of_fakes,
+    pretrained,
+    data,
+    backbone,
+    tmp_path,
+    monkeypatch,
+):
+    made = []
+    original = training._trainer
+
+    def remember(*arguments, **options):
+        made.append(original(*arguments, **options))
+        return made[-1]
+
+    monkeypatch.setattr(training, "_trainer", remember)
+    images, density = data
+    spec, parent = tuning_spec(architecture, tau, w, fake_weight), pretrained(architecture)
+    finetune(
+        spec,
+        parent,
+        pretraining_spec(architecture),
+        images,
+        tmp_path / "c.safetensors",
+        tmp_path / "work",
+        quiet(),
+        density=density if tau is not None else None,
+        extractor=backbone if fake_weight != "none" else None,
+        **backbone_of(architecture, backbone),
+    )
+    (trainer,) = made
+    if tau is None:
+        assert trainer.weights is None
+    else:
+        # tau is a percentile of the labels: half of the images, or a fifth, lies below.
+        high = density.labels >= np.sort(density.labels)[int(tau / 100 * 40)]
+        assert high.sum() == 40 - int(tau / 100 * 40)
+        assert trainer.weights.tolist() == np.where(high, w, 1.0).tolist()
+    # A fine-tuned average starts warm: no ramp.
+    assert trainer.average.ramp_up is None
+    file = load_checkpoint(tmp_path / "c.safetensors", spec)
+    if architecture != "diffusion":
+        if weight_of_fakes is None:
+            assert trainer.accept is None and file.facts == {}
+        else:
+            assert trainer.accept.weight == pytest.approx(weight_of_fakes)
+            assert trainer.accept.tau == density.threshold(tau)
+            assert 0 < file.facts["acceptance"] <= 1
+    assert file.settings == SETTINGS[architecture]
+    origin = load_checkpoint(parent)
+    for part in origin.states:
+        moved = [
+            name
+            for name, value in origin.states[part].items()
+            if not torch.equal(value, file.states[part][name])
+        ]
+        assert moved, f"{part} did not train"
+        # Random projections and the backbone are loaded and frozen, never drawn again.
+        assert not any(name.startswith("feature_network") for name in moved)
+    assert not (tmp_path / "work").exists()
+
+
+def test_fine_tuning_starts_from_its_parent(pretrained, data, tmp_path):
+    """With learning rates of nearly nothing the weights stay where they were, all three sets."""
+    spec = tuning_spec("stylegan2", None, 1.0)
+    spec["recipe"] = spec["recipe"] | {"lr_generator": 1e-12, "lr_discriminator": 1e-12}
+    parent = pretrained("stylegan2")
+    arguments = (parent, pretraining_spec("stylegan2"), data[0], tmp_path / "c", tmp_path / "w")
+    finetune(spec, *arguments, quiet())
+    before, after = load_checkpoint(parent), load_checkpoint(tmp_path / "c")
+    for part in ("generator", "discriminator"):
+        names = dict(before.build(part).named_parameters())
+        for name in names:
+            torch.testing.assert_close(after.states[part][name], before.states[part][name])
+    # The average moves towards the generator from where it was: two steps of four images.
+    decay = 0.5 ** (8 / 50)
+    for name in dict(before.build("average").named_parameters()):
+        expected = torch.lerp(
+            before.states["generator"][name], before.states["average"][name], decay
+        )
+        torch.testing.assert_close(after.states["average"][name], expected)
+
+
+def test_a_parent_of_another_spec_is_refused(pretrained, data, tmp_path):
+    wrong = pretraining_spec("stylegan2") | {"seed": 1}
+    with pytest.raises(ArtifactError, match="differs in seed") as error:
+        finetune(
+            tuning_spec("stylegan2", None, 1.0),
+            pretrained("stylegan2"),
+            wrong,
+            data[0],
+            tmp_path / "c",
+            tmp_path / "work",
+            quiet(),
+        )
+    assert "\n" not in str(error.value) and not (tmp_path / "c").exists()
+
+
+def test_a_death_between_training_and_writing_loses_nothing(data, tmp_path, monkeypatch):
+    spec = pretraining_spec("stylegan2")
+    arguments = (spec, data[0], tmp_path / "c", tmp_path / "work", quiet())
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "save_checkpoint", die)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(*arguments)
+    steps = []
+    monkeypatch.setattr(gan.GanTrainer, "step", lambda self, i: steps.append(i))
+    pretrain(*arguments)
+    assert steps == [] and load_checkpoint(tmp_path / "c", spec)
