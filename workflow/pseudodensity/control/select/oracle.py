@@ -33,12 +33,17 @@ def accepted_rows(pool: Pool, density: PseudoDensity, setting: Setting) -> np.nd
 
     All settings share one uniform draw per proposal, so their sets overlap as much as they can.
     """
-    if setting["tau"] is None:
-        return np.arange(len(pool.density))
-    tau = density.threshold(setting["tau"])
-    probability = importance_acceptance(pool.density, tau, setting["w"])
     draws = uniform(0, "oracle acceptance", range(len(pool.density))).numpy()
-    return np.flatnonzero(draws < probability)
+    return np.flatnonzero(_accepts(pool.density, draws, density, setting))
+
+
+def _accepts(
+    values: np.ndarray, draws: np.ndarray, density: PseudoDensity, setting: Setting
+) -> np.ndarray:
+    if setting["tau"] is None:
+        return np.ones(len(values), dtype=bool)
+    tau = density.threshold(setting["tau"])
+    return draws < importance_acceptance(values, tau, setting["w"])
 
 
 def reweighted_sets(
@@ -94,17 +99,18 @@ def _fresh_pool(
 ) -> Pool:
     """Fresh scenes, after those of the data set, until every setting accepts ``needed``."""
     spec, batch, parts = data.manifest["spec"], 5000, []
+    accepted = np.zeros(len(settings), dtype=int)
     progress.update(0)
-    for start in range(len(data), len(data) + 100 * needed, batch):
-        index = np.arange(start, start + batch)
+    for start in range(0, 100 * needed, batch):
+        index = np.arange(len(data) + start, len(data) + start + batch)
         images, _ = render(spec["scene"], index, spec["resolution"], spec["seed"])
         parts.append(describe(images, judges, density, steering))
-        features = {name: np.concatenate([f[name] for f, _ in parts]) for name in judges}
-        pool = Pool(features, np.concatenate([d for _, d in parts]), images[:0])
-        fewest = min(len(accepted_rows(pool, density, setting)) for setting in settings)
-        progress.update(min(fewest, needed))
-        if fewest >= needed:
-            return pool
+        draws = uniform(0, "oracle acceptance", range(start, start + batch)).numpy()
+        accepted += [_accepts(parts[-1][1], draws, density, setting).sum() for setting in settings]
+        progress.update(min(int(accepted.min()), needed))
+        if accepted.min() >= needed:
+            features = {name: np.concatenate([f[name] for f, _ in parts]) for name in judges}
+            return Pool(features, np.concatenate([d for _, d in parts]), images[:0])
     raise RuntimeError(
         f"the oracle accepts under 1 % at one of {list(settings)}: choose a milder tau or w"
     )
