@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 from pseudodensity.artifacts import load_tensors, save_tensors
@@ -101,6 +100,8 @@ class PseudoDensity(nn.Module):
     @torch.no_grad()
     def _quality(self, inputs: Tensor, targets: Tensor) -> dict[str, float | None]:
         """R2 and Spearman rank correlation on held-out rows; None where the labels are constant."""
+        from scipy.stats import spearmanr  # two seconds that a job which only loads need not spend
+
         predicted, wanted = self(inputs).double().numpy(), targets.double().numpy()
         spread = np.square(wanted - wanted.mean()).sum()
         if spread == 0:

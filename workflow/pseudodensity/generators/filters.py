@@ -2,7 +2,6 @@
 
 import torch
 import torch.nn.functional as F
-from scipy.signal import firwin
 from torch import Tensor, nn
 
 # Below this input width one dense matrix product per axis beats a strided depthwise convolution
@@ -23,6 +22,8 @@ def kaiser_lowpass(taps: int, cutoff: float, half_width: float, rate: float) -> 
     `cutoff`, `half_width` (of the transition band) and `rate` share one unit, samples per image
     width (StyleGAN3, appendix C.1).
     """
+    from scipy.signal import firwin  # slow to import, and StyleGAN2 designs no filter
+
     design = firwin(numtaps=taps, cutoff=cutoff, width=2 * half_width, fs=rate)
     return torch.as_tensor(design, dtype=torch.float32)
 
