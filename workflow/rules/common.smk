@@ -1,13 +1,16 @@
 """The plan of everything to make, and the few helpers that rules share. The only rules with defs."""
 
-import json
+import os
 import sys
 from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, str(Path(workflow.basedir, "workflow")))
+# This checkout's package, also where the environment has another checkout's installed.
+PACKAGE_PARENT = str(Path(workflow.basedir, "workflow"))
+sys.path.insert(0, PACKAGE_PARENT)
+os.environ.update(PYTHONPATH=PACKAGE_PARENT)
 from pseudodensity.architectures import architecture
 from pseudodensity.closure import code_files
 from pseudodensity.runs import ConfigError, Plan, check_config
