@@ -9,6 +9,7 @@ reweighted and judged against the other half, so that no image is judged against
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -33,8 +34,14 @@ def accepted_rows(pool: Pool, density: PseudoDensity, setting: Setting) -> np.nd
 
     All settings share one uniform draw per proposal, so their sets overlap as much as they can.
     """
-    draws = uniform(0, "oracle acceptance", range(len(pool.density))).numpy()
+    draws = _draws(len(pool.density))
     return np.flatnonzero(_accepts(pool.density, draws, density, setting))
+
+
+@cache
+def _draws(count: int) -> np.ndarray:
+    """Uniform draws of the first ``count`` proposals, made once for all settings."""
+    return uniform(0, "oracle acceptance", range(count)).numpy()
 
 
 def _accepts(

@@ -28,6 +28,9 @@ from pseudodensity.rng import generator as random_stream
 
 __all__ = ["GanTrainer"]
 
+# Steps between two path-length penalties (StyleGAN2).
+PATH_LENGTH_INTERVAL = 4
+
 AcceptImages = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 
@@ -99,8 +102,7 @@ class GanTrainer:
         # the correction keeps the effective step and memory those of an every-step term.
         recipe = self.recipe
         lazy_d = recipe["r1_interval"] if recipe["r1_gamma"] else None
-        lazy_g = 4 if recipe["path_length_weight"] else None
-        self.path_length_interval = 4
+        lazy_g = PATH_LENGTH_INTERVAL if recipe["path_length_weight"] else None
         self.optimizers, self.learning_rates = {}, {}
         for name, module, lazy in (
             ("generator", self.generator, lazy_g),
@@ -223,7 +225,7 @@ class GanTrainer:
             fake.backward(leaf.grad)
         self._unfreeze_discriminator()
         optimizer.step()
-        if self.recipe["path_length_weight"] and iteration % self.path_length_interval == 0:
+        if self.recipe["path_length_weight"] and iteration % PATH_LENGTH_INTERVAL == 0:
             self._regularise_path_length(stream)
         return loss.item()
 
@@ -265,7 +267,7 @@ class GanTrainer:
         mean = self.path_length_mean.lerp(lengths.mean(), 0.01)
         self.path_length_mean.copy_(mean.detach())
         penalty = (lengths - mean).square().mean() * self.recipe["path_length_weight"]
-        (penalty * self.path_length_interval).backward()
+        (penalty * PATH_LENGTH_INTERVAL).backward()
         optimizer.step()
 
     def weights_to_keep(self) -> dict[str, dict[str, torch.Tensor]]:
