@@ -69,10 +69,10 @@ FACES = {
 def draw_face(canvas: Canvas, a: Attributes) -> None:
     """A portrait: background, shoulders, hair behind, head, features, fringe, glasses, hat.
 
-    Portraits are aligned, as those of FFHQ are: eyes in one place, sizes nearly alike.
+    Portraits are aligned, as those of FFHQ are: eyes in one place, and one size.
     """
-    x, y = np.full_like(a["size"], 0.5), np.full_like(a["size"], 0.5)
-    rx = 0.21 * (1 + 0.02 * a["size"])
+    x = y = np.full_like(a["smile"], 0.5)
+    rx = np.full_like(a["smile"], 0.21)
     ry = 1.28 * rx
     hair, hair_colour = a["hair"], _shade(HAIR[:, a["hair_colour"]], a["hair_shade"])
     short, long = hair == 0, hair == 1
@@ -225,7 +225,7 @@ def draw_bedroom(canvas: Canvas, a: Attributes) -> None:
 SHADES = ("background_shade", "hair_shade", "clothes_shade")
 
 SCENES = {
-    "faces": Scene(FACES, ("skin", "smile", "size", *SHADES), draw_face),
+    "faces": Scene(FACES, ("skin", "smile", *SHADES), draw_face),
     "church": Scene(CHURCH, ("x", "horizon", "width", "height", "spire", "tree_x"), draw_church),
     "bedroom": Scene(
         BEDROOM, ("x", "floor_line", "bed_width", "bed_depth", "window_size"), draw_bedroom
