@@ -12,7 +12,7 @@ __all__ = ["ARCHITECTURES", "Architecture", "architecture"]
 
 
 class Architecture(NamedTuple):
-    """Modules inside the package; ``discriminator`` is None for a diffusion model."""
+    """Modules inside the package; ``discriminator`` is None for models without one."""
 
     generator: str
     discriminator: str | None
@@ -29,6 +29,7 @@ ARCHITECTURES = {
     "stylegan3": Architecture("generators.stylegan3", "generators.stylegan2", "control.train.gan"),
     "projectedgan": Architecture("generators.fastgan", "generators.projected", "control.train.gan"),
     "diffusion": Architecture("generators.diffusion", None, "control.train.diffusion"),
+    "vqgpt": Architecture("generators.vqgpt", None, "control.train.autoregressive"),
 }
 
 
