@@ -41,7 +41,7 @@ class Affine(nn.Module):
 class TwoPieces(nn.Module):
     """z (n, 1) -> (n, 2): a line bent at the origin, left part of one slope, right of another.
 
-    Both parts carry half of the mass. The left one is ``left z (cos 120, sin 120)``, the right
+    Both parts carry half of the mass. The left one is ``left |z| (cos 120, sin 120)``, the right
     one lies on the first axis. The volume element is ``left`` where z < 0, else ``right``, so
     sampling at polarity rho gives the left part the mass 1 / (1 + (right / left)^rho).
     """
