@@ -91,11 +91,12 @@ def _check(
     if family not in possible:
         raise ValueError(f"this generator takes truncation {' or '.join(possible)}, not {family}")
     if not psi >= 0 or (family == "resample" and psi == 0):
-        raise ValueError(f"truncation psi must be positive, got {psi}")
+        least = "above 0" if family == "resample" else "0 or more"
+        raise ValueError(f"psi must be {least} for truncation by {family}, got {psi}")
     if family != "resample" and math.isinf(psi):
-        raise ValueError(f"truncation psi must be finite for {family}")
+        raise ValueError(f"psi must be finite for truncation by {family}, got {psi}")
     if tuple(latents.shape[1:]) != tuple(generator.latent_shape):
         expected, got = tuple(generator.latent_shape), tuple(latents.shape[1:])
-        raise ValueError(f"latents must have shape (n, {expected}) behind n, got {got}")
+        raise ValueError(f"this generator takes latents of shape {expected}, not {got}")
     if family == "resample" and stream is None:
         raise ValueError("truncation by resampling draws new coordinates: give it a stream")

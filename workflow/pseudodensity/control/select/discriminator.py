@@ -94,10 +94,9 @@ class Calibration:
 
         Both classes count the same in total, whatever n and m. ``logistic``: a line in the logit
         with Platt's targets, finite also for classes that do not overlap. ``isotonic``: any
-        increasing function, as MH-GAN takes it. An isotonic fit ends in 0 and 1 whatever the
-        data, and then a single image would set the largest ratio of rejection sampling; its ends
-        are held back to the shares, by Laplace's rule, among the sqrt(n + m) images of lowest
-        and of highest logit.
+        increasing function, as MH-GAN takes it, but through the shares of groups of sqrt(n + m)
+        neighbours in rank. Through single images it would end in 0 and 1 whatever the data, and
+        the one real image of highest logit would set the largest ratio of rejection sampling.
 
         ValueError: NaN or infinite logits, fewer than 10 of either kind, an unknown method.
         """
@@ -158,28 +157,26 @@ def _logistic(real: np.ndarray, fake: np.ndarray) -> Callable[[np.ndarray], np.n
 
 
 def _isotonic(real: np.ndarray, fake: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Log odds as an increasing function of the logit, with bounded ends."""
+    """Log odds as an increasing function, linear between the means of neighbours in rank."""
     from sklearn.isotonic import IsotonicRegression  # slow to import, rarely needed
 
     logits, labels, weights = _labelled(real, fake)
-    model = IsotonicRegression(out_of_bounds="clip").fit(logits, labels, weights)
-    bounds = _end_shares(logits, labels, weights)
+    # Equal logits in turn from both kinds, or groups of the one and of the other would follow.
+    turn = np.concatenate([np.arange(len(part)) / len(part) for part in (real, fake)])
+    order = np.lexsort((turn, logits))
+    groups = np.array_split(order, len(logits) // math.isqrt(len(logits)))
+    totals = np.array([weights[g].sum() for g in groups])
+    reals = np.array([(weights * labels)[g].sum() for g in groups])
+    centres = np.array([np.average(logits[g], weights=weights[g]) for g in groups])
+    # Laplace's rule: one of each kind more than was seen.
+    shares = (reals + 1) / (totals + 2)
+    model = IsotonicRegression(out_of_bounds="clip").fit(centres, shares, totals)
 
     def log_odds(values: np.ndarray) -> np.ndarray:
-        p = model.predict(values).clip(*bounds)
+        p = model.predict(values)
         return np.log(p) - np.log1p(-p)
 
     return log_odds
-
-
-def _end_shares(logits: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
-    """Weighted shares of real images at both ends, with one of each kind added."""
-    count = math.isqrt(len(logits))
-    order = np.argsort(logits, kind="stable")
-    ends = (order[:count], order[-count:])
-    low, high = (((labels * weights)[e].sum() + 1) / (weights[e].sum() + 2) for e in ends)
-    # Where the classes overlap wholly, noise may turn the two around.
-    return min(low, high), max(low, high)
 
 
 _METHODS = {"logistic": _logistic, "isotonic": _isotonic}
@@ -242,7 +239,7 @@ def paper_drs_log_acceptance(
     Kept to show what was compared, not to be used. The released code differs from Azadi et al. in
     this: raw logits stand for log ratios, M is a constant, gamma is a percentile of batches of
     four, and that percentile is 0.95 on a scale of 0 to 100, so gamma is hardly more than the
-    smallest score of the batch and nearly every sample is accepted with probability 1/2 or more. A
+    smallest score of the batch and most samples are accepted with probability 1/2 or more. A
     logit above log_max gives no number in that code and loses its whole batch: -inf here.
 
     Args:
