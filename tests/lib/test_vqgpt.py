@@ -272,11 +272,14 @@ def test_settings_that_do_not_fit_are_named(changes, message):
     assert "\n" not in str(error.value)
 
 
-def test_latents_and_temperatures_that_do_not_fit_are_named():
+def test_latents_codes_and_temperatures_that_do_not_fit_are_named():
     model = tiny_model()
     for shape in ((4, 3), (4, 2, 1), (2,)):
-        with pytest.raises(ValueError, match=r"give \(n, 2\)"):
+        with pytest.raises(ValueError, match=r"latents of shape .* give \(n, 2\)"):
             model.codes(torch.zeros(shape))
+        for use in (model.log_likelihood, model.decode):
+            with pytest.raises(ValueError, match=r"codes of shape .* give \(n, 2\)"):
+                use(torch.zeros(shape, dtype=torch.int64))
     for temperature in (-1.0, float("nan")):
         with pytest.raises(ValueError, match="temperature must be 0 or more"):
             model.codes(torch.zeros(1, 2), temperature)

@@ -178,10 +178,7 @@ class VqGpt(nn.Module):
         temperature: divides the logits; 1 is the model, 0 takes the likeliest code at each token
         whatever the latent. ValueError for latents of another shape or a negative temperature.
         """
-        if z.ndim != 2 or z.shape[1] != self.gpt.tokens:
-            raise ValueError(
-                f"latents of shape {tuple(z.shape)} do not fit: give (n, {self.gpt.tokens})"
-            )
+        self._check_shape("latents", z)
         _check_temperature(temperature)
         uniforms = torch.special.ndtr(z.double()).clamp(max=_BELOW_ONE).T.contiguous()
         codes = torch.empty(z.shape, dtype=torch.int64, device=z.device)
@@ -200,7 +197,9 @@ class VqGpt(nn.Module):
         It is exact for codes, log p(s) = sum_i log p(s_i | s_<i), and is no density of images:
         an image that is encoded again need not give the codes that it was decoded from.
         At temperature 0 it is 0 for the one sequence that is drawn and -inf for others.
+        ValueError for codes of another shape or a negative temperature.
         """
+        self._check_shape("codes", codes)
         _check_temperature(temperature)
         logits = self.gpt(codes).double()
         if temperature == 0:
@@ -220,7 +219,8 @@ class VqGpt(nn.Module):
         return self.quantise(self.features(images))[2]
 
     def decode(self, codes: Tensor) -> Tensor:
-        """Images (n, 3, R, R), about [-1, 1], of codes (n, tokens) int64."""
+        """Images (n, 3, R, R), about [-1, 1], of codes (n, tokens) int64; ValueError if not so."""
+        self._check_shape("codes", codes)
         side = round(self.gpt.tokens**0.5)
         vectors = self.tokeniser.quantize.get_codebook_entry(codes, (len(codes), side, side, -1))
         return self.render(vectors)
@@ -239,6 +239,13 @@ class VqGpt(nn.Module):
         """Images (n, 3, R, R) of codebook vectors (n, code_width, side, side)."""
         decoded = self.tokeniser.decoder(self.tokeniser.post_quant_conv(vectors))
         return pixel_shuffle(decoded, self.patch)
+
+    def _check_shape(self, what: str, values: Tensor) -> None:
+        # A shorter sequence would pass through the GPT as a prefix.
+        if values.ndim != 2 or values.shape[1] != self.gpt.tokens:
+            raise ValueError(
+                f"{what} of shape {tuple(values.shape)} do not fit: give (n, {self.gpt.tokens})"
+            )
 
 
 def _check_temperature(temperature: float) -> None:
