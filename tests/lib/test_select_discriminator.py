@@ -11,6 +11,7 @@ import torch
 from scipy.integrate import quad
 from scipy.special import expit
 from scipy.stats import norm
+from torch import nn
 
 from pseudodensity.control.select.discriminator import (
     Calibration,
@@ -19,6 +20,7 @@ from pseudodensity.control.select.discriminator import (
     paper_drs_log_acceptance,
 )
 from pseudodensity.control.select.schemes import metropolis, rejection, sir
+from pseudodensity.generators import projected
 from pseudodensity.generators.stylegan2 import build_discriminator
 from pseudodensity.rng import generator
 
@@ -254,10 +256,37 @@ def test_the_gradient_reaches_the_image_and_only_its_own():
     assert network(images[:2]).shape == (2,)
 
 
-def test_a_logit_with_many_heads_is_their_mean():
-    heads = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(768, 5)).double().eval()
-    images = pictures(4, "heads")
-    assert torch.equal(consistent_logits(heads, images), heads(images).mean(1))
+def halving(inputs, outputs):
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, 2, 1), nn.BatchNorm2d(outputs))
+
+
+class Pyramid(nn.Module):
+    """Two maps of an image: half and a quarter of its side."""
+
+    def __init__(self):
+        super().__init__()
+        self.fine, self.coarse = halving(3, 4), halving(4, 8)
+
+    def pyramid(self, x):
+        fine = self.fine(x)
+        return [fine, self.coarse(fine)]
+
+
+def test_a_projected_logit_is_the_mean_of_its_heads():
+    torch.manual_seed(0)
+    settings = {"width": 4, "head_end": 4, "input_size": 16}
+    network = projected.build_discriminator(16, backbone=Pyramid(), **settings).double()
+    network.train()(pictures(8, "statistics"))
+    with pytest.raises(ValueError, match="eval"):
+        consistent_logits(network, pictures(2, "heads"))
+    network.eval()
+    images = pictures(5, "heads")
+    logits = consistent_logits(network, images)
+    every = network(images)
+    assert every.shape[1] > 1 and logits.shape == (5,)
+    assert torch.allclose(logits, every.mean(1))
+    alone = torch.cat([consistent_logits(network, image[None]) for image in images])
+    assert torch.allclose(logits, alone, rtol=0, atol=1e-10)
 
 
 BAD = [
