@@ -386,3 +386,7 @@ def test_a_program_of_one_batch_size_says_what_to_do(tmp_path):
     file = save_program(Fixed(), tmp_path / "fixed.pt2", shape=(48,), dynamic=False)
     with pytest.raises(ValueError, match="batches of any size"):
         load_external_generator(file, (48,))
+    script = torch.jit.trace(Fixed(), normal(1, "example", range(2), (48,)))
+    script.save(str(tmp_path / "fixed.pt"))
+    with pytest.raises(ValueError, match="'\\[2, 3, 4, 4\\]' is invalid.*batches of any size"):
+        load_external_generator(tmp_path / "fixed.pt", (48,))
