@@ -1,8 +1,12 @@
-"""Forward-mode columns of a generator's Jacobian, many directions and many latents at once."""
+"""Forward-mode columns of Jacobians, many directions and many latents at once.
+
+A function is given as its stages (mapping network, synthesis network, extractor), and directions
+are pushed through one after the other.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -10,9 +14,14 @@ from torch import Tensor
 from torch.func import jvp, vmap
 from torch.overrides import TorchFunctionMode
 
+from pseudodensity.generators import stylegan2, stylegan3
+from pseudodensity.generators.stylegan_tangents import linearised_synthesis
+
+Function = Callable[[Tensor], Tensor]
+
 # Output numbers of one sweep: enough columns to share the cost of the values at the point, few
 # enough that their activations do not fill the memory.
-SWEEP = 2**20
+SWEEP = 2**18
 SMALLEST_SWEEP = 4  # columns, however large the images
 
 
@@ -20,41 +29,49 @@ class _GluAsProduct(TorchFunctionMode):
     """Spells a gated linear unit as a product: torch's own tangent of it is not vectorised."""
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        if function is not F.glu:
-            return function(*args, **(kwargs or {}))
-        values, gates = _split_in_two(*args, **(kwargs or {}))
-        return values * gates.sigmoid()
+        if function is F.glu:
+            values, gates = _halves(*args, **(kwargs or {}))
+            return values * gates.sigmoid()
+        return function(*args, **(kwargs or {}))
 
 
-def _split_in_two(input: Tensor, dim: int = -1) -> tuple[Tensor, ...]:
+def _halves(input: Tensor, dim: int = -1) -> tuple[Tensor, ...]:
     return input.chunk(2, dim)
 
 
-def jacobian_columns(
-    function: Callable[[Tensor], Tensor], points: Tensor, directions: Tensor
-) -> Tensor:
-    """Directional derivatives of a function that treats the rows of its batch apart.
+def _linearised(function: Function, points: Tensor) -> tuple[Tensor, Function]:
+    """Values at the points (m, ...), and the map of directions (c, m, ...) to derivatives."""
+    if isinstance(function, stylegan2.Synthesis | stylegan3.Synthesis):
+        return linearised_synthesis(function, points)
+    along = vmap(lambda direction: jvp(function, (points,), (direction,))[1])
+    return function(points), along
 
-    points (m, *shape), directions (c, m, *shape) -> (c, m, D), D the size of one output; entry
-    (j, i) is the derivative at point i along direction (j, i). Exact (forward mode), in the
-    function's dtype. Parameters take no part.
+
+@torch.no_grad()
+def jacobian_columns(stages: Sequence[Function], points: Tensor, directions: Tensor) -> Tensor:
+    """Directional derivatives of functions applied one after the other.
+
+    Each stage treats the rows of its batch apart, in eval mode. points (m, *shape), directions
+    (c, m, *shape) -> (c, m, D), D the size of one output: entry (j, i) is the derivative at point
+    i along direction (j, i). Exact, in the functions' dtype.
     """
-
-    def along(direction: Tensor) -> Tensor:
-        return jvp(function, (points,), (direction,))[1]
-
-    with torch.no_grad(), _GluAsProduct():
-        width = function(points[:1]).numel()
-        sweep = max(SWEEP // (width * len(points)), SMALLEST_SWEEP)
-        columns = points.new_empty(len(directions), len(points), width)
+    with _GluAsProduct():
+        pushes = []
+        for stage in stages:
+            points, push = _linearised(stage, points)
+            pushes.append(push)
+        sweep = max(SWEEP // points.numel(), SMALLEST_SWEEP)
+        columns = points.new_empty(len(directions), len(points), points[0].numel())
         for part, target in zip(directions.split(sweep), columns.split(sweep), strict=True):
-            target.copy_(vmap(along)(part).flatten(2))
+            for push in pushes:
+                part = push(part)
+            target.copy_(part.flatten(2))
     return columns
 
 
-def all_columns(function: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
+def all_columns(stages: Sequence[Function], points: Tensor) -> Tensor:
     """The whole Jacobian at every point: (m, *shape) -> (d, m, D), d the size of one point."""
     size = points[0].numel()
     axes = torch.eye(size, dtype=points.dtype, device=points.device)
     directions = axes.view(size, 1, *points.shape[1:]).expand(-1, *points.shape)
-    return jacobian_columns(function, points, directions)
+    return jacobian_columns(stages, points, directions)

@@ -8,7 +8,7 @@ mapping network stretches most.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -63,17 +63,14 @@ def log_volumes(
     route = _settled(generator, latents, route, space)
     if not len(latents):
         return latents.new_empty(0, dtype=torch.float64)
+    after = [] if features is None else [features]
     parts = []
     for block in latents.split(_block_size(generator, latents, route, columns)):
         if route == "mapping":
-            tail = _after(features, generator.synthesis)
+            tail = [generator.synthesis, *after]
             gram = _stand_in(*mapping_gram(generator.mapping, tail, block, max(columns, top)))
-        elif space == "style":
-            with torch.no_grad():
-                styles = generator.mapping(block)
-            gram = gram_matrix(all_columns(generator.synthesis, styles))
         else:
-            gram = gram_matrix(all_columns(_after(features, generator), block))
+            gram = gram_matrix(_jacobian(generator, block, space, after))
         parts.append(log_volume_of_gram(gram, top, torch.finfo(latents.dtype)))
     volumes = torch.cat(parts)
     if not volumes.isfinite().all():
@@ -108,7 +105,7 @@ def _check(
 
 def _settled(generator: nn.Module, latents: Tensor, route: str, space: str) -> str:
     """The route that is taken; see `log_volumes`."""
-    mapped = hasattr(generator, "mapping") and hasattr(generator, "synthesis")
+    mapped = _mapped(generator)
     size = latents.shape[1:].numel()
     if space == "style" and route == "mapping":
         raise ValueError("the mapping route works in latent space: use route='exact' for 'style'")
@@ -126,8 +123,20 @@ def _settled(generator: nn.Module, latents: Tensor, route: str, space: str) -> s
     return "exact"
 
 
-def _after(features: Function | None, images: Function) -> Function:
-    return images if features is None else lambda z: features(images(z))
+def _mapped(generator: nn.Module) -> bool:
+    return hasattr(generator, "mapping") and hasattr(generator, "synthesis")
+
+
+def _jacobian(
+    generator: nn.Module, latents: Tensor, space: str, after: Sequence[Function]
+) -> Tensor:
+    """All columns (d, m, D) of the Jacobian of a space."""
+    if space == "style":
+        with torch.no_grad():
+            styles = generator.mapping(latents)
+        return all_columns([generator.synthesis], styles)
+    stages = [generator.mapping, generator.synthesis] if _mapped(generator) else [generator]
+    return all_columns([*stages, *after], latents)
 
 
 def _block_size(generator: nn.Module, latents: Tensor, route: str, columns: int) -> int:
@@ -135,27 +144,27 @@ def _block_size(generator: nn.Module, latents: Tensor, route: str, columns: int)
     size = latents.shape[1:].numel()
     kept = min(size, columns) if route == "mapping" else size
     pixels = 3 * generator.resolution**2 if hasattr(generator, "resolution") else size
-    # The mapping route also holds dw/dz in float64, and what its eigenvectors need.
-    return max(1, BLOCK // max(kept * pixels, 8 * size * size))
+    # dw/dz and its eigenvectors count too
+    return max(1, BLOCK // max(kept * pixels, 4 * size * size))
 
 
 def mapping_gram(
-    mapping: Function, synthesis: Function, latents: Tensor, columns: int
+    mapping: Function, tail: Sequence[Function], latents: Tensor, columns: int
 ) -> tuple[Tensor, Tensor]:
     """Gram matrix of J along the `columns` directions of z that the mapping stretches most.
 
     latents (m, d) -> Gram (m, c, c) float64, c = min(columns, d), and energies (m, d), the squared
-    singular values of dw/dz; both in the order of falling energy. J v = (d synthesis / d w)
-    (dw/dz v), so that the mapping network is differentiated in full and the synthesis c times.
+    singular values of dw/dz; both in the order of falling energy. `tail`: the stages from w on.
+    J v = (d tail / d w) (dw/dz v): the mapping network is differentiated in full, the tail c times.
     """
-    jacobian = all_columns(mapping, latents).permute(1, 2, 0)  # (m, w, d)
-    energies, vectors = torch.linalg.eigh((jacobian.mT @ jacobian).double())
-    strongest = vectors[..., -columns:].flip(-1).to(latents)
+    jacobian = all_columns([mapping], latents).permute(1, 2, 0)  # (m, w, d)
+    energies, vectors = torch.linalg.eigh(jacobian.mT @ jacobian)
+    strongest = vectors[..., -columns:].flip(-1)
     with torch.no_grad():
         styles = mapping(latents)
     pushed = (jacobian @ strongest).permute(2, 0, 1)  # (c, m, w)
-    gram = gram_matrix(jacobian_columns(synthesis, styles, pushed))
-    return gram, energies.flip(-1).clamp_min(0)
+    gram = gram_matrix(jacobian_columns(tail, styles, pushed))
+    return gram, energies.flip(-1).clamp_min(0).double()
 
 
 def _stand_in(gram: Tensor, energies: Tensor) -> Tensor:
@@ -180,7 +189,7 @@ def gram_matrix(columns: Tensor) -> Tensor:
 
     In float64, because the squares of small singular values drown in the rounding of large ones.
     """
-    count, points, width = columns.shape
+    count, points = columns.shape[:2]
     gram = columns.new_zeros(points, count, count, dtype=torch.float64)
     for strip in columns.permute(1, 0, 2).split(max(STRIP // (count * points), 1), dim=2):
         strip = strip.double()
@@ -196,6 +205,6 @@ def log_volume_of_gram(gram: Tensor, top: int, precision: torch.finfo) -> Tensor
     """
     finite = gram.isfinite().all(-1).all(-1)
     eigenvalues = torch.linalg.eigvalsh(gram.where(finite[:, None, None], torch.zeros_like(gram)))
-    largest = eigenvalues[:, -1:].clamp_min(precision.tiny**2)
-    eigenvalues = eigenvalues[:, -top:].clamp_min(0).maximum(largest * precision.eps**2)
+    floor = (eigenvalues[:, -1:] * precision.eps**2).clamp_min(precision.tiny**2)
+    eigenvalues = eigenvalues[:, -top:].maximum(floor)
     return torch.where(finite, eigenvalues.log().sum(1) / 2, torch.nan)
