@@ -25,7 +25,7 @@ FLOORS = [
     ("generators",),
     ("checkpoints",),
     ("control",),
-    ("tables", "claims", "figures"),
+    ("drawing", "tables", "claims", "figures"),
 ]
 # Judges stand beside the house: they see features, never what made them.
 JUDGES = {"metrics": {"metrics", "neighbors"}}
