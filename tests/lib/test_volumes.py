@@ -44,9 +44,11 @@ class Analytic(nn.Module):
 
 def shaken(model):
     """Every parameter away from the special values it starts with."""
-    for name, parameter in model.named_parameters():
-        if name.endswith(("noise_strength", "bias")) or "injection" in name:
-            parameter.data.add_(0.3 * torch.randn_like(parameter))
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        if name.endswith(("noise_strength", "bias", "running_mean")):
+            tensor.data.add_(0.3 * torch.randn_like(tensor))
+        if name.endswith("running_var"):
+            tensor.data.mul_(1 + torch.rand_like(tensor))
     return model.eval().requires_grad_(False)
 
 
@@ -258,6 +260,12 @@ def test_all_columns_are_the_jacobian():
 def test_what_a_generator_cannot_serve_is_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         log_volumes(Analytic(2, lambda z: z), torch.zeros(1, 2), **settings)
+
+
+def test_a_batch_norm_left_in_train_mode_is_refused():
+    norm = nn.BatchNorm1d(2)
+    with pytest.raises(ValueError, match="couples the latents"):
+        log_volumes(Analytic(2, lambda z: norm(z)), torch.zeros(1, 2))
 
 
 def test_bad_latents_modes_and_jacobians_are_refused():

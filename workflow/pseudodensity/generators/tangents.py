@@ -25,18 +25,31 @@ SWEEP = 2**18
 SMALLEST_SWEEP = 4  # columns, however large the images
 
 
-class _GluAsProduct(TorchFunctionMode):
-    """Spells a gated linear unit as a product: torch's own tangent of it is not vectorised."""
+class _Simplified(TorchFunctionMode):
+    """Spells two layers in parts whose tangents are cheap and vectorised; torch's own are not."""
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        if function is F.glu:
-            values, gates = _halves(*args, **(kwargs or {}))
-            return values * gates.sigmoid()
-        return function(*args, **(kwargs or {}))
+        simple = {F.glu: _gated, F.batch_norm: _batch_norm}.get(function, function)
+        return simple(*args, **(kwargs or {}))
 
 
-def _halves(input: Tensor, dim: int = -1) -> tuple[Tensor, ...]:
-    return input.chunk(2, dim)
+def _gated(input: Tensor, dim: int = -1) -> Tensor:
+    values, gates = input.chunk(2, dim)
+    return values * gates.sigmoid()
+
+
+def _batch_norm(
+    input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
+) -> Tensor:
+    """In eval mode a batch norm is one factor and one shift per channel."""
+    if training:
+        raise ValueError("batch normalisation couples the latents: call eval() on every module")
+    scale = (running_var + eps).rsqrt()
+    scale = scale if weight is None else scale * weight
+    shift = -running_mean * scale
+    shift = shift if bias is None else shift + bias
+    shape = (-1, *[1] * (input.ndim - 2))
+    return input * scale.view(shape) + shift.view(shape)
 
 
 def _linearised(function: Function, points: Tensor) -> tuple[Tensor, Function]:
@@ -55,7 +68,7 @@ def jacobian_columns(stages: Sequence[Function], points: Tensor, directions: Ten
     (c, m, *shape) -> (c, m, D), D the size of one output: entry (j, i) is the derivative at point
     i along direction (j, i). Exact, in the functions' dtype.
     """
-    with _GluAsProduct():
+    with _Simplified():
         pushes = []
         for stage in stages:
             points, push = _linearised(stage, points)
