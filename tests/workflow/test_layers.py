@@ -17,7 +17,7 @@ SCRIPTS = sorted((ROOT.parent / "scripts").glob("*.py"))
 
 # Modules of a floor may import those of the floors before it, and of their own.
 FLOORS = [
-    ("artifacts", "rng", "progress", "architectures", "runs", "closure"),
+    ("artifacts", "rng", "progress", "architectures", "runs", "sweeps", "frontier_runs", "closure"),
     ("images",),
     ("neighbors",),
     ("features",),
@@ -26,10 +26,11 @@ FLOORS = [
     ("checkpoints",),
     ("control",),
     ("drawing", "tables", "claims", "figures"),
+    ("frontier", "frontier_tables", "frontier_figures", "quick"),
 ]
 # Judges stand beside the house: they see features, never what made them.
 JUDGES = {"metrics": {"metrics", "neighbors"}}
-LIGHT = ("runs", "closure", "architectures")  # read by every cluster job
+LIGHT = ("runs", "sweeps", "frontier_runs", "closure", "architectures")  # read by every cluster job
 
 
 def module_of(file: Path) -> str:

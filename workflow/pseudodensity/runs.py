@@ -284,6 +284,10 @@ class Plan:
         slug = f"{model}-{dataset}-pretrained-seed{seed}"
         return Checkpoint(Artifact(slug, spec), model, dataset, "pretrained", seed, origin)
 
+    def pretrained(self, model: str, dataset: str, seed: int) -> Checkpoint:
+        """A pre-trained model of the config, whether Table 1 has it or not."""
+        return self._pretrained(model, dataset, seed)
+
     def _finetuned(
         self, parent: Checkpoint, setting: str, tau: float | None, w: float
     ) -> Checkpoint:

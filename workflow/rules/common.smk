@@ -13,6 +13,7 @@ sys.path.insert(0, PACKAGE_PARENT)
 os.environ.update(PYTHONPATH=PACKAGE_PARENT)
 from pseudodensity.architectures import architecture
 from pseudodensity.closure import code_files
+from pseudodensity.frontier_runs import FrontierRuns
 from pseudodensity.runs import ConfigError, Plan, check_config
 
 
@@ -24,12 +25,13 @@ def _plan():
         for name, content in (("config", config), ("paper", paper)):
             schema = yaml.safe_load((base / f"workflow/schemas/{name}.yaml").read_text())
             check_config(content, schema, name)
-        return Plan(config, paper)
+        plan = Plan(config, paper)
+        return plan, FrontierRuns(plan)
     except ConfigError as error:
         raise WorkflowError(str(error)) from None
 
 
-plan = _plan()
+plan, frontiers = _plan()
 runtime = config["runtime"]
 steering = plan.extractor(config["density"]["extractor"])
 judges = {name: plan.extractor(name) for name in sorted(set(config["judges"].values()))}

@@ -1,0 +1,30 @@
+"""Draw the pool of a checkpoint, or extend it: all that the points of its frontier need."""
+
+from pathlib import Path
+
+import torch
+
+from pseudodensity.artifacts import file_sha256
+from pseudodensity.control.select.growing import Demand, PoolWriter
+from pseudodensity.control.select.proposals import Proposer
+from pseudodensity.density import PseudoDensity
+from pseudodensity.features import load_extractor
+from pseudodensity.generators.checkpoint import load_generator
+from pseudodensity.progress import Progress
+
+torch.set_num_threads(snakemake.threads)
+params, source, device = snakemake.params, snakemake.input, snakemake.resources.device
+proposer = Proposer(
+    load_generator(source.checkpoint, device, params.checkpoint_spec),
+    dict(zip(params.judges, map(load_extractor, source.judges), strict=True)),
+    PseudoDensity.load(source.density).to(device),
+    load_extractor(source.steering),
+    params.spec["seed"],
+    batch_size=snakemake.resources.batch_size,
+    device=device,
+)
+# What was drawn by other files than these is drawn again.
+stamp = {"spec": params.spec, "files": {path: file_sha256(path) for path in source}}
+progress = Progress(f"pool {snakemake.wildcards.pool}", 1, "images", snakemake.log[0])
+folder = Path(snakemake.output[0]).parent
+PoolWriter(folder, proposer, Demand(**params.demand), stamp, progress).write()
