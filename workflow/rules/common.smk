@@ -13,6 +13,7 @@ sys.path.insert(0, PACKAGE_PARENT)
 os.environ.update(PYTHONPATH=PACKAGE_PARENT)
 from pseudodensity.architectures import architecture
 from pseudodensity.closure import code_files
+from pseudodensity.figure_runs import FigureRuns
 from pseudodensity.frontier_runs import FrontierRuns
 from pseudodensity.runs import ConfigError, Plan, check_config
 
@@ -32,6 +33,7 @@ def _plan():
 
 
 plan, frontiers = _plan()
+figures = FigureRuns(plan)
 runtime = config["runtime"]
 steering = plan.extractor(config["density"]["extractor"])
 judges = {name: plan.extractor(name) for name in sorted(set(config["judges"].values()))}
@@ -90,3 +92,11 @@ def backbone_file(checkpoint):
     """Frozen feature network of a projected discriminator, or nothing."""
     backbone = config["models"][plan.checkpoints[checkpoint].model].get("backbone")
     return extractor_file(plan.extractor(backbone)) if backbone else []
+
+
+def panels_of(figure):
+    """Panels of a figure of perturbed samples."""
+    try:
+        return figures.perturbation_panels(figure)
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
