@@ -117,6 +117,40 @@ class FigureRuns:
                 found[artifact.name] = (artifact, self.checkpoint(block))
         return found
 
+    # ---------------------------------------------------------------- extremes
+
+    def extremes(self, block: str) -> Artifact:
+        """The least and the most dense samples of a block, with real images beside them."""
+        described = self.plan.paper["fig2"]
+        checkpoint = self.checkpoint(block)
+        spec = {
+            "kind": "extremes",
+            "format": FORMAT,
+            "checkpoint": checkpoint.artifact.digest,
+            "density": self.plan.density(checkpoint.dataset).digest,
+            "generations": described["generations"],
+            "images": described["images"],
+            "seed": self.plan.config["sampling"]["seed"],
+        }
+        return Artifact(block, spec)
+
+    def extreme_panels(self) -> list[dict[str, Any]]:
+        """The models of Figure 2 in order, none twice: names, and where their extremes lie.
+        ConfigError: the config makes no block."""
+        panels: dict[str, dict[str, Any]] = {}
+        for wanted in self.plan.paper["fig2"]["blocks"]:
+            block = self.stand_in(wanted)
+            artifact = self.extremes(block)
+            panel = self._names(block, wanted) | {"samples": _path(artifact)}
+            panels.setdefault(block, panel | {"generations": artifact.spec["generations"]})
+        return list(panels.values())
+
+    @property
+    def extreme_samples(self) -> Mapping[str, tuple[Artifact, Checkpoint]]:
+        """Name -> artefact and its checkpoint, of every block."""
+        artifacts = {block: self.extremes(block) for block in self.plan.block_ids}
+        return {a.name: (a, self.checkpoint(block)) for block, a in artifacts.items()}
+
 
 def _path(artifact: Artifact) -> str:
     return f"results/{artifact.spec['kind']}/{artifact.name}.safetensors"

@@ -96,7 +96,33 @@ def backbone_file(checkpoint):
 
 def panels_of(figure):
     """Panels of a figure of perturbed samples."""
+    return _or_error(figures.perturbation_panels, figure)
+
+
+def extreme_panels():
+    """Panels of the extremes of density."""
+    return _or_error(figures.extreme_panels)
+
+
+def _or_error(function, *arguments):
+    """A result of the plan, or its complaint as one line."""
     try:
-        return figures.perturbation_panels(figure)
+        return function(*arguments)
     except ConfigError as error:
         raise WorkflowError(str(error)) from None
+
+
+def generator_modules(task):
+    """Modules that draw a pool; those of the discriminator only where it is asked."""
+    modules = architecture(task.checkpoint.artifact.spec["architecture"])
+    return [modules.generator, modules.discriminator][: 1 + task.needs_logits]
+
+
+def critic_files(task):
+    """Images and frozen feature network of the discriminator, or nothing where it is not asked."""
+    if not task.needs_logits:
+        return [], []
+    backbone = config["models"][task.checkpoint.model].get("backbone")
+    return data_file(task.checkpoint.dataset), (
+        extractor_file(plan.extractor(backbone)) if backbone else []
+    )

@@ -27,6 +27,7 @@ rule perturb:
         batch_size=runtime["batch_size"],
     params:
         spec=lambda wildcards: perturbed[wildcards.perturbed][0].spec,
+        checkpoint_spec=lambda wildcards: perturbed[wildcards.perturbed][1].artifact.spec,
     message:
         "Move the latents of {wildcards.perturbed}"
     script:

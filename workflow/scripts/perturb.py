@@ -20,7 +20,7 @@ density = PseudoDensity.load(snakemake.input.density)
 steering = load_extractor(snakemake.input.steering)
 objective = checkpoint_objective(
     spec["objective"],
-    load_checkpoint(snakemake.input.checkpoint),
+    load_checkpoint(snakemake.input.checkpoint, snakemake.params.checkpoint_spec),
     density,
     steering,
     np.load(snakemake.input.data, mmap_mode="r"),
