@@ -10,10 +10,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator
 
 from .drawing import BLACK, BLUE, GREEN, ORANGE, page, place, write
+from .frontier_tables import pareto_front
 
-__all__ = ["draw_frontiers"]
+__all__ = ["draw_frontiers", "draw_methods"]
 
 PURPLE, YELLOW = "#CC79A7", "#E69F00"
 METHODS = {
@@ -57,6 +59,68 @@ def draw_frontiers(table: pd.DataFrame, path: str | Path, judges: Mapping[str, s
             _panel(place(figure, left, top + TITLE, PANEL, PANEL), lines)
         bottom = head + rows * pitch
         write(figure, MARGIN, bottom, "\n".join(caption), fontsize=9, linespacing=1.35)
+
+
+def draw_methods(table: pd.DataFrame, path: str | Path, judges: Mapping[str, str]) -> None:
+    """Draw the frontier of one model beside the FID of every point (figure 6, appendix A.2).
+
+    Arguments as `draw_frontiers`; the table holds one block.
+    """
+    points = table[table["repeats"].fillna(0) > 0]
+    rows = _strips(points)
+    aside = 3.9
+    width = LEFT + PANEL + aside + PANEL + MARGIN + 0.3
+    caption = textwrap.wrap(
+        f"{_caption(table, judges)} Right: FID of every point by {judges['fid']} features, with the "
+        "same intervals; the line is the plain model.",
+        int(width * 11.5),
+    )
+    height = TITLE + 0.2 + PANEL + FOOT + LINE * (len(caption) + 1)
+    with page(path, width, height) as figure:
+        write(figure, LEFT, 0.12, _title(table), fontsize=10.5, weight="bold")
+        _panel(place(figure, LEFT, TITLE + 0.2, PANEL, PANEL), table)
+        left = LEFT + PANEL + aside
+        _fid_strips(place(figure, left, TITLE + 0.2, PANEL, PANEL), rows, points)
+        write(figure, MARGIN, TITLE + 0.2 + PANEL + FOOT, "\n".join(caption), fontsize=9)
+
+
+def _strips(points: pd.DataFrame) -> list[tuple[str, str, str, pd.DataFrame]]:
+    """Rows of the FID panel from above: name, colour, marker and points."""
+    rows = []
+    for method, (name, colour, marker) in METHODS.items():
+        own = points[points["method"].eq(method)]
+        key = {"importance": "tau_percent", "polarity": "replacement"}.get(method)
+        key = "variant" if method in ("drs", "dot") else key
+        for value, part in own.groupby(key, sort=True) if key else [(None, own)]:
+            if part.empty:
+                continue
+            text = part["setting"].iloc[0] if method in ("drs", "dot") else name
+            if method == "importance":
+                text = f"{name}, tau {value:g} %"
+            if method == "polarity":
+                text = f"{name}, {'with' if value else 'without'} replacement"
+            rows.append((text.replace(", per sample, ", ", per sample,\n"), colour, marker, part))
+    return rows
+
+
+def _fid_strips(axes: Axes, rows: list, points: pd.DataFrame) -> None:
+    plain = points[points["method"].eq("plain")].iloc[0]
+    axes.axvspan(plain["fid_low"], plain["fid_high"], color=BLACK, alpha=0.1, lw=0)
+    axes.axvline(plain["fid"], color=BLACK, lw=1)
+    for height, (_, colour, marker, part) in enumerate(rows):
+        bars = [part["fid"] - part["fid_low"], part["fid_high"] - part["fid"]]
+        bars = [bar.clip(lower=0) for bar in bars]
+        style = {"color": colour, "elinewidth": 0.8, "ms": 5, "alpha": 0.8}
+        axes.errorbar(part["fid"], [-height] * len(part), xerr=bars, fmt=marker, **style)
+    axes.set_xscale("log")
+    axes.set_yticks([-i for i in range(len(rows))], [row[0] for row in rows], fontsize=9.5)
+    axes.set_xlabel("FID ↓ (log scale)")
+    axes.grid(axis="x", which="both", color="#e8e8e8", linewidth=0.6)
+    axes.set_axisbelow(True)
+    # A few plain numbers instead of powers of ten.
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
 
 
 def _title(lines: pd.DataFrame) -> str:
@@ -118,8 +182,6 @@ def _crosses(axes: Axes, points: pd.DataFrame, colour: str) -> None:
 
 
 def _front(axes: Axes, points: pd.DataFrame, colour: str) -> None:
-    from .frontier_tables import pareto_front
-
     points = points[pareto_front(points["precision"], points["recall"])].sort_values("recall")
     axes.plot(points["recall"], points["precision"], color=colour, lw=1.8, alpha=0.75, zorder=2)
 

@@ -43,10 +43,13 @@ def frontier_table(
     """
     lines: list[dict[str, Any]] = []
     for panel, found in zip(panels, scores, strict=True):
-        lines += _with_fronts([_line(panel, found, point) for point in found["points"]])
+        shown = panel["methods"]
+        points = [p for p in found["points"] if shown is None or p["method"] in shown]
+        lines += _with_fronts([_line(panel, found, point) for point in points])
         lines += [
             {**_names(panel), "method": method, "setting": method, "note": f"not served: {reason}"}
             for method, reason in panel["not_served"].items()
+            if shown is None or method not in ("drs", "dot")
         ]
     table = pd.DataFrame(lines, columns=list(COLUMNS))
     return table.astype(dict.fromkeys(INTEGERS, "Int64") | {"k": "Int64", "front": "boolean"})
@@ -67,11 +70,11 @@ def _names(panel: Mapping[str, Any]) -> dict[str, Any]:
 def _line(
     panel: Mapping[str, Any], found: Mapping[str, Any], point: Mapping[str, Any]
 ) -> dict[str, Any]:
-    line = _names(panel) | {"method": point["method"], "setting": label(point)}
+    line: dict[str, Any] = _names(panel) | {"method": point["method"], "setting": label(point)}
     line |= {"tau_percent" if key == "tau" else key: point.get(key) for key in SETTINGS}
     line |= {key: point[key] for key in (*FACTS, "seconds_per_1000", "n")}
     line |= {key: found[key] for key in ("n_real", "k")}
-    line |= {"repeats": len(point["repeats"]), "pool_generator_calls": found["calls"]}
+    line |= {"repeats": len(point["repeats"]), "pool_generator_calls": sum(found["calls"].values())}
     line["note"] = point["note"]
     if not point["repeats"]:
         return line

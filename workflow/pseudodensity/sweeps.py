@@ -15,8 +15,10 @@ __all__ = [
     "METHODS",
     "PLAIN",
     "check_methods",
+    "customary_family",
     "frontier_points",
     "importance_points",
+    "join_points",
     "label",
     "proposals_needed",
     "why_not",
@@ -116,7 +118,21 @@ def frontier_points(grid: Mapping[str, Any], methods: Sequence[str] = ()) -> lis
     for method in ("drs", "dot"):
         if method in methods:
             points += [{"method": method, "variant": v} for v in VARIANTS[method]]
+    return join_points(points)
+
+
+def join_points(*lists: Sequence[Mapping[str, Any]]) -> list[Point]:
+    """All points in order, none twice."""
+    points = [dict(point) for points in lists for point in points]
     return [point for i, point in enumerate(points) if point not in points[:i]]
+
+
+def customary_family(architecture: str) -> str:
+    """How an architecture is usually truncated. ValueError: it cannot be."""
+    families = [family for family in FAMILIES if family in SERVED[architecture]]
+    if not families:
+        raise ValueError(f"{architecture} models know no truncation")
+    return families[0]
 
 
 def proposals_needed(acceptance: float, count: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from pseudodensity.artifacts import ArtifactError, load_tensors, save_tensors
+from pseudodensity.control.select.critic import Critic
 from pseudodensity.density import PseudoDensity
 from pseudodensity.features import Extractor, extract
 from pseudodensity.images.transform import to_uint8
@@ -36,7 +37,7 @@ class Described:
 
     features: extractor name -> (n, d) float32, of those that judge. density: (n,) float32.
     logits: (n,) float32 of a discriminator, or None. seconds: stage -> time spent. calls: images
-    that the generator made.
+    that the generator made. facts: what the method found out on the way.
     """
 
     features: Mapping[str, np.ndarray]
@@ -44,6 +45,7 @@ class Described:
     logits: np.ndarray | None
     seconds: Mapping[str, float]
     calls: int
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.density)
@@ -71,8 +73,8 @@ class Described:
 class Proposer:
     """A generator with everything that describes its images.
 
-    generator: in eval mode, with ``latent_shape``. seed: of the latents. critic: images (n, 3, R,
-    R) float -> logits (n,), each of its image alone; None if no method asks for it.
+    generator: in eval mode, with ``latent_shape``. seed: of the latents. critic: gives each
+    image a logit; None if no method asks for it.
     """
 
     generator: nn.Module
@@ -80,7 +82,7 @@ class Proposer:
     density: PseudoDensity
     steering: Extractor
     seed: int
-    critic: Make | None = None
+    critic: Critic | None = None
     batch_size: int = 500
     device: str = "cpu"
     _seconds: dict[str, float] = field(default_factory=dict, repr=False)
@@ -90,7 +92,11 @@ class Proposer:
         return normal(self.seed, "latents", index, self.generator.latent_shape).to(self.device)
 
     def describe(
-        self, index: range, make: Make | None = None, calls_per_image: int = 1
+        self,
+        index: range,
+        make: Make | None = None,
+        calls_per_image: int = 1,
+        facts: Mapping[str, Any] | None = None,
     ) -> Described:
         """Draw and describe proposals, streaming.
 
@@ -106,6 +112,7 @@ class Proposer:
             None if self.critic is None else np.concatenate(logits),
             self._seconds,
             len(index) * calls_per_image,
+            facts or {},
         )
 
     def _batches(self, index: range) -> Iterator[range]:
@@ -145,11 +152,10 @@ def kept_or_made(path: Path, stamp: Mapping[str, Any], make: Callable[[], Descri
 
     stamp: JSON-able, all that decides the content; a file of another one is replaced.
     """
-    try:
+    with suppress(ArtifactError):
         return load_described(path, stamp)
-    except ArtifactError:
-        made = make()
-    meta = {"seconds": dict(made.seconds), "calls": made.calls}
+    made = make()
+    meta = {"seconds": dict(made.seconds), "calls": made.calls, "facts": dict(made.facts)}
     save_tensors(path, made.tensors(), stamp, meta)
     return made
 
@@ -163,4 +169,5 @@ def load_described(path: Path, stamp: Mapping[str, Any] | None = None) -> Descri
         if name.startswith(_FEATURES)
     }
     logits = tensors["logits"].numpy() if "logits" in tensors else None
-    return Described(features, tensors["density"].numpy(), logits, meta["seconds"], meta["calls"])
+    density, costs = tensors["density"].numpy(), (meta["seconds"], meta["calls"], meta["facts"])
+    return Described(features, density, logits, *costs)
