@@ -39,6 +39,11 @@ class Task:
         """Whether a point asks for the discriminator's opinion."""
         return any(point["method"] in ("drs", "dot") for point in self.points)
 
+    @property
+    def needs_volumes(self) -> bool:
+        """Whether a point asks for Jacobian volumes."""
+        return any(point["method"] == "polarity" for point in self.points)
+
 
 class FrontierRuns:
     """The frontiers of a plan, first training seed.
@@ -73,7 +78,12 @@ class FrontierRuns:
         for model, settings in self.plan.config["models"].items():
             methods = self.settings["methods"].get(model, [])
             for dataset in settings["pretraining"]:
-                checkpoint = self.plan.pretrained(model, dataset, seed)
+                if settings["architecture"] == "external":
+                    checkpoint = self.plan.external(model, dataset)
+                elif dataset in self.plan.config["datasets"]:
+                    checkpoint = self.plan.pretrained(model, dataset, seed)
+                if checkpoint.origin != "external" and checkpoint.name not in self.plan.checkpoints:
+                    continue
                 found[f"{model}-{dataset}"] = Task(checkpoint, frontier_points(grid, methods))
         block = self._stand_in(self.plan.paper["table3"]["block"])
         tuned = {c.setting: c for c in self.plan.block(block, seed)} if block else {}

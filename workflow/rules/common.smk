@@ -113,9 +113,10 @@ def _or_error(function, *arguments):
 
 
 def generator_modules(task):
-    """Modules that draw a pool; those of the discriminator only where it is asked."""
+    """Modules that draw a pool; those of the discriminator and of volumes only where asked."""
     modules = architecture(task.checkpoint.artifact.spec["architecture"])
-    return [modules.generator, modules.discriminator][: 1 + task.needs_logits]
+    volumes = ["generators.volumes"] if task.needs_volumes else []
+    return [modules.generator, *([modules.discriminator] if task.needs_logits else []), *volumes]
 
 
 def critic_files(task):

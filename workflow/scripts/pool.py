@@ -10,7 +10,7 @@ from pseudodensity.control.select.growing import Demand, PoolWriter
 from pseudodensity.control.select.proposals import Proposer
 from pseudodensity.density import PseudoDensity
 from pseudodensity.features import load_extractor
-from pseudodensity.generators.checkpoint import load_generator
+from pseudodensity.generators.opening import open_generator
 from pseudodensity.images.dataset import open_dataset
 from pseudodensity.progress import Progress
 
@@ -20,7 +20,7 @@ backbone = load_extractor(source.backbone) if source.backbone else None
 reals = open_dataset(Path(source.data).parent) if source.data else None
 path, count = source.checkpoint, 2 * params.demand["images"]
 proposer = Proposer(
-    load_generator(path, device, params.checkpoint_spec),
+    open_generator(path, params.checkpoint_spec, device),
     dict(zip(params.judges, map(load_extractor, source.judges), strict=True)),
     PseudoDensity.load(source.density).to(device),
     load_extractor(source.steering),

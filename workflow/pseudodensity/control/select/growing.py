@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from pseudodensity.control.select.importance import expected_acceptance, importa
 from pseudodensity.control.select.proposals import Described, Proposer, kept_or_made
 from pseudodensity.control.select.schemes import rejection
 from pseudodensity.generators.truncation import truncated_images
-from pseudodensity.generators.volumes import log_volumes
 from pseudodensity.progress import Progress
 from pseudodensity.rng import generator as stream_of
 from pseudodensity.sweeps import label, proposals_needed
@@ -203,6 +203,8 @@ class PoolWriter:
 
     def _volumes(self) -> list[str]:
         """Files with the log-volumes of the first proposals, one beside each part."""
+        # By name, because it needs every architecture that has tangents of its own.
+        log_volumes = import_module("pseudodensity.generators.volumes").log_volumes
         names = []
         for start in range(0, self.demand.volumes, self.demand.part):
             index = range(start, min(start + self.demand.part, self.demand.volumes))
