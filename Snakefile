@@ -18,6 +18,9 @@ include: "workflow/rules/density.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/sample.smk"
 include: "workflow/rules/metrics.smk"
+include: "workflow/rules/extremes.smk"
+include: "workflow/rules/perturbation.smk"
+include: "workflow/rules/frontier.smk"
 include: "workflow/rules/artifacts.smk"
 
 

@@ -28,6 +28,8 @@ def one_block() -> dict:
     config["table1"]["blocks"] = ["projectedgan-digits"]
     config["datasets"] = {"digits": config["datasets"]["digits"]}
     config["models"] = {"projectedgan": config["models"]["projectedgan"]}
+    methods = config["frontier"]["methods"]
+    config["frontier"]["methods"] = {"projectedgan": methods["projectedgan"]}
     for extractor in config["extractors"].values():
         extractor["trained_on"] = ["digits"]
     # One number of images for all rows, so that one control serves them all.

@@ -17,7 +17,17 @@ SCRIPTS = sorted((ROOT.parent / "scripts").glob("*.py"))
 
 # Modules of a floor may import those of the floors before it, and of their own.
 FLOORS = [
-    ("artifacts", "rng", "progress", "architectures", "runs", "closure"),
+    (
+        "artifacts",
+        "rng",
+        "progress",
+        "architectures",
+        "runs",
+        "sweeps",
+        "frontier_runs",
+        "figure_runs",
+        "closure",
+    ),
     ("images",),
     ("neighbors",),
     ("features",),
@@ -25,11 +35,19 @@ FLOORS = [
     ("generators",),
     ("checkpoints",),
     ("control",),
-    ("tables", "claims", "figures"),
+    ("drawing", "tables", "claims", "figures", "figures_samples"),
+    ("frontier", "frontier_tables", "frontier_figures", "tables_inference", "quick"),
 ]
 # Judges stand beside the house: they see features, never what made them.
 JUDGES = {"metrics": {"metrics", "neighbors"}}
-LIGHT = ("runs", "closure", "architectures")  # read by every cluster job
+LIGHT = (
+    "runs",
+    "sweeps",
+    "frontier_runs",
+    "figure_runs",
+    "closure",
+    "architectures",
+)  # read by every cluster job
 
 
 def module_of(file: Path) -> str:

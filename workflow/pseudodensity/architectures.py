@@ -12,11 +12,11 @@ __all__ = ["ARCHITECTURES", "Architecture", "architecture"]
 
 
 class Architecture(NamedTuple):
-    """Modules inside the package; ``discriminator`` is None for a diffusion model."""
+    """Modules inside the package; None where a model has no such part."""
 
     generator: str
     discriminator: str | None
-    trainer: str
+    trainer: str | None
 
     @property
     def modules(self) -> list[str]:
@@ -29,6 +29,8 @@ ARCHITECTURES = {
     "stylegan3": Architecture("generators.stylegan3", "generators.stylegan2", "control.train.gan"),
     "projectedgan": Architecture("generators.fastgan", "generators.projected", "control.train.gan"),
     "diffusion": Architecture("generators.diffusion", None, "control.train.diffusion"),
+    "vqgpt": Architecture("generators.vqgpt", None, "control.train.autoregressive"),
+    "external": Architecture("generators.external", None, None),
 }
 
 

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .artifacts import atomic_path, load_tensors
+from .artifacts import load_tensors
+from .drawing import BLACK, BLUE, GREEN, GREY, ORANGE, page, place, tile, write
 
 __all__ = ["draw_density_extremes", "draw_table1", "load_images", "tile"]
 
-# Okabe and Ito's palette: told apart with every common form of colour blindness.
-BLACK, GREY, BLUE, ORANGE, GREEN = "#000000", "#777777", "#0072B2", "#D55E00", "#009E73"
 COLOURS = {
     "pretrained": BLACK,
     "precision": BLUE,
@@ -37,42 +33,7 @@ GRID_ROWS = {
     "pretrained": "pre-trained",
     "recall": "towards diversity",
 }
-STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 11,
-    "axes.labelsize": 11,
-    "xtick.labelsize": 9.5,
-    "ytick.labelsize": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-}
-DPI = 150
-CELL_PIXELS = 96  # images are enlarged to about this size
 MIN_SPAN = 0.08  # shortest range of a precision or recall axis, so that noise does not look large
-
-
-def tile(images: np.ndarray, columns: int) -> np.ndarray:
-    """Images side by side on white, enlarged by a whole factor (nearest neighbour).
-
-    Args:
-        images: uint8 (n, 3, R, R).
-        columns: images per line; the last line may be shorter.
-
-    Returns:
-        uint8 (height, width, 3).
-    """
-    n, _, size, _ = images.shape
-    factor = max(1, round(CELL_PIXELS / size))
-    gap = max(2, size * factor // 24)
-    cell = size * factor + gap
-    lines = -(-n // columns)
-    canvas = np.full((lines * cell - gap, columns * cell - gap, 3), 255, dtype=np.uint8)
-    enlarged = images.transpose(0, 2, 3, 1).repeat(factor, axis=1).repeat(factor, axis=2)
-    for i, image in enumerate(enlarged):
-        top, left = i // columns * cell, i % columns * cell
-        canvas[top : top + cell - gap, left : left + cell - gap] = image
-    return canvas
 
 
 def load_images(
@@ -104,31 +65,6 @@ def load_images(
     return images
 
 
-@contextmanager
-def _page(path: str | Path, width: float, height: float) -> Iterator[Figure]:
-    """A figure of width x height inches in the common style, saved when the block ends."""
-    with matplotlib.rc_context(STYLE), atomic_path(path) as temporary:
-        figure = Figure(figsize=(width, height), dpi=DPI)
-        FigureCanvasAgg(figure)
-        yield figure
-        figure.savefig(temporary, format="png", facecolor="white")
-
-
-def _place(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
-    """Axes at a place in inches from the upper left corner."""
-    page_width, page_height = figure.get_size_inches()
-    bottom = page_height - top - height
-    return figure.add_axes(
-        (left / page_width, bottom / page_height, width / page_width, height / page_height)
-    )
-
-
-def _write(figure: Figure, left: float, top: float, text: str, **style: Any) -> None:
-    """Text at a place in inches from the upper left corner."""
-    width, height = figure.get_size_inches()
-    figure.text(left / width, 1 - top / height, text, **({"va": "top"} | style))
-
-
 # ------------------------------------------------------------------------------------ table 1
 
 LABELS, GRID, PLOT = 1.75, 7.6, 2.75  # widths in inches
@@ -152,16 +88,16 @@ def draw_table1(
     caption = textwrap.wrap(_caption(table), CAPTION_WIDTH)
     width = LABELS + GRID + GUTTER + PLOT + 2 * MARGIN
     height = HEAD + len(blocks) * PITCH + CAPTION_LINE * (len(caption) + 1)
-    with _page(path, width, height) as figure:
+    with page(path, width, height) as figure:
         _legend(figure, blocks)
         for i, lines in enumerate(blocks):
             top = HEAD + i * PITCH
-            _write(figure, MARGIN, top, _title(lines), fontsize=13, fontweight="bold")
+            write(figure, MARGIN, top, _title(lines), fontsize=13, fontweight="bold")
             _draw_grid(figure, lines, images[lines["block"].iloc[0]], top + TITLE)
             left = MARGIN + LABELS + GRID + GUTTER
-            _draw_trade_off(_place(figure, left, top + TITLE, PLOT, PANEL), lines)
+            _draw_trade_off(place(figure, left, top + TITLE, PLOT, PANEL), lines)
         bottom = HEAD + len(blocks) * PITCH
-        _write(figure, MARGIN, bottom, "\n".join(caption), fontsize=9.5, linespacing=1.35)
+        write(figure, MARGIN, bottom, "\n".join(caption), fontsize=9.5, linespacing=1.35)
 
 
 def _title(lines: pd.DataFrame) -> str:
@@ -206,16 +142,16 @@ def _draw_grid(
     for i, role in enumerate(shown):
         # The real images as a whole are the oracle's plain line.
         line = lines.loc["oracle" if role == "real" else role]
-        axes = _place(figure, MARGIN + LABELS, top + i * height, GRID, height * 0.96)
+        axes = place(figure, MARGIN + LABELS, top + i * height, GRID, height * 0.96)
         axes.imshow(tile(images[role], columns), interpolation="auto")
         axes.set_anchor("NW")
         axes.set_axis_off()
         weight = f"w = {line['w']:g}, " if role in ("precision", "recall") else ""
         right, middle = MARGIN + LABELS - 0.12, top + (i + 0.48) * height
         name = {"ha": "right", "color": COLOURS.get(role, BLACK), "fontweight": "bold"}
-        _write(figure, right, middle - 0.02, GRID_ROWS[role], va="bottom", **name)
+        write(figure, right, middle - 0.02, GRID_ROWS[role], va="bottom", **name)
         below = f"{weight}density {line['mean_pseudo_density']:.2f}"
-        _write(figure, right, middle + 0.04, below, ha="right", fontsize=9.5, color="#444444")
+        write(figure, right, middle + 0.04, below, ha="right", fontsize=9.5, color="#444444")
 
 
 def _draw_trade_off(axes: Axes, lines: pd.DataFrame) -> None:
@@ -292,8 +228,8 @@ def _legend(figure: Figure, blocks: Sequence[pd.DataFrame]) -> None:
         entry("control (w = 1)", color=GREY, marker="s"),
         entry("change of the oracle", marker="*", ms=11, mfc="white", mec=BLACK, color=GREY),
     ]
-    place = {"loc": "upper center", "bbox_to_anchor": (0.5, 1 - 0.12 / figure.get_figheight())}
-    figure.legend(handles=entries, ncols=len(entries), frameon=False, columnspacing=1.6, **place)
+    anchor = {"loc": "upper center", "bbox_to_anchor": (0.5, 1 - 0.12 / figure.get_figheight())}
+    figure.legend(handles=entries, ncols=len(entries), frameon=False, columnspacing=1.6, **anchor)
 
 
 # -------------------------------------------------------------------------- density extremes
@@ -334,15 +270,15 @@ def draw_density_extremes(
     used = -(-count // columns)
     width = columns * (THUMB + THUMB_GAP) + THUMB_GAP + 2 * MARGIN
     pitch = 0.45 + used * (THUMB + UNDER)
-    with _page(path, width, 2 * pitch + 0.3) as figure:
+    with page(path, width, 2 * pitch + 0.3) as figure:
         parts = (("Least dense", order[:count]), ("Most dense", order[::-1][:count]))
         for part, (title, chosen) in enumerate(parts):
             top = 0.15 + part * (pitch + 0.1)
             heading = f"{title} {count} of {len(order):,} images (pseudo density, name)"
-            _write(figure, MARGIN + THUMB_GAP, top, heading, fontsize=13, fontweight="bold")
-            for place, index in enumerate(chosen):
-                left = MARGIN + THUMB_GAP + place % columns * (THUMB + THUMB_GAP)
-                row = top + 0.4 + place // columns * (THUMB + UNDER)
+            write(figure, MARGIN + THUMB_GAP, top, heading, fontsize=13, fontweight="bold")
+            for position, index in enumerate(chosen):
+                left = MARGIN + THUMB_GAP + position % columns * (THUMB + THUMB_GAP)
+                row = top + 0.4 + position // columns * (THUMB + UNDER)
                 texts = (_three_digits(density[index]), _short(str(names[index])))
                 _thumbnail(figure, images[index], texts, left, row)
 
@@ -351,13 +287,13 @@ def _thumbnail(
     figure: Figure, image: np.ndarray, texts: tuple[str, str], left: float, top: float
 ) -> None:
     """One image (3, R, R) with its density and its name below."""
-    axes = _place(figure, left, top, THUMB, THUMB)
+    axes = place(figure, left, top, THUMB, THUMB)
     axes.imshow(tile(np.asarray(image)[None], 1), interpolation="auto")
     axes.set_axis_off()
     middle, bottom = left + THUMB / 2, top + THUMB
-    _write(figure, middle, bottom + 0.03, texts[0], ha="center", fontsize=9.5)
+    write(figure, middle, bottom + 0.03, texts[0], ha="center", fontsize=9.5)
     style = {"ha": "center", "fontsize": 6.5, "color": "#555555"}
-    _write(figure, middle, bottom + 0.2, texts[1], **style)
+    write(figure, middle, bottom + 0.2, texts[1], **style)
 
 
 def _three_digits(value: float) -> str:

@@ -57,7 +57,8 @@ class Artifact:
 class Checkpoint:
     """Weights of one model: pre-trained here, imported from a public file, or fine-tuned.
 
-    ``origin`` is trained | imported | finetuned; ``setting`` one of :data:`SETTINGS`.
+    ``origin`` is trained | imported | finetuned | external; ``setting`` one of :data:`SETTINGS`;
+    ``file`` is that of an external generator, which is used as it is.
     """
 
     artifact: Artifact
@@ -69,6 +70,7 @@ class Checkpoint:
     parent: Checkpoint | None = None
     tau: float | None = None
     w: float | None = None
+    file: str | None = None
 
     @property
     def name(self) -> str:
@@ -78,7 +80,7 @@ class Checkpoint:
     @property
     def path(self) -> str:
         """Where the weights lie."""
-        return f"results/checkpoints/{self.origin}/{self.name}.safetensors"
+        return self.file or f"results/checkpoints/{self.origin}/{self.name}.safetensors"
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,6 +206,11 @@ class Plan:
             if name not in self.config[kind]:
                 raise ConfigError(f"config: block {block} needs {kind}.{name}, which is missing")
         model = self.config["models"][run["model"]]
+        if model["architecture"] == "external":
+            raise ConfigError(
+                f"config: block {block} trains models.{run['model']}, which is external: give your "
+                "generator a name of its own and ask for results/frontier/<name>-<dataset>.svg"
+            )
         if run["dataset"] not in model["pretraining"]:
             raise ConfigError(
                 f"config: block {block} needs models.{run['model']}.pretraining.{run['dataset']}: "
@@ -283,6 +290,36 @@ class Plan:
             spec["backbone"] = self.extractor(settings["backbone"]).digest
         slug = f"{model}-{dataset}-pretrained-seed{seed}"
         return Checkpoint(Artifact(slug, spec), model, dataset, "pretrained", seed, origin)
+
+    def external(self, model: str, dataset: str) -> Checkpoint:
+        """A user's own generator, compared with a data set. ConfigError: file or data missing."""
+        settings, place = self.config["models"][model], f"models.{model}"
+        source = settings["pretraining"][dataset]
+        if dataset not in self.config["datasets"]:
+            raise ConfigError(f"config: {place}.pretraining names {dataset!r}, not under datasets")
+        if not Path(source["file"]).is_file():
+            raise ConfigError(
+                f"config: {place}.pretraining.{dataset}.file is {source['file']!r}, which does not "
+                "exist: correct the path"
+            )
+        if (source["format"] == "exported") != source["file"].endswith(".pt2"):
+            raise ConfigError(
+                f"config: {place}.pretraining.{dataset}: format {source['format']} does not go with "
+                f"{source['file']!r}: an exported program ends in .pt2, TorchScript in another suffix"
+            )
+        spec = {"kind": "checkpoint", "format": FORMAT, "architecture": "external"}
+        spec["resolution"] = self.config["datasets"][dataset]["resolution"]
+        spec["source"] = {k: source[k] for k in ("format", "sha256")}
+        spec["latent_shape"] = settings["latent_shape"]
+        artifact = Artifact(f"{model}-{dataset}-external", spec)
+        seed = self.config["seeds"][0]
+        return Checkpoint(
+            artifact, model, dataset, "pretrained", seed, "external", file=source["file"]
+        )
+
+    def pretrained(self, model: str, dataset: str, seed: int) -> Checkpoint:
+        """A pre-trained model of the config, whether Table 1 has it or not."""
+        return self._pretrained(model, dataset, seed)
 
     def _finetuned(
         self, parent: Checkpoint, setting: str, tau: float | None, w: float

@@ -13,6 +13,8 @@ sys.path.insert(0, PACKAGE_PARENT)
 os.environ.update(PYTHONPATH=PACKAGE_PARENT)
 from pseudodensity.architectures import architecture
 from pseudodensity.closure import code_files
+from pseudodensity.figure_runs import FigureRuns
+from pseudodensity.frontier_runs import FrontierRuns
 from pseudodensity.runs import ConfigError, Plan, check_config
 
 
@@ -24,12 +26,14 @@ def _plan():
         for name, content in (("config", config), ("paper", paper)):
             schema = yaml.safe_load((base / f"workflow/schemas/{name}.yaml").read_text())
             check_config(content, schema, name)
-        return Plan(config, paper)
+        plan = Plan(config, paper)
+        return plan, FrontierRuns(plan)
     except ConfigError as error:
         raise WorkflowError(str(error)) from None
 
 
-plan = _plan()
+plan, frontiers = _plan()
+figures = FigureRuns(plan)
 runtime = config["runtime"]
 steering = plan.extractor(config["density"]["extractor"])
 judges = {name: plan.extractor(name) for name in sorted(set(config["judges"].values()))}
@@ -88,3 +92,38 @@ def backbone_file(checkpoint):
     """Frozen feature network of a projected discriminator, or nothing."""
     backbone = config["models"][plan.checkpoints[checkpoint].model].get("backbone")
     return extractor_file(plan.extractor(backbone)) if backbone else []
+
+
+def panels_of(figure):
+    """Panels of a figure of perturbed samples."""
+    return _or_error(figures.perturbation_panels, figure)
+
+
+def extreme_panels():
+    """Panels of the extremes of density."""
+    return _or_error(figures.extreme_panels)
+
+
+def _or_error(function, *arguments):
+    """A result of the plan, or its complaint as one line."""
+    try:
+        return function(*arguments)
+    except ConfigError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def generator_modules(task):
+    """Modules that draw a pool; those of the discriminator and of volumes only where asked."""
+    modules = architecture(task.checkpoint.artifact.spec["architecture"])
+    volumes = ["generators.volumes"] if task.needs_volumes else []
+    return [modules.generator, *([modules.discriminator] if task.needs_logits else []), *volumes]
+
+
+def critic_files(task):
+    """Images and frozen feature network of the discriminator, or nothing where it is not asked."""
+    if not task.needs_logits:
+        return [], []
+    backbone = config["models"][task.checkpoint.model].get("backbone")
+    return data_file(task.checkpoint.dataset), (
+        extractor_file(plan.extractor(backbone)) if backbone else []
+    )

@@ -1,0 +1,124 @@
+"""CPU seconds and errors of the Jacobian log-volumes that polarity sampling needs.
+
+    python benchmarks/volumes.py [--latents 6] [--rows 24] [--spectrum default | power]
+
+StyleGAN2 with z = 512 at 64 pixels by the mapping route, and FastGAN with z = 256, which has no
+mapping network, by the exact one; random weights, one thread, one run. The reference for cost is
+one reverse pass per row of the Jacobian (the values at the point are computed once and kept); only
+`--rows` of the 12,288 rows are timed and multiplied. The reference for errors is the exact Gram
+matrix. The rows are timed before and after every latent, so that a busier minute harms no method.
+`--spectrum power` gives the mapping layers singular values k^(-1/4).
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from pseudodensity.generators import fastgan, stylegan2
+from pseudodensity.generators.volumes import log_volumes
+
+
+def build_stylegan2(spectrum: str) -> nn.Module:
+    generator = stylegan2.build_generator(64, channel_base=1536, channel_max=128)
+    if spectrum == "power":
+        for name, parameter in generator.mapping.named_parameters():
+            if name.endswith("weight"):
+                left, values, right = torch.linalg.svd(parameter.data)
+                decay = torch.arange(1, len(values) + 1) ** -0.25
+                decay *= values.norm() / decay.norm()
+                parameter.data.copy_(left @ torch.diag(decay) @ right)
+    return generator.eval().requires_grad_(False)
+
+
+def build_fastgan() -> nn.Module:
+    return fastgan.build_generator(64, ngf=16).eval().requires_grad_(False)
+
+
+def cpu_seconds(work: Callable[[], Tensor]) -> tuple[float, Tensor]:
+    start = time.process_time()
+    result = work()
+    return time.process_time() - start, result
+
+
+def all_rows_seconds(generator: nn.Module, z: Tensor, rows: int) -> float:
+    """Seconds of all reverse passes at one latent, from a sample of them."""
+    z = z.clone().requires_grad_()
+    start = time.process_time()
+    image = generator(z).flatten()
+    forward = time.process_time() - start
+    chosen = torch.linspace(0, len(image) - 1, rows).long().tolist()
+    torch.autograd.grad(image[0], z, retain_graph=True)  # warm
+    start = time.process_time()
+    for row in chosen:
+        torch.autograd.grad(image[row], z, retain_graph=True)
+    return forward + (time.process_time() - start) / rows * len(image)
+
+
+def measure(
+    generator: nn.Module, latents: Tensor, rows: int, routes: tuple[str, ...]
+) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """CPU seconds per latent and volumes, by method."""
+    seconds = dict.fromkeys(("rows", *routes), 0.0)
+    volumes = {route: [] for route in routes}
+    for route in routes:  # warm
+        log_volumes(generator, latents[:1], route=route)
+    for z in latents.split(1):
+        before = all_rows_seconds(generator, z, rows)
+        for route in routes:
+            spent, volume = cpu_seconds(
+                lambda z=z, route=route: log_volumes(generator, z, route=route)
+            )
+            seconds[route] += spent / len(latents)
+            volumes[route].append(volume)
+        seconds["rows"] += (before + all_rows_seconds(generator, z, rows)) / 2 / len(latents)
+    return seconds, {route: torch.cat(parts) for route, parts in volumes.items()}
+
+
+def report_stylegan2(options: argparse.Namespace, latents: Tensor) -> None:
+    generator = build_stylegan2(options.spectrum)
+    seconds, volumes = measure(generator, latents, options.rows, ("exact", "mapping"))
+    exact, error = volumes["exact"], volumes["mapping"] - volumes["exact"]
+    print(f"StyleGAN2, z 512, 64 px, {options.spectrum} weights, {len(latents)} latents")
+    print(f"  volumes {exact.mean():.2f}, spread {exact.std():.2f} (standard deviation)")
+    print(f"  CPU s per latent: rows {seconds['rows']:.1f} (from {options.rows} rows), ", end="")
+    print(f"exact Gram {seconds['exact']:.3f}, mapping {seconds['mapping']:.3f}")
+    print(f"  exact Gram over rows: {seconds['rows'] / seconds['exact']:.0f} x")
+    print(f"  mapping over rows: {seconds['rows'] / seconds['mapping']:.0f} x (goal 200)")
+    print(f"  mapping over exact Gram: {seconds['exact'] / seconds['mapping']:.2f} x (goal 5)")
+    relative, centred = error.abs() / exact.abs(), (error - error.mean()) / exact.std()
+    print(f"  relative error: median {relative.median():.1e}, largest {relative.max():.1e}", end="")
+    print(" (goal 1e-3)")
+    print(f"  centred error over spread: rms {centred.square().mean().sqrt():.4f}, ", end="")
+    print(f"largest {centred.abs().max():.4f} (goal 0.01)")
+
+
+def report_fastgan(options: argparse.Namespace, latents: Tensor) -> None:
+    seconds, _ = measure(build_fastgan(), latents[:, :256], options.rows, ("exact",))
+    print(f"FastGAN, z 256, 64 px, {len(latents)} latents")
+    print(f"  CPU s per latent: rows {seconds['rows']:.1f} (from {options.rows} rows), ", end="")
+    print(f"exact Gram {seconds['exact']:.3f}")
+    print(f"  exact Gram over rows: {seconds['rows'] / seconds['exact']:.0f} x (goal 50)")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--latents", type=int, default=6)
+    parser.add_argument("--rows", type=int, default=24)
+    parser.add_argument("--spectrum", choices=("default", "power"), default="default")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    latents = torch.randn(options.latents, 512)
+    report_stylegan2(options, latents)
+    report_fastgan(options, latents)
+
+
+if __name__ == "__main__":
+    main()

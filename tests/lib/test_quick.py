@@ -1,0 +1,181 @@
+"""The library in two calls, on a generator whose law is known."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from pseudodensity.control.select import expected_acceptance
+from pseudodensity.density import PseudoDensity
+from pseudodensity.features import Extractor, extract
+from pseudodensity.generators.external import ExternalGenerator
+from pseudodensity.images.transform import to_uint8
+from pseudodensity.metrics import frechet_distance, manifold_metrics
+from pseudodensity.quick import frontier, importance_sample, read_images
+from pseudodensity.rng import generator as stream
+from pseudodensity.rng import normal
+
+torch.set_num_threads(1)
+
+
+class Cloud(nn.Module):
+    """A user's own: two latents -> two shades of an image of four pixels, the rest black."""
+
+    def forward(self, z):
+        image = torch.full((len(z), 3, 2, 2), -1.0)
+        image[:, :2, 0, 0] = torch.tanh(0.5 * z)
+        return image
+
+
+class Shades(Extractor):
+    """The two shades back."""
+
+    def __init__(self):
+        super().__init__(2, 2)
+
+    def embed(self, x):
+        return x[:, :2, 0, 0]
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """generator, density, extractor, real images."""
+    model, extractor = ExternalGenerator(Cloud(), (2,)), Shades()
+    real = to_uint8(model(normal(1, "real", range(1500), (2,)))).numpy()
+    return model, PseudoDensity.fit(extract(extractor, real), k=5, epochs=20), extractor, real
+
+
+@pytest.mark.parametrize("tau, w", [(50, 0.1), (80, 10), (20, 1)])
+def test_odds_of_dense_images_gain_w(tau, w, parts):
+    model, density, extractor, _ = parts
+    plain = importance_sample(model, density, extractor, tau, 1.0, 4000, stream(1))
+    low = (plain.density < density.threshold(tau)).double().mean().item()
+    count = 2000
+    sample = importance_sample(model, density, extractor, tau, w, count, stream(0))
+    assert plain.acceptance == plain.expected == 1 and plain.proposals == 4000
+    high = (sample.density >= density.threshold(tau)).double().mean().item()
+    share = (1 - low) * w / (low + (1 - low) * w)
+    # 4.5 standard deviations: of this share, and of the plain one carried through the formula.
+    slope = w / (low + (1 - low) * w) ** 2
+    error = np.sqrt(share * (1 - share) / count) + slope * np.sqrt(low * (1 - low) / 4000)
+    assert abs(high - share) < 4.5 * error
+    # Acceptance: what the closed form allows, from the measured share and from another sample's.
+    spread = np.sqrt(sample.expected * (1 - sample.expected) / sample.proposals)
+    assert abs(sample.acceptance - sample.expected) <= 4.5 * spread
+    assert sample.expected == pytest.approx(expected_acceptance(low, w), abs=0.05)
+    assert sample.images.shape == (count, 3, 2, 2) and sample.images.dtype == torch.uint8
+    with torch.no_grad():  # everything of an image belongs together
+        assert torch.equal(to_uint8(model(sample.latents)), sample.images)
+    values = density(extract(extractor, sample.images))
+    np.testing.assert_allclose(sample.density.numpy(), values, rtol=1e-5)
+
+
+def test_the_sample_does_not_depend_on_the_batch_size(parts):
+    model, density, extractor, _ = parts
+    samples = [
+        importance_sample(model, density, extractor, 80, 5, 30, stream(3), batch_size=size)
+        for size in (7, 100)
+    ]
+    assert torch.equal(samples[0].images, samples[1].images)
+    assert samples[0].proposals == samples[1].proposals
+    assert samples[0].expected == samples[1].expected
+    other = importance_sample(model, density, extractor, 80, 5, 30, stream(4))
+    assert not torch.equal(samples[0].latents, other.latents)
+
+
+@pytest.fixture(scope="module")
+def points(parts):
+    model, density, extractor, real = parts
+    return frontier(
+        *(model, density, extractor, extractor, real),
+        taus=[50, 80],
+        ws=[0.1, 1.0, 10],
+        count=500,
+        stream=stream(0),
+    )
+
+
+def test_a_point_is_what_the_same_sample_scores(points, parts):
+    model, density, extractor, real = parts
+    assert [(p["tau"], p["w"]) for p in points][:3] == [(None, 1.0), (50, 0.1), (50, 1.0)]
+    judged = extract(extractor, real)
+    for point in points[1:]:
+        sample = importance_sample(
+            model, density, extractor, point["tau"], point["w"], 500, stream(0)
+        )
+        fake = extract(extractor, sample.images)
+        for name, value in manifold_metrics(judged, fake, k=3).items():
+            assert point[name] == value
+        assert point["fid"] == frechet_distance(judged, fake)
+        assert point["acceptance"] == sample.acceptance and point["accepted"] == 500
+        assert point["mean_density"] == pytest.approx(sample.density.double().mean().item())
+    # w = 1 is plain sampling at every threshold.
+    plain = {k: v for k, v in points[0].items() if k != "tau"}
+    assert all({k: v for k, v in p.items() if k != "tau"} == plain for p in points if p["w"] == 1)
+
+
+def test_density_rises_with_w_and_the_front_is_not_dominated(points):
+    for tau in (50, 80):
+        means = [point["mean_density"] for point in points if point["tau"] == tau]
+        assert means == sorted(means)
+    for point in points:
+        dominated = any(
+            other["precision"] >= point["precision"]
+            and other["recall"] >= point["recall"]
+            and other["precision"] + other["recall"] > point["precision"] + point["recall"]
+            for other in points
+        )
+        assert point["front"] is not dominated
+    assert any(point["front"] for point in points)
+
+
+def test_a_pool_that_runs_dry_says_so(parts):
+    model, density, extractor, real = parts
+    few = frontier(
+        *(model, density, extractor, extractor, real),
+        taus=[90],
+        ws=[100],
+        count=200,
+        stream=stream(0),
+        proposals_per_image=1.5,
+    )
+    assert few[0]["accepted"] == 200 and few[0]["precision"] > 0 and few[0]["front"]
+    assert few[1]["accepted"] < 200 and few[1]["precision"] is None and few[1]["front"] is None
+
+
+def test_images_are_read_from_a_folder_and_a_broken_one_is_named(tmp_path):
+    pixels = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
+    for name in ("b.png", "a.png"):
+        Image.fromarray(pixels if name == "a.png" else 255 - pixels).save(tmp_path / name)
+    images = read_images(tmp_path, 8)
+    assert images.dtype == np.uint8
+    np.testing.assert_array_equal(images[0], pixels.transpose(2, 0, 1))
+    np.testing.assert_array_equal(images[1], 255 - images[0])
+    (tmp_path / "c.png").write_bytes(b"no image")
+    with pytest.raises(ValueError, match="c.png: not an image"):
+        read_images(tmp_path, 8)
+    with pytest.raises(ValueError, match="does not exist"):
+        read_images(tmp_path / "nowhere", 8)
+
+
+def test_bad_input_is_refused_before_work_starts(parts):
+    model, density, extractor, real = parts
+    for tau, w, count, message in (
+        (101, 1, 5, "percentage"),
+        (50, 0, 5, "w must be positive"),
+        (50, 1, 0, "count is a number"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            importance_sample(model, density, extractor, tau, w, count, stream(0))
+    with pytest.raises(ValueError, match="wrap it in an ExternalGenerator"):
+        importance_sample(Cloud(), density, extractor, 50, 1, 5, stream(0))
+    settings = {"taus": [50], "ws": [2], "stream": stream(0)}
+    with pytest.raises(ValueError, match="k=3 needs more"):
+        frontier(model, density, extractor, extractor, real, **settings, count=3)
+    model.training = True
+    try:
+        with pytest.raises(ValueError, match="training mode"):
+            frontier(model, density, extractor, extractor, real, **settings, count=9)
+    finally:
+        model.eval()

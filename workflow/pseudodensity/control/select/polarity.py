@@ -1,0 +1,50 @@
+"""Polarity sampling: proposals weighted by a power of their volume element."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+__all__ = ["polarity_log_weights"]
+
+
+def polarity_log_weights(log_volumes: Tensor, polarity: float) -> Tensor:
+    """Log-weights rho * log volume of latents, (N,) float64, normalised to sum to one.
+
+    Polarity sampling (Humayun et al. 2022, Algorithm 1) draws latents of the prior in proportion
+    to (product of the largest singular values of the Jacobian)^rho: rho < 0 prefers the modes,
+    rho > 0 the anti-modes, 0 is the plain model and 1 is uniform on the manifold (MaGNET) where
+    the prior is uniform. With a Gaussian prior, as here, the output density is that of the model
+    times volume^rho: polarity is relative to the model's own prior.
+
+    Draw with :func:`~pseudodensity.control.select.schemes.resample`: the paper's Algorithm 1
+    draws with replacement, its code without. Either way compare the effective sample size with
+    the number of draws.
+
+    Args:
+        log_volumes: (N,) sums of the logs of singular values, any finite spread; -inf is a
+            latent at which the generator is flat.
+        polarity: rho, finite.
+
+    Raises:
+        ValueError: NaN or +inf in the volumes, or -inf with a negative polarity, whose weight
+            would be infinite; another shape; a polarity that is not finite.
+    """
+    if log_volumes.ndim != 1 or len(log_volumes) == 0:
+        raise ValueError(f"log volumes must be (N,) with N > 0, got {tuple(log_volumes.shape)}")
+    if not math.isfinite(polarity):
+        raise ValueError(f"polarity must be finite, got {polarity}")
+    log_volumes = log_volumes.detach().double().cpu()
+    if log_volumes.isnan().any() or (log_volumes == math.inf).any():
+        raise ValueError("log volumes hold NaN or +inf: check the Jacobians they come from")
+    if polarity < 0 and (log_volumes == -math.inf).any():
+        raise ValueError(
+            "a latent with zero volume has infinite weight at negative polarity: leave it out"
+        )
+    # 0 * -inf is no number, but at polarity 0 every latent weighs the same.
+    scaled = polarity * log_volumes if polarity else torch.zeros_like(log_volumes)
+    if scaled.max() == -math.inf:
+        raise ValueError("all latents have zero volume: the generator is constant")
+    return scaled.log_softmax(0)

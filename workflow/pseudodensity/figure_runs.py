@@ -1,0 +1,156 @@
+"""Which runs the figures of samples show: the paper's, or the nearest that a config makes.
+
+Light, as `runs`: never imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pseudodensity.architectures import architecture
+from pseudodensity.runs import FORMAT, Artifact, Checkpoint, ConfigError, Plan
+
+__all__ = ["FigureRuns"]
+
+
+class FigureRuns:
+    """The figures of ``plan.paper`` on the checkpoints of ``plan``, first training seed."""
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+
+    # ---------------------------------------------------------------- blocks
+
+    def stand_in(self, block: str, *, with_discriminator: bool = False) -> str:
+        """The block of the config to show for a block of the paper: itself where it is made, else
+        the same model, else the same data, else the first. ConfigError: there is none."""
+        runs = self.plan.paper["table1"]["blocks"]
+        wanted = runs[block]
+        found = self.plan.block_ids
+        if with_discriminator:
+            found = [b for b in found if self._architecture(b).discriminator]
+        if not found:
+            kind = "a block whose model has a discriminator" if with_discriminator else "a block"
+            raise ConfigError(f"config: a figure of {block} needs {kind} in table1.blocks")
+
+        def distance(candidate: str) -> tuple[bool, bool, bool]:
+            run = runs[candidate]
+            return (
+                candidate != block,
+                run["model"] != wanted["model"],
+                run["dataset"] != wanted["dataset"],
+            )
+
+        return min(found, key=distance)
+
+    def checkpoint(self, block: str) -> Checkpoint:
+        """The pre-trained model of a block."""
+        return next(self.plan.block(block, self.plan.config["seeds"][0]))
+
+    def _architecture(self, block: str) -> Any:
+        model = self.plan.paper["table1"]["blocks"][block]["model"]
+        return architecture(self.plan.config["models"][model]["architecture"])
+
+    def _names(self, block: str, wanted: str) -> dict[str, Any]:
+        """How a shown block is called, and which one of the paper it is shown for."""
+        checkpoint = self.checkpoint(block)
+        dataset = self.plan.config["datasets"][checkpoint.dataset]
+        reported = self.plan.paper["table1"]["blocks"][wanted]["reported"]
+        return {
+            "block": block,
+            "model": self.plan.config["models"][checkpoint.model]["title"],
+            "dataset": dataset["title"],
+            "stands_for": dataset.get("stands_for"),
+            "paper": f"{reported['model']} on {reported['dataset']}",
+        }
+
+    # ---------------------------------------------------------------- perturbation
+
+    @property
+    def perturbation_figures(self) -> list[str]:
+        """Names of the figures of perturbed samples."""
+        return list(self.plan.paper["perturbation"]["figures"])
+
+    def perturbed(self, block: str, objective: str) -> Artifact:
+        """Samples of a block moved towards more and less of an objective."""
+        rules = self.plan.paper["perturbation"]
+        kind = "gan" if self._architecture(block).discriminator else "diffusion"
+        checkpoint = self.checkpoint(block)
+        spec = {
+            "kind": "perturbed",
+            "format": FORMAT,
+            "checkpoint": checkpoint.artifact.digest,
+            "density": self.plan.density(checkpoint.dataset).digest,
+            "objective": objective,
+            "settings": rules["settings"][kind],
+            "images": rules["images"],
+            "seed": self.plan.config["sampling"]["seed"],
+        }
+        return Artifact(f"{block}-{objective}", spec)
+
+    def perturbation_panels(self, figure: str) -> list[dict[str, Any]]:
+        """The panels of a figure in order, none twice: names, objective, settings and the
+        artefact that holds the samples. ConfigError: the config makes no block for it."""
+        described = self.plan.paper["perturbation"]["figures"][figure]
+        panels: dict[str, dict[str, Any]] = {}
+        for objective in described["objectives"]:
+            for wanted in described["blocks"]:
+                needs = "discriminator" in described["objectives"]
+                block = self.stand_in(wanted, with_discriminator=needs)
+                artifact = self.perturbed(block, objective)
+                panel = self._names(block, wanted) | {"objective": objective}
+                panel |= {"columns": described["columns"], **artifact.spec["settings"]}
+                panels.setdefault(artifact.name, panel | {"samples": _path(artifact)})
+        return list(panels.values())
+
+    @property
+    def perturbed_samples(self) -> Mapping[str, tuple[Artifact, Checkpoint]]:
+        """Name -> artefact and its checkpoint, of all perturbed samples that the config allows."""
+        found = {}
+        for block in self.plan.block_ids:
+            objectives = ["density", "random"]
+            if self._architecture(block).discriminator:
+                objectives.append("discriminator")
+            for objective in objectives:
+                artifact = self.perturbed(block, objective)
+                found[artifact.name] = (artifact, self.checkpoint(block))
+        return found
+
+    # ---------------------------------------------------------------- extremes
+
+    def extremes(self, block: str) -> Artifact:
+        """The least and the most dense samples of a block, with real images beside them."""
+        described = self.plan.paper["fig2"]
+        checkpoint = self.checkpoint(block)
+        spec = {
+            "kind": "extremes",
+            "format": FORMAT,
+            "checkpoint": checkpoint.artifact.digest,
+            "density": self.plan.density(checkpoint.dataset).digest,
+            "generations": described["generations"],
+            "images": described["images"],
+            "seed": self.plan.config["sampling"]["seed"],
+        }
+        return Artifact(block, spec)
+
+    def extreme_panels(self) -> list[dict[str, Any]]:
+        """The models of Figure 2 in order, none twice: names, and where their extremes lie.
+        ConfigError: the config makes no block."""
+        panels: dict[str, dict[str, Any]] = {}
+        for wanted in self.plan.paper["fig2"]["blocks"]:
+            block = self.stand_in(wanted)
+            artifact = self.extremes(block)
+            panel = self._names(block, wanted) | {"samples": _path(artifact)}
+            panels.setdefault(block, panel | {"generations": artifact.spec["generations"]})
+        return list(panels.values())
+
+    @property
+    def extreme_samples(self) -> Mapping[str, tuple[Artifact, Checkpoint]]:
+        """Name -> artefact and its checkpoint, of every block."""
+        artifacts = {block: self.extremes(block) for block in self.plan.block_ids}
+        return {a.name: (a, self.checkpoint(block)) for block, a in artifacts.items()}
+
+
+def _path(artifact: Artifact) -> str:
+    return f"results/{artifact.spec['kind']}/{artifact.name}.safetensors"

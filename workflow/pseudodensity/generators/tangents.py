@@ -1,0 +1,90 @@
+"""Forward-mode columns of Jacobians, many directions and many latents at once.
+
+A function is given as its stages (mapping network, synthesis network, extractor), and directions
+are pushed through one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.func import jvp, vmap
+from torch.overrides import TorchFunctionMode
+
+from pseudodensity.generators import stylegan2, stylegan3
+from pseudodensity.generators.stylegan_tangents import linearised_synthesis
+
+Function = Callable[[Tensor], Tensor]
+
+# Output numbers of one sweep: enough columns to share the cost of the values at the point, few
+# enough that their activations do not fill the memory.
+SWEEP = 2**18
+SMALLEST_SWEEP = 4  # columns, however large the images
+
+
+class _Simplified(TorchFunctionMode):
+    """Spells two layers in parts whose tangents are cheap and vectorised; torch's own are not."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        simple = {F.glu: _gated, F.batch_norm: _batch_norm}.get(function, function)
+        return simple(*args, **(kwargs or {}))
+
+
+def _gated(input: Tensor, dim: int = -1) -> Tensor:
+    values, gates = input.chunk(2, dim)
+    return values * gates.sigmoid()
+
+
+def _batch_norm(
+    input, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5
+) -> Tensor:
+    """In eval mode a batch norm is one factor and one shift per channel."""
+    if training:
+        raise ValueError("batch normalisation couples the latents: call eval() on every module")
+    scale = (running_var + eps).rsqrt()
+    scale = scale if weight is None else scale * weight
+    shift = -running_mean * scale
+    shift = shift if bias is None else shift + bias
+    shape = (-1, *[1] * (input.ndim - 2))
+    return input * scale.view(shape) + shift.view(shape)
+
+
+def _linearised(function: Function, points: Tensor) -> tuple[Tensor, Function]:
+    """Values at the points (m, ...), and the map of directions (c, m, ...) to derivatives."""
+    if isinstance(function, stylegan2.Synthesis | stylegan3.Synthesis):
+        return linearised_synthesis(function, points)
+    along = vmap(lambda direction: jvp(function, (points,), (direction,))[1])
+    return function(points), along
+
+
+@torch.no_grad()
+def jacobian_columns(stages: Sequence[Function], points: Tensor, directions: Tensor) -> Tensor:
+    """Directional derivatives of functions applied one after the other.
+
+    Each stage treats the rows of its batch apart, in eval mode. points (m, *shape), directions
+    (c, m, *shape) -> (c, m, D), D the size of one output: entry (j, i) is the derivative at point
+    i along direction (j, i). Exact, in the functions' dtype.
+    """
+    with _Simplified():
+        pushes = []
+        for stage in stages:
+            points, push = _linearised(stage, points)
+            pushes.append(push)
+        sweep = max(SWEEP // points.numel(), SMALLEST_SWEEP)
+        columns = points.new_empty(len(directions), len(points), points[0].numel())
+        for part, target in zip(directions.split(sweep), columns.split(sweep), strict=True):
+            for push in pushes:
+                part = push(part)
+            target.copy_(part.flatten(2))
+    return columns
+
+
+def all_columns(stages: Sequence[Function], points: Tensor) -> Tensor:
+    """The whole Jacobian at every point: (m, *shape) -> (d, m, D), d the size of one point."""
+    size = points[0].numel()
+    axes = torch.eye(size, dtype=points.dtype, device=points.device)
+    directions = axes.view(size, 1, *points.shape[1:]).expand(-1, *points.shape)
+    return jacobian_columns(stages, points, directions)

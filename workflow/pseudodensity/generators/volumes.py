@@ -1,0 +1,210 @@
+"""Log-volumes of a generator's Jacobian, which polarity sampling weighs its proposals by.
+
+Humayun et al. 2022 (papers/001), section 3 and Algorithm 1: the product of the largest singular
+values of the Jacobian. Two routes: the exact Gram matrix of forward-mode columns, for any
+generator; and, for one with a mapping network, the Gram matrix of the few directions that the
+mapping network stretches most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from pseudodensity.generators.tangents import all_columns, jacobian_columns
+
+__all__ = ["log_volumes"]
+
+Function = Callable[[Tensor], Tensor]
+
+ROUTES = ("auto", "exact", "mapping")
+SPACES = ("pixel", "style", "feature")
+MAPPING_PAYS = 512  # latent dimensions from which `auto` leaves the exact route
+TOO_DEAR = 1024  # latent dimensions above which `auto` asks instead of starting the exact route
+BLOCK = 2**24  # numbers of the Jacobians of one block of latents
+STRIP = 2**22  # numbers that are in float64 at once
+
+
+def log_volumes(
+    generator: nn.Module,
+    latents: Tensor,
+    *,
+    top: int = 30,
+    route: str = "auto",
+    columns: int = 80,
+    space: str = "pixel",
+    features: Function | None = None,
+) -> Tensor:
+    """log of the product of the `top` largest singular values of the Jacobian at each latent.
+
+    latents (n, *latent_shape), generator in eval mode -> (n,) float64. A latent's value does not
+    depend on the others, up to rounding. `top` is cut to the rank that the shapes allow.
+
+    space: 'pixel', d image / d z; 'style', d image / d w at w = mapping(z), the same w for every
+    layer; 'feature', d features(image) / d z.
+
+    route: 'exact', one forward-mode column per dimension of the latent. 'mapping', only `columns`
+    of them: the first right singular vectors of dw/dz, pushed through the synthesis network. By
+    Cauchy interlacing these alone give a lower bound; what the directions left out would add is
+    made up for by letting the columns from a quarter on stand for them (see `_stand_in`).
+    'auto', mapping for a generator with a mapping network and at least 512 latent dimensions,
+    otherwise exact up to 1024 dimensions.
+
+    A singular value below the rounding error of the largest counts as that error, so that a
+    collapsed direction gives a very small volume and not minus infinity; a constant generator
+    gives the log of the smallest normal number, `top` times.
+
+    ValueError: train mode; latents of another shape or not finite; a route, space or number that
+    the generator cannot serve; latents too large for `auto`; a Jacobian that is not finite.
+    """
+    _check(generator, latents, top, columns, route, space, features)
+    route = _settled(generator, latents, route, space)
+    if not len(latents):
+        return latents.new_empty(0, dtype=torch.float64)
+    after = [] if features is None else [features]
+    parts = []
+    for block in latents.split(_block_size(generator, latents, route, columns)):
+        if route == "mapping":
+            tail = [generator.synthesis, *after]
+            gram = _stand_in(*mapping_gram(generator.mapping, tail, block, max(columns, top)))
+        else:
+            gram = gram_matrix(_jacobian(generator, block, space, after))
+        parts.append(log_volume_of_gram(gram, top, torch.finfo(latents.dtype)))
+    volumes = torch.cat(parts)
+    if not volumes.isfinite().all():
+        row = int((~volumes.isfinite()).nonzero()[0])
+        raise ValueError(f"the Jacobian at latent {row} is not finite: check the generator")
+    return volumes
+
+
+def _check(
+    generator: nn.Module,
+    latents: Tensor,
+    top: int,
+    columns: int,
+    route: str,
+    space: str,
+    features: Function | None,
+) -> None:
+    if generator.training:
+        raise ValueError("volumes need a deterministic generator: call generator.eval() first")
+    shape = tuple(generator.latent_shape)
+    if latents.shape[1:] != shape or not latents.is_floating_point():
+        raise ValueError(f"latents must be floats (n, {shape}), got {tuple(latents.shape)}")
+    if not latents.isfinite().all():
+        raise ValueError("latents hold NaN or infinity")
+    if route not in ROUTES or space not in SPACES:
+        raise ValueError(f"route must be one of {ROUTES} and space one of {SPACES}")
+    if top < 1 or columns < 1:
+        raise ValueError(f"top and columns must be at least 1, not {top} and {columns}")
+    if (space == "feature") != (features is not None):
+        raise ValueError("space 'feature' needs features (images -> features), others take none")
+
+
+def _settled(generator: nn.Module, latents: Tensor, route: str, space: str) -> str:
+    """The route that is taken; see `log_volumes`."""
+    mapped = _mapped(generator)
+    size = latents.shape[1:].numel()
+    if space == "style" and route == "mapping":
+        raise ValueError("the mapping route works in latent space: use route='exact' for 'style'")
+    if not mapped and (space == "style" or route == "mapping"):
+        wanted = "space 'style'" if space == "style" else "route 'mapping'"
+        raise ValueError(f"{wanted} needs a generator with a mapping network, as StyleGANs have")
+    if route != "auto":
+        return route
+    if mapped and space != "style" and size >= MAPPING_PAYS:
+        return "mapping"
+    if size > TOO_DEAR:
+        raise ValueError(
+            f"a latent of {size} numbers costs {size} passes per volume: route='exact' does them"
+        )
+    return "exact"
+
+
+def _mapped(generator: nn.Module) -> bool:
+    return hasattr(generator, "mapping") and hasattr(generator, "synthesis")
+
+
+def _jacobian(
+    generator: nn.Module, latents: Tensor, space: str, after: Sequence[Function]
+) -> Tensor:
+    """All columns (d, m, D) of the Jacobian of a space."""
+    if space == "style":
+        with torch.no_grad():
+            styles = generator.mapping(latents)
+        return all_columns([generator.synthesis], styles)
+    stages = [generator.mapping, generator.synthesis] if _mapped(generator) else [generator]
+    return all_columns([*stages, *after], latents)
+
+
+def _block_size(generator: nn.Module, latents: Tensor, route: str, columns: int) -> int:
+    """Latents worked on at once: small generators live from large batches."""
+    size = latents.shape[1:].numel()
+    kept = min(size, columns) if route == "mapping" else size
+    pixels = 3 * generator.resolution**2 if hasattr(generator, "resolution") else size
+    # dw/dz and its eigenvectors count too
+    return max(1, BLOCK // max(kept * pixels, 4 * size * size))
+
+
+def mapping_gram(
+    mapping: Function, tail: Sequence[Function], latents: Tensor, columns: int
+) -> tuple[Tensor, Tensor]:
+    """Gram matrix of J along the `columns` directions of z that the mapping stretches most.
+
+    latents (m, d) -> Gram (m, c, c) float64, c = min(columns, d), and energies (m, d), the squared
+    singular values of dw/dz; both in the order of falling energy. `tail`: the stages from w on.
+    J v = (d tail / d w) (dw/dz v): the mapping network is differentiated in full, the tail c times.
+    """
+    jacobian = all_columns([mapping], latents).permute(1, 2, 0)  # (m, w, d)
+    energies, vectors = torch.linalg.eigh(jacobian.mT @ jacobian)
+    strongest = vectors[..., -columns:].flip(-1)
+    with torch.no_grad():
+        styles = mapping(latents)
+    pushed = (jacobian @ strongest).permute(2, 0, 1)  # (c, m, w)
+    gram = gram_matrix(jacobian_columns(tail, styles, pushed))
+    return gram, energies.flip(-1).clamp_min(0).double()
+
+
+def _stand_in(gram: Tensor, energies: Tensor) -> Tensor:
+    """Let the columns from a quarter on stand for the directions that were left out.
+
+    With C = J V of the directions taken and R of those left out, J J^T = C C^T + R R^T. What the
+    synthesis network does to a weakly stretched direction hardly depends on which one it is, so
+    R R^T is about the same as C C^T of the last three quarters, in proportion to the energies of
+    dw/dz: those columns are scaled up. Exact where nothing was left out.
+    """
+    count = gram.shape[-1]
+    first = count // 4
+    left_out = energies[:, count:].sum(1)
+    there = energies[:, first:count].sum(1).clamp_min(torch.finfo(energies.dtype).tiny)
+    scale = torch.ones_like(gram[:, 0])
+    scale[:, first:] = (1 + left_out / there).sqrt()[:, None]
+    return scale[:, :, None] * gram * scale[:, None]
+
+
+def gram_matrix(columns: Tensor) -> Tensor:
+    """Products of columns: (c, m, D) -> (m, c, c) float64, in strips of D.
+
+    In float64, because the squares of small singular values drown in the rounding of large ones.
+    """
+    count, points = columns.shape[:2]
+    gram = columns.new_zeros(points, count, count, dtype=torch.float64)
+    for strip in columns.permute(1, 0, 2).split(max(STRIP // (count * points), 1), dim=2):
+        strip = strip.double()
+        gram.baddbmm_(strip, strip.mT)
+    return gram
+
+
+def log_volume_of_gram(gram: Tensor, top: int, precision: torch.finfo) -> Tensor:
+    """Sum of the logs of the `top` largest singular values, from Gram matrices (m, c, c) -> (m,).
+
+    precision: of the numbers that the Gram matrix was made of; see `log_volumes` on zeros. NaN
+    where the matrix is not finite.
+    """
+    finite = gram.isfinite().all(-1).all(-1)
+    eigenvalues = torch.linalg.eigvalsh(gram.where(finite[:, None, None], torch.zeros_like(gram)))
+    floor = (eigenvalues[:, -1:] * precision.eps**2).clamp_min(precision.tiny**2)
+    eigenvalues = eigenvalues[:, -top:].maximum(floor)
+    return torch.where(finite, eigenvalues.log().sum(1) / 2, torch.nan)

@@ -1,0 +1,241 @@
+"""The library in two calls: importance-sampled images and a precision-recall frontier.
+
+For a generator and images of one's own; the pipeline does the same at scale and from files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pseudodensity.control.select import expected_acceptance, importance_acceptance
+from pseudodensity.density import PseudoDensity
+from pseudodensity.features import Extractor, extract
+from pseudodensity.images.sources import open_source
+from pseudodensity.images.transform import load_image, to_uint8
+from pseudodensity.metrics.evaluate import evaluate
+from pseudodensity.rng import normal, uniform
+
+__all__ = ["ImportanceSample", "frontier", "importance_sample", "read_images"]
+
+
+@dataclass(frozen=True)
+class ImportanceSample:
+    """What `importance_sample` accepted, in the order drawn.
+
+    images: (count, 3, R, R) uint8. latents: (count, *latent_shape) float32. density: (count,)
+    float32. proposals: how many images were made. acceptance: the accepted share of them.
+    expected: that share by the closed form, from the measured share below the threshold.
+    """
+
+    images: Tensor
+    latents: Tensor
+    density: Tensor
+    proposals: int
+    acceptance: float
+    expected: float
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Proposals with one uniform draw each, which decides the same way in every setting."""
+
+    latents: Tensor
+    images: Tensor
+    density: np.ndarray
+    draws: np.ndarray
+
+
+@dataclass
+class _Pool:
+    """Densities and judged features of all proposals, and who of them each setting accepts."""
+
+    density: list[np.ndarray]
+    features: list[np.ndarray]
+    rows: list[np.ndarray]
+
+    @property
+    def size(self) -> int:
+        return sum(map(len, self.density))
+
+
+def read_images(path: str | Path, resolution: int) -> np.ndarray:
+    """All images of a folder or zip, (N, 3, R, R) uint8, cropped to squares and resized.
+
+    ValueError, with the name of the file: one that is no image; nothing to read.
+    """
+    kind = "zip" if Path(path).expanduser().is_file() else "folder"
+    with closing(open_source(kind, path)) as source:
+        images = np.empty((len(source), 3, resolution, resolution), dtype=np.uint8)
+        for image, name in zip(images, source, strict=True):
+            try:
+                image[...] = load_image(source.read(name), resolution)
+            except (ValueError, OSError) as error:
+                raise ValueError(f"{path}, {name}: {error}") from None
+    return images
+
+
+def importance_sample(
+    generator: nn.Module,
+    density: PseudoDensity,
+    extractor: Extractor,
+    tau: float,
+    w: float,
+    count: int,
+    stream: torch.Generator,
+    *,
+    batch_size: int = 100,
+) -> ImportanceSample:
+    """Images whose odds of high pseudo density are w times the generator's (Algorithm 2).
+
+    Args:
+        generator: in eval mode, with ``latent_shape``; see `ExternalGenerator` for one's own.
+        density: fitted on features of real images by ``extractor``.
+        tau: threshold, the percentage of the real images below it.
+        w: weight of images at or above the threshold: > 1 for fidelity, < 1 for diversity. One
+            image costs at most max(w, 1 / w) proposals on average.
+        stream: decides all; the result does not depend on ``batch_size``.
+
+    ValueError: count below 1, tau outside 0..100, w not positive, a generator in training mode.
+    """
+    threshold = density.threshold(tau)
+    expected_acceptance(0.5, w)  # a bad w is refused before work starts
+    parts, accepted, proposals, low = [], 0, 0, 0
+    for batch in _proposals(generator, density, extractor, count, stream, batch_size):
+        rows = np.flatnonzero(batch.draws < importance_acceptance(batch.density, threshold, w))
+        rows = rows[: count - accepted]
+        accepted += len(rows)
+        parts.append(
+            (batch.images[rows], batch.latents[rows], torch.as_tensor(batch.density[rows]))
+        )
+        # The last batch counts up to the image that filled the sample.
+        used = len(batch.draws) if accepted < count else int(rows[-1]) + 1
+        low += int((batch.density[:used] < threshold).sum())
+        proposals += used
+        if accepted == count:
+            break
+    images, latents, values = (torch.cat(part) for part in zip(*parts, strict=True))
+    expected = float(expected_acceptance(low / proposals, w))
+    return ImportanceSample(images, latents, values, proposals, count / proposals, expected)
+
+
+def frontier(
+    generator: nn.Module,
+    density: PseudoDensity,
+    extractor: Extractor,
+    judge: Extractor,
+    real: np.ndarray,
+    *,
+    taus: Sequence[float],
+    ws: Sequence[float],
+    count: int,
+    stream: torch.Generator,
+    k: int = 3,
+    batch_size: int = 100,
+    proposals_per_image: float = 20,
+) -> list[dict[str, Any]]:
+    """Precision and recall of plain sampling and of importance sampling at every (tau, w).
+
+    All points choose from one pool of proposals, which grows until each has ``count`` images or about
+    ``proposals_per_image * count`` proposals are made. Arguments as `importance_sample`, and
+
+    Args:
+        judge: extractor that judges; another than the one that steers.
+        real: images (N, 3, h, w) uint8 to judge against, N > k.
+        count: images of every point; recall depends on it.
+        k: neighbours without self of precision and recall.
+
+    Returns:
+        One dict per point, plain sampling first (``tau`` None, ``w`` 1): tau, w, accepted,
+        acceptance, mean_density, precision, recall, density, coverage, fid, and front: whether no
+        point has more of both precision and recall. A point that the pool was too small for says
+        so in ``accepted`` and has None for what was not measured.
+
+    ValueError: as `importance_sample`; no more than k images; k too large.
+    """
+    settings = [(None, 1.0), *((tau, w) for tau in taus for w in ws)]
+    thresholds = [-np.inf if tau is None else density.threshold(tau) for tau, _ in settings]
+    for _, w in settings:
+        expected_acceptance(0.5, w)
+    if not 1 <= k < min(len(real), count):
+        raise ValueError(f"k={k} needs more than k real images and k images of every point")
+    pool = _Pool([], [], [np.empty(0, dtype=int) for _ in settings])
+    for batch in _proposals(generator, density, extractor, count, stream, batch_size):
+        pool.features.append(extract(judge, batch.images, batch_size, _device(generator)))
+        for i, (threshold, (_, w)) in enumerate(zip(thresholds, settings, strict=True)):
+            chosen = batch.draws < importance_acceptance(batch.density, threshold, w)
+            pool.rows[i] = np.append(pool.rows[i], pool.size + np.flatnonzero(chosen))
+        pool.density.append(batch.density)
+        if min(map(len, pool.rows)) >= count or pool.size >= proposals_per_image * count:
+            break
+    judged = extract(judge, real, batch_size, _device(generator))
+    points = [
+        {"tau": tau, "w": w} | _point(pool, rows, count, judged, k)
+        for (tau, w), rows in zip(settings, pool.rows, strict=True)
+    ]
+    return _with_front(points)
+
+
+def _proposals(
+    generator: nn.Module,
+    density: PseudoDensity,
+    extractor: Extractor,
+    count: int,
+    stream: torch.Generator,
+    batch_size: int,
+) -> Iterator[_Batch]:
+    """Endless proposals; the i-th is the same for every batch size."""
+    if count < 1:
+        raise ValueError(f"count is a number of images, 1 or more, got {count}")
+    if not hasattr(generator, "latent_shape"):
+        raise ValueError("the generator has no latent_shape: wrap it in an ExternalGenerator")
+    if generator.training:
+        raise ValueError("the generator is in training mode: call generator.eval() first")
+    seed, device = int(torch.randint(2**62, (), generator=stream)), _device(generator)
+    start = 0
+    while True:
+        index = range(start, start := start + batch_size)
+        latents = normal(seed, "latents", index, generator.latent_shape)
+        with torch.no_grad():
+            images = to_uint8(generator(latents.to(device))).cpu()
+        values = density(extract(extractor, images, batch_size, device))
+        yield _Batch(latents, images, values, uniform(seed, "acceptance", index).numpy())
+
+
+def _device(generator: nn.Module) -> torch.device:
+    return next(generator.parameters(), torch.empty(0)).device
+
+
+def _point(pool: _Pool, rows: np.ndarray, count: int, real: np.ndarray, k: int) -> dict[str, Any]:
+    """Facts and scores of the first ``count`` of the accepted rows, or None for each score."""
+    if len(rows) < count:
+        names = ("mean_density", "precision", "recall", "density", "coverage", "fid")
+        facts = {"accepted": len(rows), "acceptance": len(rows) / pool.size}
+        return facts | dict.fromkeys(names)
+    rows = rows[:count]
+    # Up to the last image taken, so that it does not depend on where the pool ends.
+    facts = {"accepted": count, "acceptance": count / int(rows[-1] + 1)}
+    facts["mean_density"] = float(np.concatenate(pool.density)[rows].mean(dtype=np.float64))
+    fake = np.concatenate(pool.features)[rows]
+    roles = ("manifold", "fid")
+    return facts | evaluate(dict.fromkeys(roles, real), dict.fromkeys(roles, fake), k)
+
+
+def _with_front(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The points with ``front``, None where nothing was measured."""
+    scores = [(point["precision"], point["recall"]) for point in points]
+    measured = [score for score in scores if None not in score]
+    for point, score in zip(points, scores, strict=True):
+        point["front"] = (
+            not any(o != score and o[0] >= score[0] and o[1] >= score[1] for o in measured)
+            if score in measured
+            else None
+        )
+    return points
