@@ -25,6 +25,9 @@ from pseudodensity.progress import Progress
 
 __all__ = ["finetune", "pretrain"]
 
+# Trainers of models without a discriminator, by module.
+_ALONE = {"diffusion": "DiffusionTrainer", "autoregressive": "AutoregressiveTrainer"}
+
 
 def pretrain(
     spec: Mapping[str, Any],
@@ -145,7 +148,8 @@ def _trainer(
     common |= {"average": average, "weights": weights, "device": device}
     module = import_module(f"pseudodensity.{architecture(spec['architecture']).trainer}")
     if discriminator is None:
-        return module.DiffusionTrainer(generator, images, spec["recipe"], **common)
+        trainer = getattr(module, _ALONE[module.__name__.rsplit(".", 1)[-1]])
+        return trainer(generator, images, spec["recipe"], **common)
     common["accept"] = accept
     return module.GanTrainer(generator, discriminator, images, spec["recipe"], **common)
 
