@@ -215,5 +215,5 @@ def _extremes_caption(panels: Sequence[Panel]) -> str:
         f"The {count} images of lowest and the {count} of highest pseudo density out of "
         f"{panels[0]['generations']:,} generated ones of one seed; below them the real images "
         "whose pseudo densities stand at the same percentiles of all real images. Numbers: pseudo "
-        "density by the density network (real images have a mean of about 1); it may fall below 0."
+        "density by the density network (real images have a mean of about 1)."
     )
