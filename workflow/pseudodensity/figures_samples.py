@@ -106,6 +106,7 @@ def _draw_panel(figure: Figure, panel: Panel, left: float, top: float) -> None:
         values = panel["density"][i]
         label = row if row == "original" or panel["objective"] != "random" else "random"
         right = left + LABELS - 0.12
+        colour = BLACK if label == "random" else colour
         style = {"ha": "right", "color": colour, "fontweight": "bold", "va": "bottom"}
         write(figure, right, line + CELL / 2, label, **style)
         below = f"mean {values.mean():.3f}"

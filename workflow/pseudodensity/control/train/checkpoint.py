@@ -24,6 +24,13 @@ from pseudodensity.progress import Progress
 
 __all__ = ["finetune", "pretrain"]
 
+# Imported by name: a job loads the trainer that it needs.
+TRAINERS = {
+    "control.train.gan": "GanTrainer",
+    "control.train.diffusion": "DiffusionTrainer",
+    "control.train.autoregressive": "AutoregressiveTrainer",
+}
+
 
 def pretrain(
     spec: Mapping[str, Any],
@@ -142,11 +149,12 @@ def _trainer(
 ) -> Trainer:
     common = {key: spec[key] for key in ("iterations", "mirror", "seed")}
     common |= {"average": average, "weights": weights, "device": device}
-    module = import_module(f"pseudodensity.{architecture(spec['architecture']).trainer}")
+    path = architecture(spec["architecture"]).trainer
+    trainer = getattr(import_module(f"pseudodensity.{path}"), TRAINERS[path])
     if discriminator is None:
-        return module.DiffusionTrainer(generator, images, spec["recipe"], **common)
+        return trainer(generator, images, spec["recipe"], **common)
     common["accept"] = accept
-    return module.GanTrainer(generator, discriminator, images, spec["recipe"], **common)
+    return trainer(generator, discriminator, images, spec["recipe"], **common)
 
 
 def _finish(
