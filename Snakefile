@@ -20,6 +20,7 @@ include: "workflow/rules/sample.smk"
 include: "workflow/rules/metrics.smk"
 include: "workflow/rules/extremes.smk"
 include: "workflow/rules/perturbation.smk"
+include: "workflow/rules/overhead.smk"
 include: "workflow/rules/frontier.smk"
 include: "workflow/rules/artifacts.smk"
 

@@ -36,6 +36,7 @@ FLOORS = [
     ("checkpoints",),
     ("control",),
     ("drawing", "tables", "claims", "figures", "figures_samples"),
+    ("overhead", "tables_overhead"),
     ("frontier", "frontier_tables", "frontier_figures", "tables_inference", "quick"),
 ]
 # Judges stand beside the house: they see features, never what made them.

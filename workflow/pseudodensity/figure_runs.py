@@ -151,6 +151,21 @@ class FigureRuns:
         artifacts = {block: self.extremes(block) for block in self.plan.block_ids}
         return {a.name: (a, self.checkpoint(block)) for block, a in artifacts.items()}
 
+    # ---------------------------------------------------------------- overhead
+
+    def overhead(self) -> tuple[Checkpoint, dict[str, Any]]:
+        """The model whose costs are measured, and what to measure: settings of the paper's list,
+        the spec of the fine-tuning whose cost counts, and names. ConfigError: there is no GAN."""
+        settings = dict(self.plan.paper["overhead"])
+        wanted = settings.pop("block")
+        block = self.stand_in(wanted, with_discriminator=True)
+        _, tuned, *_ = self.plan.block(block, self.plan.config["seeds"][0])
+        names = ("recipe", "mirror", "seed", "importance", "resolution")
+        training = {name: tuned.artifact.spec[name] for name in names}
+        seed = self.plan.config["sampling"]["seed"]
+        described = {"training": training, "seed": seed, **self._names(block, wanted)}
+        return self.checkpoint(block), settings | described
+
 
 def _path(artifact: Artifact) -> str:
     return f"results/{artifact.spec['kind']}/{artifact.name}.safetensors"

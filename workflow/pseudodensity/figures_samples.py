@@ -106,6 +106,7 @@ def _draw_panel(figure: Figure, panel: Panel, left: float, top: float) -> None:
         values = panel["density"][i]
         label = row if row == "original" or panel["objective"] != "random" else "random"
         right = left + LABELS - 0.12
+        colour = BLACK if label == "random" else colour
         style = {"ha": "right", "color": colour, "fontweight": "bold", "va": "bottom"}
         write(figure, right, line + CELL / 2, label, **style)
         below = f"mean {values.mean():.3f}"
@@ -215,5 +216,5 @@ def _extremes_caption(panels: Sequence[Panel]) -> str:
         f"The {count} images of lowest and the {count} of highest pseudo density out of "
         f"{panels[0]['generations']:,} generated ones of one seed; below them the real images "
         "whose pseudo densities stand at the same percentiles of all real images. Numbers: pseudo "
-        "density by the density network (real images have a mean of about 1); it may fall below 0."
+        "density by the density network (real images have a mean of about 1)."
     )

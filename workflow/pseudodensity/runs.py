@@ -140,6 +140,8 @@ class Plan:
             for block in self.block_ids:
                 for checkpoint in self.block(block, seed):
                     self._checkpoints[checkpoint.name] = checkpoint
+            for checkpoint in self.autoregressive(seed):
+                self._checkpoints[checkpoint.name] = checkpoint
 
     # ---------------------------------------------------------------- checks across keys
 
@@ -320,6 +322,16 @@ class Plan:
     def pretrained(self, model: str, dataset: str, seed: int) -> Checkpoint:
         """A pre-trained model of the config, whether Table 1 has it or not."""
         return self._pretrained(model, dataset, seed)
+
+    def autoregressive(self, seed: int) -> list[Checkpoint]:
+        """The models with an exact likelihood. They belong to Figure 7 and to no block."""
+        return [
+            self.pretrained(model, dataset, seed)
+            for model, settings in self.config["models"].items()
+            if settings["architecture"] == "vqgpt"
+            for dataset in settings["pretraining"]
+            if dataset in self.config["datasets"]
+        ]
 
     def _finetuned(
         self, parent: Checkpoint, setting: str, tau: float | None, w: float

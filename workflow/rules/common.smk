@@ -104,6 +104,11 @@ def extreme_panels():
     return _or_error(figures.extreme_panels)
 
 
+def overhead():
+    """The checkpoint whose costs are measured, and what to measure."""
+    return _or_error(figures.overhead)
+
+
 def _or_error(function, *arguments):
     """A result of the plan, or its complaint as one line."""
     try:

@@ -25,8 +25,12 @@ from pseudodensity.progress import Progress
 
 __all__ = ["finetune", "pretrain"]
 
-# Trainers of models without a discriminator, by module.
-_ALONE = {"diffusion": "DiffusionTrainer", "autoregressive": "AutoregressiveTrainer"}
+# Imported by name: a job loads the trainer that it needs.
+TRAINERS = {
+    "control.train.gan": "GanTrainer",
+    "control.train.diffusion": "DiffusionTrainer",
+    "control.train.autoregressive": "AutoregressiveTrainer",
+}
 
 
 def pretrain(
@@ -146,12 +150,12 @@ def _trainer(
 ) -> Trainer:
     common = {key: spec[key] for key in ("iterations", "mirror", "seed")}
     common |= {"average": average, "weights": weights, "device": device}
-    module = import_module(f"pseudodensity.{architecture(spec['architecture']).trainer}")
+    path = architecture(spec["architecture"]).trainer
+    trainer = getattr(import_module(f"pseudodensity.{path}"), TRAINERS[path])
     if discriminator is None:
-        trainer = getattr(module, _ALONE[module.__name__.rsplit(".", 1)[-1]])
         return trainer(generator, images, spec["recipe"], **common)
     common["accept"] = accept
-    return module.GanTrainer(generator, discriminator, images, spec["recipe"], **common)
+    return trainer(generator, discriminator, images, spec["recipe"], **common)
 
 
 def _finish(
