@@ -1,6 +1,8 @@
 """Checkpoints build the model they hold, and training leads from a spec to one."""
 
 import copy
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -379,3 +381,23 @@ def test_a_death_between_training_and_writing_loses_nothing(data, tmp_path, monk
     monkeypatch.setattr(gan.GanTrainer, "step", lambda self, i: steps.append(i))
     pretrain(*arguments)
     assert steps == [] and load_checkpoint(tmp_path / "c", spec)
+
+
+def test_two_processes_that_train_the_same_model_train_it_once(data, tmp_path, monkeypatch):
+    """As after a kill that left an orphan at work: the one that waits takes what it finds."""
+    spec, trained, real = pretraining_spec("stylegan2"), [], gan.GanTrainer.step
+
+    def step(self, iteration):
+        trained.append(iteration)
+        time.sleep(0.2)
+        return real(self, iteration)
+
+    monkeypatch.setattr(gan.GanTrainer, "step", step)
+    arguments = (spec, data[0], tmp_path / "c", tmp_path / "work", quiet())
+    racers = [threading.Thread(target=pretrain, args=arguments) for _ in range(3)]
+    for racer in racers:
+        racer.start()
+    for racer in racers:
+        racer.join()
+    assert trained == [0, 1, 2] and load_checkpoint(tmp_path / "c", spec)
+    assert not (tmp_path / "work").exists()

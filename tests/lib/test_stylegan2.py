@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from pseudodensity.generators.filters import binomial_kernel, double, halve
+from pseudodensity.generators.filters import double, halve, resample_kernel
 from pseudodensity.generators.stylegan2 import (
     Conv,
     Discriminator,
@@ -219,7 +219,7 @@ def fir_by_loops(image, kernel, up, down, pad):
 
 
 def test_fir_operations_equal_the_loops():
-    x, kernel = torch.randn(1, 2, 6, 6), binomial_kernel()
+    x, kernel = torch.randn(1, 2, 6, 6), resample_kernel()
     for channel in range(2):
         image, taps = x[0, channel].numpy(), kernel.numpy()
         up = fir_by_loops(image, taps * 4, up=2, down=1, pad=((2, 1), (2, 1)))
@@ -230,7 +230,7 @@ def test_fir_operations_equal_the_loops():
 
 
 def test_the_filters_keep_a_constant():
-    x, kernel = torch.full((1, 2, 8, 8), 3.0), binomial_kernel()
+    x, kernel = torch.full((1, 2, 8, 8), 3.0), resample_kernel()
     assert kernel.sum() == 1
     inside = (slice(None), slice(None), slice(2, -2), slice(2, -2))
     torch.testing.assert_close(double(x, kernel)[inside], torch.full((1, 2, 12, 12), 3.0))
@@ -399,3 +399,20 @@ def test_a_tiny_discriminator_separates_two_sets():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] / 5
+
+
+def test_a_filter_of_two_taps_is_a_box():
+    x, box = torch.randn(2, 3, 6, 6), resample_kernel((1, 1))
+    torch.testing.assert_close(halve(x, box), F.avg_pool2d(x, 2))
+    torch.testing.assert_close(double(x, box), F.interpolate(x, scale_factor=2, mode="nearest"))
+
+
+def test_the_filter_of_the_settings_reaches_every_layer_and_the_checkpoint():
+    for network in (
+        build_generator(16, **SMALL, resample_filter=[1, 1]),
+        build_discriminator(16, channel_base=128, channel_max=16, resample_filter=[1, 1]),
+    ):
+        filters = [v for k, v in network.state_dict().items() if k.endswith("resample_filter")]
+        assert filters and all(torch.equal(v, resample_kernel((1, 1))) for v in filters)
+    with pytest.raises(ValueError, match="2 or 4 taps"):
+        build_generator(16, **SMALL, resample_filter=[1, 2, 1])

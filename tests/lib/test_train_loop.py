@@ -17,6 +17,7 @@ from torch import nn
 from pseudodensity.artifacts import load_tensors
 from pseudodensity.control.train.loop import (
     ExponentialAverage,
+    exclusive,
     linear_decay,
     optimizer_state,
     restore_optimizer,
@@ -72,7 +73,8 @@ class LineTrainer:
 def train(workdir, trainer=None, steps=STEPS, spec=SPEC, save_seconds=0.0, log=None):
     trainer = trainer or LineTrainer()
     progress = Progress("line", steps * trainer.batch_size, log=log, every=1e9)
-    run(trainer, steps, workdir, spec, progress, save_seconds=save_seconds)
+    with exclusive(workdir, progress):
+        run(trainer, steps, workdir, spec, progress, save_seconds=save_seconds)
     return trainer
 
 

@@ -31,5 +31,6 @@ for setting in sets:
         {**evaluate(*(({r: f[n] for r, n in roles.items()}) for f in pair), spec["k"]), **facts}
         for *pair, facts in setting["repeats"]
     ]
-facts = {"how": how, "k": spec["k"], "n_fake": sets[0]["repeats"][0]["n_fake"]}
+counts = {key: sets[0]["repeats"][0][key] for key in ("n_fake", "n_real")}
+facts = {"how": how, "k": spec["k"], **counts}
 save_json(snakemake.output[0], {**facts, "settings": sets})

@@ -1,5 +1,7 @@
 """FIR resampling: the binomial kernel of StyleGAN2 and the Kaiser low-pass of StyleGAN3."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,11 +11,23 @@ from torch import Tensor, nn
 DENSE_SIZE = 64
 
 
-def binomial_kernel() -> Tensor:
-    """StyleGAN2's separable [1, 3, 3, 1] kernel, which sums to one: (4, 4) float32."""
-    row = torch.tensor([1.0, 3.0, 3.0, 1.0])
+def resample_kernel(taps: Sequence[float] = (1, 3, 3, 1)) -> Tensor:
+    """Separable low-pass of two or four taps, which sums to one: (4, 4) float32.
+
+    StyleGAN2's is binomial, [1, 3, 3, 1]; two taps are padded to four. ValueError for other counts.
+    """
+    if len(taps) not in (2, 4):
+        raise ValueError(f"a resampling filter has 2 or 4 taps, not {list(taps)}")
+    row = torch.tensor([0.0, *taps, 0.0] if len(taps) == 2 else taps, dtype=torch.float32)
     kernel = torch.outer(row, row)
     return kernel / kernel.sum()
+
+
+def set_resample_filter(module: nn.Module, taps: Sequence[float]) -> None:
+    """Give every resampling layer of a network the kernel of `taps`; it is stored as a buffer."""
+    for name, buffer in module.named_buffers():
+        if name.endswith("resample_filter"):
+            buffer.copy_(resample_kernel(taps))
 
 
 def kaiser_lowpass(taps: int, cutoff: float, half_width: float, rate: float) -> Tensor:

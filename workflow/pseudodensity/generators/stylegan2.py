@@ -5,12 +5,19 @@ checkpoints load unchanged; a small model is the same classes with smaller numbe
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pseudodensity.generators.filters import binomial_kernel, blur, double, halve
+from pseudodensity.generators.filters import (
+    blur,
+    double,
+    halve,
+    resample_kernel,
+    set_resample_filter,
+)
 
 SLOPE = 0.2
 GAIN = math.sqrt(2)  # keeps the second moment through a leaky ReLU
@@ -140,7 +147,7 @@ class SynthesisLayer(nn.Module):
         self.bias = nn.Parameter(torch.zeros(outputs))
         self.noise_strength = nn.Parameter(torch.zeros([]))
         self.register_buffer("noise_const", torch.randn(size, size))
-        self.register_buffer("resample_filter", binomial_kernel())
+        self.register_buffer("resample_filter", resample_kernel())
 
     def forward(self, x: Tensor, w: Tensor, noise: str) -> Tensor:
         """x (n, inputs, h, h), w (n, w_dim) -> (n, outputs, size, size)."""
@@ -191,7 +198,7 @@ class SynthesisBlock(nn.Module):
             self.conv0 = SynthesisLayer(inputs, outputs, size, w_dim, up=True, clamp=clamp)
         self.conv1 = SynthesisLayer(outputs, outputs, size, w_dim, clamp=clamp)
         self.torgb = ToRGB(outputs, w_dim, clamp)
-        self.register_buffer("resample_filter", binomial_kernel())
+        self.register_buffer("resample_filter", resample_kernel())
 
     def forward(
         self, x: Tensor | None, image: Tensor | None, ws: Tensor, noise: str
@@ -263,11 +270,13 @@ class Generator(nn.Module):
         conv_clamp: float | None = None,
         w_avg_beta: float = 0.998,
         mapping_lr: float = 0.01,
+        resample_filter: Sequence[float] = (1, 3, 3, 1),
     ):
         super().__init__()
         self.resolution, self.latent_shape = resolution, (z_dim,)
         self.mapping = Mapping(z_dim, w_dim, mapping_layers, w_avg_beta, mapping_lr)
         self.synthesis = Synthesis(resolution, w_dim, channel_base, channel_max, conv_clamp)
+        set_resample_filter(self.synthesis, resample_filter)
 
     def forward(self, z: Tensor, psi: float = 1.0, noise_mode: str | None = None) -> Tensor:
         """z (n, z_dim) float32 -> images (n, 3, R, R); truncation `psi`, noise of `Synthesis`."""
@@ -291,7 +300,7 @@ class Conv(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(outputs, inputs, k, k))
         self.bias = nn.Parameter(torch.zeros(outputs)) if activate else None
-        self.register_buffer("resample_filter", binomial_kernel())
+        self.register_buffer("resample_filter", resample_kernel())
         self.down, self.activate = down, activate
         self.gain = gain * (GAIN if activate else 1.0)
         self.weight_gain = self.gain / math.sqrt(inputs * k * k)
@@ -320,7 +329,7 @@ class DiscriminatorBlock(nn.Module):
         self.conv0 = Conv(inputs, inputs, 3, clamp=clamp)
         self.conv1 = Conv(inputs, outputs, 3, down=True, gain=math.sqrt(0.5), clamp=clamp)
         self.skip = Conv(inputs, outputs, 1, down=True, activate=False, gain=math.sqrt(0.5))
-        self.register_buffer("resample_filter", binomial_kernel())
+        self.register_buffer("resample_filter", resample_kernel())
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 3 or inputs, h, h) -> (n, outputs, h / 2, h / 2)."""
@@ -374,6 +383,7 @@ class Discriminator(nn.Module):
         channel_max: int = 512,
         conv_clamp: float | None = None,
         group_size: int = 4,
+        resample_filter: Sequence[float] = (1, 3, 3, 1),
     ):
         super().__init__()
         self.resolution = resolution
@@ -385,6 +395,7 @@ class Discriminator(nn.Module):
             setattr(self, f"b{size}", block)
         inputs = channels_at(4, channel_base, channel_max)
         self.b4 = DiscriminatorEpilogue(inputs, group_size, conv_clamp)
+        set_resample_filter(self, resample_filter)
 
     def forward(self, images: Tensor) -> Tensor:
         """(n, 3, R, R) float in [-1, 1] -> (n,); n must be a multiple of the group size."""

@@ -67,9 +67,12 @@ FACES = {
 
 
 def draw_face(canvas: Canvas, a: Attributes) -> None:
-    """A portrait: background, shoulders, hair behind, head, features, fringe, glasses, hat."""
-    x, y = 0.5 + 0.018 * a["x"], 0.5 + 0.014 * a["y"]
-    rx = 0.21 * (1 + 0.05 * a["size"])
+    """A portrait: background, shoulders, hair behind, head, features, fringe, glasses, hat.
+
+    Portraits are aligned, as those of FFHQ are: eyes in one place, and one size.
+    """
+    x = y = np.full_like(a["smile"], 0.5)
+    rx = np.full_like(a["smile"], 0.21)
     ry = 1.28 * rx
     hair, hair_colour = a["hair"], _shade(HAIR[:, a["hair_colour"]], a["hair_shade"])
     short, long = hair == 0, hair == 1
@@ -222,7 +225,7 @@ def draw_bedroom(canvas: Canvas, a: Attributes) -> None:
 SHADES = ("background_shade", "hair_shade", "clothes_shade")
 
 SCENES = {
-    "faces": Scene(FACES, ("skin", "smile", "x", "y", "size", *SHADES), draw_face),
+    "faces": Scene(FACES, ("skin", "smile", *SHADES), draw_face),
     "church": Scene(CHURCH, ("x", "horizon", "width", "height", "spire", "tree_x"), draw_church),
     "bedroom": Scene(
         BEDROOM, ("x", "floor_line", "bed_width", "bed_depth", "window_size"), draw_bedroom

@@ -123,8 +123,9 @@ def _fresh_pool(
     )
 
 
-def _facts(pool: Pool, rows: np.ndarray) -> dict[str, float]:
-    return {"mean_density": float(pool.density[rows].astype(np.float64).mean())}
+def _facts(pool: Pool, rows: np.ndarray, real: Features) -> dict[str, float]:
+    mean = float(pool.density[rows].astype(np.float64).mean())
+    return {"mean_density": mean, "n_fake": len(rows), "n_real": len(next(iter(real.values())))}
 
 
 def _stretches(pool: Pool, real: Features, rows: np.ndarray, sampling: Setting) -> list[tuple]:
@@ -133,7 +134,7 @@ def _stretches(pool: Pool, real: Features, rows: np.ndarray, sampling: Setting) 
     for repeat in range(sampling["repeats"]):
         chosen = rows[repeat * count : (repeat + 1) * count]
         fake = {name: values[chosen] for name, values in pool.features.items()}
-        sets.append((real, fake, _facts(pool, chosen) | {"n_fake": count}))
+        sets.append((real, fake, _facts(pool, chosen, real)))
     return sets
 
 
@@ -154,5 +155,5 @@ def _halves(pool: Pool, accepted: Sequence[np.ndarray], repeats: int) -> list[li
         for target, rows in zip(sets, chosen, strict=True):
             rows = rows[:fewest]
             fake = {name: values[rows] for name, values in pool.features.items()}
-            target.append((real, fake, _facts(pool, rows) | {"n_fake": fewest}))
+            target.append((real, fake, _facts(pool, rows, real)))
     return sets

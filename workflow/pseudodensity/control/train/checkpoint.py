@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from pseudodensity.architectures import architecture
+from pseudodensity.artifacts import ArtifactError
 from pseudodensity.control.select.importance import sampling_weights
 from pseudodensity.control.train.fakes import FakeFilter
-from pseudodensity.control.train.loop import Trainer, run
+from pseudodensity.control.train.loop import Trainer, exclusive, run
 from pseudodensity.density import PseudoDensity
 from pseudodensity.features import Extractor
 from pseudodensity.generators import build_discriminator, build_generator
@@ -166,13 +167,26 @@ def _finish(
     progress: Progress,
 ) -> None:
     """Run the loop, write the checkpoint, and only then drop the partial state."""
-    run(trainer, spec["iterations"], workdir, spec, progress)
-    checkpoint = CheckpointFile(
-        spec["architecture"],
-        spec["resolution"],
-        settings,
-        trainer.weights_to_keep(),
-        trainer.facts(),
-    )
-    save_checkpoint(path, checkpoint, spec)
-    shutil.rmtree(workdir, ignore_errors=True)
+    with exclusive(workdir, progress):
+        if _is_made(path, spec):
+            progress.say("another process has just finished this model")
+            return
+        run(trainer, spec["iterations"], workdir, spec, progress)
+        checkpoint = CheckpointFile(
+            spec["architecture"],
+            spec["resolution"],
+            settings,
+            trainer.weights_to_keep(),
+            trainer.facts(),
+        )
+        save_checkpoint(path, checkpoint, spec)
+        shutil.rmtree(workdir, ignore_errors=True)
+
+
+def _is_made(path: str | Path, spec: Mapping[str, Any]) -> bool:
+    """Whether the checkpoint appeared while this process waited for the one that trained it."""
+    try:
+        load_checkpoint(path, spec)
+    except ArtifactError:
+        return False
+    return True

@@ -23,6 +23,7 @@ from pseudodensity.progress import Progress
 __all__ = [
     "ExponentialAverage",
     "Trainer",
+    "exclusive",
     "linear_decay",
     "optimizer_state",
     "restore_optimizer",
@@ -118,8 +119,9 @@ def _unflatten(flat: Mapping[str, torch.Tensor]) -> dict[str, Any]:
 
 
 @contextmanager
-def _exclusive(workdir: Path, progress: Progress) -> Iterator[None]:
+def exclusive(workdir: str | Path, progress: Progress) -> Iterator[None]:
     """Hold the run's folder: a killed pipeline can leave an orphan that still trains in it."""
+    workdir = Path(workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     with open(workdir / "lock", "w") as handle:
         try:
@@ -152,6 +154,8 @@ def run(
 ) -> None:
     """Train for ``iterations`` steps, resuming from the partial state in ``workdir`` if any.
 
+    Where another process may train the same model, call it under :func:`exclusive`.
+
     Args:
         trainer: model, data and optimisers; see :class:`Trainer`.
         iterations: number of steps of the complete run.
@@ -163,20 +167,20 @@ def run(
     Raises:
         FloatingPointError: a loss is no longer finite.
     """
+    Path(workdir).mkdir(parents=True, exist_ok=True)
     state_path = Path(workdir) / "state.safetensors"
-    with _exclusive(Path(workdir), progress):
-        start = _resume(trainer, state_path, spec, progress)
-        saved = time.monotonic()
-        progress.update(start * trainer.batch_size)
-        for iteration in range(start, iterations):
-            numbers = trainer.step(iteration)
-            if not all(math.isfinite(value) for value in numbers.values()):
-                raise FloatingPointError(
-                    f"{progress.label} diverged at step {iteration} ({numbers}): "
-                    "lower its learning rate in the config"
-                )
-            progress.update((iteration + 1) * trainer.batch_size, **numbers)
-            if time.monotonic() - saved > save_seconds or iteration + 1 == iterations:
-                meta = {"iteration": iteration + 1}
-                save_tensors(state_path, _flatten(trainer.state()), spec, meta)
-                saved = time.monotonic()
+    start = _resume(trainer, state_path, spec, progress)
+    saved = time.monotonic()
+    progress.update(start * trainer.batch_size)
+    for iteration in range(start, iterations):
+        numbers = trainer.step(iteration)
+        if not all(math.isfinite(value) for value in numbers.values()):
+            raise FloatingPointError(
+                f"{progress.label} diverged at step {iteration} ({numbers}): "
+                "lower its learning rate in the config"
+            )
+        progress.update((iteration + 1) * trainer.batch_size, **numbers)
+        if time.monotonic() - saved > save_seconds or iteration + 1 == iterations:
+            meta = {"iteration": iteration + 1}
+            save_tensors(state_path, _flatten(trainer.state()), spec, meta)
+            saved = time.monotonic()
