@@ -38,6 +38,7 @@ FLOORS = [
     ("drawing", "tables", "claims", "figures", "figures_samples"),
     ("overhead", "tables_overhead"),
     ("frontier", "frontier_tables", "frontier_figures", "tables_inference", "quick"),
+    ("likelihood_frontier", "figures_likelihood"),
 ]
 # Judges stand beside the house: they see features, never what made them.
 JUDGES = {"metrics": {"metrics", "neighbors"}}
