@@ -50,8 +50,9 @@ class Pool:
     calls: Mapping[str, int]
 
     def facts(self) -> dict[str, Any]:
-        """What the scores file says of it: images that the generator made, by what they are for."""
-        return {"calls": dict(self.calls)}
+        """What the scores file says of it: images that the generator made, by what they are for,
+        and the seconds of each stage of the pool."""
+        return {"calls": dict(self.calls), "seconds": dict(self.proposals.seconds)}
 
 
 @dataclass(frozen=True)
