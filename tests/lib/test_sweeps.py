@@ -32,7 +32,7 @@ def test_points_are_those_asked_for_plain_first_and_none_twice():
     ]
     points = frontier_points(GRID, ["style", "polarity", "drs", "dot"])
     kinds = [point["method"] for point in points]
-    assert [kinds.count(kind) for kind in ("truncation", "polarity", "drs", "dot")] == [2, 4, 2, 2]
+    assert [kinds.count(kind) for kind in ("truncation", "polarity", "drs", "dot")] == [2, 4, 3, 2]
     assert len({label(point) for point in points}) == len(points)
     assert join_points(points, points) == points
 
