@@ -228,10 +228,11 @@ def test_a_part_of_another_stamp_is_drawn_again(tmp_path):
 
 
 def test_a_threshold_that_nothing_passes_is_one_line_after_the_first_part(tmp_path):
-    writer = make_writer(tmp_path, [{"method": "plain"}, importance(100, 10.0)])
-    with pytest.raises(ValueError, match="none of 256 samples passes tau = 100 %.*lower tau"):
+    points = [{"method": "plain"}, importance(100, 10.0)]
+    writer = make_writer(tmp_path, points, part=512)
+    with pytest.raises(ValueError, match="none of 512 samples passes tau = 100 %.*lower tau"):
         writer.write()
-    assert writer.proposer.generator.calls == 256
+    assert writer.proposer.generator.calls == 512
 
 
 def test_a_pool_that_may_not_grow_says_so_at_the_point(tmp_path):
