@@ -22,6 +22,7 @@ include: "workflow/rules/extremes.smk"
 include: "workflow/rules/perturbation.smk"
 include: "workflow/rules/overhead.smk"
 include: "workflow/rules/frontier.smk"
+include: "workflow/rules/likelihood.smk"
 include: "workflow/rules/artifacts.smk"
 
 

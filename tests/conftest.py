@@ -45,7 +45,7 @@ class Workflow:
     """
 
     command = ("--cores", "2", "--configfile", "config.yaml", "--")
-    command += ("all", "results/density/digits.csv")
+    command += ("all", "results/density/digits.csv", "results/fig4.svg", "results/table2.csv")
 
     def __init__(self, folder: Path, source: Path = ROOT):
         self.folder = folder

@@ -121,6 +121,10 @@ def test_all_is_made(made):
     for name in ("table1.md", "table1.tex", "table1.png", "table1.claims.csv", "table1.claims.md"):
         assert (results / name).stat().st_size > 100, name
     assert len(pd.read_csv(results / "density/digits.csv")) == 200
+    points = pd.read_csv(results / "fig4.csv")
+    assert points["precision"].notna().any() and (results / "fig4.svg").stat().st_size > 1000
+    assert list(pd.read_csv(results / "table2.csv")["goal"]) == ["precision", "recall", "fid"]
+    assert "paper" in (results / "table2.md").read_text()
     assert len(list((results / "checkpoints").rglob("*.safetensors"))) == rows
     # No partial files, no partial trainings.
     assert not list(results.rglob("*.partial")) and not list((results / "work").glob("*"))
@@ -133,10 +137,14 @@ def test_the_same_command_again_does_nothing(made):
 
 EDITS = [
     # Edited files, and the rules that run again.
-    (["pseudodensity/claims.py"], {"table1", "table1_figure", "all"}),
+    (
+        ["pseudodensity/claims.py"],
+        {"table1", "table1_figure", "all", "frontier_figure", "table2"},
+    ),
     (
         ["pseudodensity/metrics/frechet.py", "scripts/density_table.py"],
-        {"metrics", "oracle", "density_table", "table1", "table1_figure", "all"},
+        {"metrics", "oracle", "density_table", "table1", "table1_figure", "all"}
+        | {"frontier", "frontier_figure", "table2"},
     ),
     # Architectures and file formats that this block has no use for.
     (["pseudodensity/generators/stylegan3.py", "pseudodensity/checkpoints/openai.py"], set()),
@@ -183,7 +191,7 @@ def test_kill_9_of_everything_and_the_same_command_give_the_same_bytes(made, tmp
         if file.name.startswith("table1") or "-recall-" in file.name:
             file.unlink()
 
-    command = (*workflow.command[:-2], "results/table1.csv")
+    command = (*workflow.command[:5], "results/table1.csv")
     process = workflow.start(*command, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 200
     while not list((results / "work").glob("*/lock")):

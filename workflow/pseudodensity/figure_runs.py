@@ -10,6 +10,7 @@ from typing import Any
 
 from pseudodensity.architectures import architecture
 from pseudodensity.runs import FORMAT, Artifact, Checkpoint, ConfigError, Plan
+from pseudodensity.sweeps import PLAIN, importance_points
 
 __all__ = ["FigureRuns"]
 
@@ -165,6 +166,29 @@ class FigureRuns:
         seed = self.plan.config["sampling"]["seed"]
         described = {"training": training, "seed": seed, **self._names(block, wanted)}
         return self.checkpoint(block), settings | described
+
+    # ---------------------------------------------------------------- likelihood
+
+    def autoregressive_name(self) -> str:
+        """<model>-<dataset> of Figure 7. ConfigError: the config has no autoregressive model."""
+        found = self.plan.autoregressive(self.plan.config["seeds"][0])
+        if not found:
+            raise ConfigError(
+                "config: fig7 needs a model of architecture vqgpt under models, pre-trained on a "
+                "data set of this config"
+            )
+        return f"{found[0].model}-{found[0].dataset}"
+
+    def likelihood(self, frontier: Artifact) -> Artifact:
+        """Scores of importance sampling by likelihood at the points of Figure 4.
+
+        frontier: of the same model; it names the pool and how points are judged.
+        """
+        names = ("pool", "real", "k", "images", "repeats")
+        spec = {"kind": "likelihood", "format": FORMAT, **{n: frontier.spec[n] for n in names}}
+        grid = self.plan.paper["fig4"]["importance"]
+        points = [PLAIN, *importance_points(grid["tau"], grid["w"])]
+        return Artifact(frontier.slug, spec | {"points": points})
 
 
 def _path(artifact: Artifact) -> str:

@@ -31,6 +31,8 @@ __all__ = ["Choice", "Judgement", "measure_frontier", "open_pool"]
 
 Point = Mapping[str, Any]
 
+GAMMA = 80.0  # percentile of DRS on images (Azadi et al. 2019)
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -50,8 +52,9 @@ class Pool:
     calls: Mapping[str, int]
 
     def facts(self) -> dict[str, Any]:
-        """What the scores file says of it: images that the generator made, by what they are for."""
-        return {"calls": dict(self.calls)}
+        """What the scores file says of it: images that the generator made, by what they are for,
+        and the seconds of each stage of the pool."""
+        return {"calls": dict(self.calls), "seconds": dict(self.proposals.seconds)}
 
 
 @dataclass(frozen=True)
@@ -226,7 +229,8 @@ def _drs(pool: Pool, point: Point, judgement: Judgement) -> Choice:
         burn_in = min(judgement.images, len(logits) // 2)
         ratios, note = _calibrated(logits, burn_in, *pool.real_logits)
         log_max = float(ratios[:burn_in].max())
-        chances = drs_log_acceptance(ratios[burn_in:], log_max=log_max)
+        gamma = GAMMA if point["variant"] == "shifted" else None
+        chances = drs_log_acceptance(ratios[burn_in:], log_max=log_max, gamma_percentile=gamma)
         note += f", M = {ratios.max().exp():.3g}"
     taken = rejection(chances, stream_of(pool.seed, "drs")).nonzero()[:, 0]
     rows, used = _stretches(taken, judgement)

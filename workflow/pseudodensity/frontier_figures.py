@@ -45,7 +45,7 @@ def draw_frontiers(table: pd.DataFrame, path: str | Path, judges: Mapping[str, s
     rows = -(-len(blocks) // columns)
     # Beside a single panel there is room for the legend.
     width = max(LEFT + columns * (PANEL + GUTTER) - GUTTER + MARGIN, LEFT + PANEL + ASIDE)
-    caption = textwrap.wrap(_caption(table, judges), int(width * 11.5))
+    caption = textwrap.wrap(_caption(table, judges), int(width * 13))
     pitch = TITLE + PANEL + FOOT
     head = HEAD if columns > 1 else 0
     height = head + rows * pitch + LINE * (len(caption) + 1)
@@ -73,7 +73,7 @@ def draw_methods(table: pd.DataFrame, path: str | Path, judges: Mapping[str, str
     caption = textwrap.wrap(
         f"{_caption(table, judges)} Right: FID of every point by {judges['fid']} features, with the "
         "same intervals; the line is the plain model.",
-        int(width * 11.5),
+        int(width * 13),
     )
     height = TITLE + 0.2 + PANEL + FOOT + LINE * (len(caption) + 1)
     with page(path, width, height) as figure:
@@ -84,33 +84,24 @@ def draw_methods(table: pd.DataFrame, path: str | Path, judges: Mapping[str, str
         write(figure, MARGIN, TITLE + 0.2 + PANEL + FOOT, "\n".join(caption), fontsize=9)
 
 
-def _strips(points: pd.DataFrame) -> list[tuple[str, str, str, pd.DataFrame]]:
-    """Rows of the FID panel from above: name, colour, marker and points."""
-    rows = []
-    for method, (name, colour, marker) in METHODS.items():
-        own = points[points["method"].eq(method)]
-        key = {"importance": "tau_percent", "polarity": "replacement"}.get(method)
-        key = "variant" if method in ("drs", "dot") else key
-        for value, part in own.groupby(key, sort=True) if key else [(None, own)]:
-            if part.empty:
-                continue
-            text = part["setting"].iloc[0] if method in ("drs", "dot") else name
-            if method == "importance":
-                text = f"{name}, tau {value:g} %"
-            if method == "polarity":
-                text = f"{name}, {'with' if value else 'without'} replacement"
-            rows.append((text.replace(", per sample, ", ", per sample,\n"), colour, marker, part))
-    return rows
+def _strips(points: pd.DataFrame) -> list[tuple[str, str, str, str, pd.DataFrame]]:
+    """Rows of the FID panel from above: name, colour, marker, its fill, and points."""
+    return [
+        ((name + words).replace(", per sample, ", ", per sample,\n"), colour, marker, fill, part)
+        for method, (name, colour, marker) in METHODS.items()
+        for words, fill, part in _series(points[points["method"].eq(method)], method)
+        if len(part)
+    ]
 
 
 def _fid_strips(axes: Axes, rows: list, points: pd.DataFrame) -> None:
     plain = points[points["method"].eq("plain")].iloc[0]
     axes.axvspan(plain["fid_low"], plain["fid_high"], color=BLACK, alpha=0.1, lw=0)
     axes.axvline(plain["fid"], color=BLACK, lw=1)
-    for height, (_, colour, marker, part) in enumerate(rows):
+    for height, (_, colour, marker, fill, part) in enumerate(rows):
         bars = [part["fid"] - part["fid_low"], part["fid_high"] - part["fid"]]
         bars = [bar.clip(lower=0) for bar in bars]
-        style = {"color": colour, "elinewidth": 0.8, "ms": 5, "alpha": 0.8}
+        style = {"color": colour, "elinewidth": 0.8, "ms": 5, "fillstyle": fill}
         axes.errorbar(part["fid"], [-height] * len(part), xerr=bars, fmt=marker, **style)
     axes.set_xscale("log")
     axes.set_yticks([-i for i in range(len(rows))], [row[0] for row in rows], fontsize=9.5)
@@ -137,7 +128,8 @@ def _caption(table: pd.DataFrame, judges: Mapping[str, str]) -> str:
     return (
         f"Each point: {n:,} generated against {reals} real images, mean of {repeats} disjoint "
         f"stretches of one pool of proposals per model; crosses: 95 % t-intervals over them, "
-        f"which leave out the noise of training (training seed {seeds}). Precision and recall by "
+        f"which leave out the noise of training (training seed {seeds}). Where a method makes its "
+        "own images there is one repeat, with the spread of the others. Precision and recall by "
         f"{judges['manifold']} features, k = {points['k'].max()} neighbours without self, border "
         "included; they depend on n. Thin dashed lines join the weights w of one threshold tau, "
         "solid lines the Pareto front of a method with the plain model; w, psi and the polarity of "
@@ -154,11 +146,9 @@ def _panel(axes: Axes, lines: pd.DataFrame) -> None:
             continue
         _crosses(axes, own, colour)
         _front(axes, pd.concat([own[own["front"]], plain]), colour)
-        taus = own["tau_percent"].unique() if method == "importance" else [None]
-        for tau, fill in zip(sorted(taus, key=lambda t: t or 0), TAUS, strict=False):
-            series = own if tau is None else own[own["tau_percent"].eq(tau)].sort_values("w")
+        for _, fill, series in _series(own, method):
             style = {"color": colour, "marker": marker, "fillstyle": fill, "ms": 4.5, "mew": 0.9}
-            line = {"ls": (0, (3, 2)), "lw": 0.6} if tau is not None else {"ls": "none"}
+            line = {"ls": (0, (3, 2)), "lw": 0.6} if method == "importance" else {"ls": "none"}
             axes.plot(series["recall"], series["precision"], **style, **line, zorder=3)
     _crosses(axes, plain, BLACK)
     axes.plot(plain["recall"], plain["precision"], "*", color=BLACK, ms=12, mec="white", zorder=5)
@@ -167,6 +157,22 @@ def _panel(axes: Axes, lines: pd.DataFrame) -> None:
     axes.set_ylabel("precision (fidelity) →")
     axes.grid(color="#e8e8e8", linewidth=0.6)
     axes.set_axisbelow(True)
+
+
+def _series(points: pd.DataFrame, method: str) -> list[tuple[str, str, pd.DataFrame]]:
+    """What is told apart within a method: words, fill of the markers, and points."""
+    if method == "importance":
+        groups = points.sort_values("w").groupby("tau_percent")
+        fills = zip(groups, TAUS, strict=False)
+        return [(f", tau {tau:g} %", fill, part) for (tau, part), fill in fills]
+    if method == "polarity":
+        names = {False: (", without replacement", "full"), True: (", with replacement", "none")}
+        return [(*names[bool(key)], part) for key, part in points.groupby("replacement")]
+    if method in ("drs", "dot"):
+        names = ("full", "none", "left")
+        groups = points.groupby("setting", sort=False)
+        return [(key[3:], fill, part) for (key, part), fill in zip(groups, names, strict=False)]
+    return [("", "full", points)]
 
 
 def _crosses(axes: Axes, points: pd.DataFrame, colour: str) -> None:
@@ -197,16 +203,11 @@ def _set_ranges(axes: Axes) -> None:
 def _entries(table: pd.DataFrame) -> list[Line2D]:
     points = table[table["repeats"].fillna(0) > 0]
     entries = [Line2D([], [], ls="none", marker="*", ms=11, color=BLACK, label="plain model")]
-    taus = sorted(points["tau_percent"].dropna().unique())
     for method, (name, colour, marker) in METHODS.items():
-        if not points["method"].eq(method).any():
-            continue
-        style = {"color": colour, "marker": marker, "ls": "none", "ms": 5.5}
-        if method != "importance":
-            entries.append(Line2D([], [], label=name, **style))
-            continue
-        for tau, fill in zip(taus, TAUS, strict=False):
-            entries.append(Line2D([], [], label=f"{name}, tau {tau:g} %", fillstyle=fill, **style))
+        for words, fill, _ in _series(points[points["method"].eq(method)], method):
+            style = {"color": colour, "marker": marker, "ls": "none", "ms": 5.5, "fillstyle": fill}
+            if points["method"].eq(method).any():
+                entries.append(Line2D([], [], label=name + words, **style))
     return entries
 
 

@@ -48,54 +48,63 @@ class Task:
 class FrontierRuns:
     """The frontiers of a plan, first training seed.
 
-    ConfigError: a method is asked of a model that lacks what it needs.
+    ConfigError: a method is asked of a model that lacks what it needs; an external generator's
+    file or data set is missing.
     """
 
     def __init__(self, plan: Plan):
         self.plan = plan
         self.settings = plan.config["frontier"]
         for model, methods in self.settings["methods"].items():
-            if model not in plan.config["models"]:
-                raise ConfigError(f"config: frontier.methods names {model!r}, not under models")
-            try:
-                check_methods(model, plan.config["models"][model]["architecture"], methods)
-            except ValueError as error:
-                raise ConfigError(f"config: frontier.methods: {error}") from None
-            if "polarity" in methods and self.settings["volumes"] < self.settings["images"]:
-                raise ConfigError(
-                    f"config: frontier.volumes is {self.settings['volumes']}, fewer than "
-                    f"frontier.images: polarity sampling draws {self.settings['images']} of them"
-                )
+            self._check(model, methods)
+        self.tasks = self._tasks()
+
+    def _check(self, model: str, methods: Sequence[str]) -> None:
+        if model not in self.plan.config["models"]:
+            raise ConfigError(f"config: frontier.methods names {model!r}, not under models")
+        try:
+            check_methods(model, self.plan.config["models"][model]["architecture"], methods)
+        except ValueError as error:
+            raise ConfigError(f"config: frontier.methods: {error}") from None
+        images, volumes = self.settings["images"], self.settings["volumes"]
+        if "polarity" in methods and volumes < images:
+            raise ConfigError(
+                f"config: frontier.volumes is {volumes}, fewer than frontier.images: polarity "
+                f"sampling draws {images} of them"
+            )
 
     # ---------------------------------------------------------------- pools
 
-    @cached_property
-    def tasks(self) -> Mapping[str, Task]:
+    def _tasks(self) -> dict[str, Task]:
         """<model>-<dataset> -> its pre-trained checkpoint and points, for every model of the
         config; <model>-<dataset>-<setting> -> a fine-tuned one that Table 3 combines."""
-        seed, grid = self.plan.config["seeds"][0], self.plan.paper["fig4"]
-        found = {}
+        grid, found = self.plan.paper["fig4"], {}
         for model, settings in self.plan.config["models"].items():
             methods = self.settings["methods"].get(model, [])
             for dataset in settings["pretraining"]:
-                if settings["architecture"] == "external":
-                    checkpoint = self.plan.external(model, dataset)
-                elif dataset in self.plan.config["datasets"]:
-                    checkpoint = self.plan.pretrained(model, dataset, seed)
-                if checkpoint.origin != "external" and checkpoint.name not in self.plan.checkpoints:
-                    continue
-                found[f"{model}-{dataset}"] = Task(checkpoint, frontier_points(grid, methods))
+                checkpoint = self._pretrained(model, dataset)
+                if checkpoint is not None:
+                    points = frontier_points(grid, methods)
+                    found[f"{model}-{dataset}"] = Task(checkpoint, points)
         block = self._stand_in(self.plan.paper["table3"]["block"])
-        tuned = {c.setting: c for c in self.plan.block(block, seed)} if block else {}
-        for group in self.plan.paper["table3"]["groups"]:
-            if group["setting"] not in tuned:
-                continue
+        tuned = self.plan.block(block, self.plan.config["seeds"][0]) if block else []
+        tuned = {checkpoint.setting: checkpoint for checkpoint in tuned}
+        for group in self.plan.paper["table3"]["groups"] if block else []:
             extra = self._combined(block, group)
-            plain = found[block]
-            found[block] = Task(plain.checkpoint, join_points(plain.points, extra))
+            points = join_points(found[block].points, extra)
+            found[block] = Task(found[block].checkpoint, points)
             name = f"{block}-{group['setting']}"
             found[name] = Task(tuned[group["setting"]], join_points([PLAIN], extra))
         return found
+
+    def _pretrained(self, model: str, dataset: str) -> Checkpoint | None:
+        """None: nothing in this config makes it."""
+        if self.plan.config["models"][model]["architecture"] == "external":
+            return self.plan.external(model, dataset)
+        if dataset not in self.plan.config["datasets"]:
+            return None
+        checkpoint = self.plan.pretrained(model, dataset, self.plan.config["seeds"][0])
+        return checkpoint if checkpoint.name in self.plan.checkpoints else None
 
     def _stand_in(self, block: str) -> str | None:
         """A block of the paper, or the first of the config where that is not made."""

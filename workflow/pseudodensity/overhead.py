@@ -118,7 +118,7 @@ def sampling_costs(
         ({"method": f"truncation, psi {psi:g}"}, lambda b: _truncation(b, psi), bench.proposals)
     )
     methods.append(({"method": "polarity, one volume each"}, _polarity, few))
-    costs = []
+    costs, progress.total = [], len(methods)
     for done, (named, prepare, proposals) in enumerate(methods):
         progress.update(done)
         costs.append({**named, **_measured(bench, prepare, proposals)})
@@ -130,17 +130,18 @@ def _measured(bench: Bench, prepare: Callable[[Bench], Run], proposals: int) -> 
     began = bench.seconds()
     run = prepare(bench)
     before = bench.seconds() - began
-    run(bench.latents(0, min(8, proposals)))  # the first call allocates
-    seconds, outcomes = [], []
+    run(bench.latents(0, proposals))  # the first call allocates
+    spent, outcomes = [], []
     for repeat in range(bench.repeats):
         latents = bench.latents(repeat, proposals)
         began = bench.seconds()
         outcomes.append(run(latents))
-        spent = bench.seconds() - began
-        accepted = outcomes[-1].accepted
-        seconds.append(1000 * spent / accepted if accepted else float("inf"))
-    total = {"before": before, "proposals": proposals * bench.repeats, "seconds": seconds}
+        spent.append(bench.seconds() - began)
+    total = {"before": before, "proposals": proposals * bench.repeats}
     total["accepted"] = sum(outcome.accepted for outcome in outcomes)
+    # Over the mean number accepted: where few are, a repeat may have none.
+    thousands = total["accepted"] / bench.repeats / 1000
+    total["seconds"] = [each / thousands if thousands else float("inf") for each in spent]
     for name in ("expected", "low"):
         values = [getattr(outcome, name) for outcome in outcomes]
         total[name] = None if None in values else float(np.mean(values))

@@ -172,7 +172,7 @@ def _reported(reported: pd.DataFrame, row: Mapping[str, Any], metric: str) -> fl
 def _reported_name(row: Mapping[str, Any]) -> tuple[str, float | None, float | None]:
     """Setting, tau and w as the file of the reported numbers writes them."""
     point, tau, w = row["point"], row["tau"], row["w"]
-    tuned = f"finetune({tau:g};{w:.1f}) + " if w is not None else ""
+    tuned = f"finetune({tau:g};{float(w)}) + " if w is not None else ""
     if point["method"] == "plain":
         return ("finetune", tau, w) if tuned else ("pretrained", None, None)
     if point["method"] == "truncation":

@@ -62,7 +62,9 @@ def overhead_table(
 
 
 def _line(cost: Mapping[str, Any], plain: float, unit: str) -> dict[str, Any]:
-    mean, low, high = t_interval(cost["seconds"])
+    seconds = cost["seconds"]
+    finite = np.isfinite(seconds).all()
+    mean, low, high = t_interval(seconds) if finite else (np.inf, np.nan, np.nan)
     expected = cost.get("expected")
     expected = np.nan if expected is None else expected
     drawn = cost["method"].startswith(("importance", "training"))
@@ -107,8 +109,8 @@ def write_overhead(
     with the ``resolution``.
     """
     write_csv(table, csv)
-    columns = ["method", "tau (%)", "w", "acceptance", "closed form", "s / 1,000 images"]
-    columns += ["relative", "closed form", "paper: s / 1,000", "paper: relative", "s before"]
+    columns = ["method", "tau (%)", "w", "acceptance", "its closed form", "s / 1,000 images"]
+    columns += ["relative", "its closed form", "paper: s / 1,000", "paper: relative", "s before"]
     lines = [_markdown_line(line) for line in table.to_dict("records")]
     model = f"{facts['model']} on {facts['dataset']}, {facts['training']['resolution']} px"
     text = [
@@ -134,8 +136,9 @@ _NOTES = """\
   share p of samples below tau alone: 1 / (p + (1 - p) w) for w <= 1 and 1 / ((1 - p) + p / w) above.
   It leaves out what evaluating the density costs, which weighs more the cheaper the generator is. In
   training every proposed fake is generated once more: 1 + (g / t) / acceptance, with the seconds g
-  of plain sampling and t of plain training.
-- *closed form* of DRS's acceptance: the mean of its own acceptance probabilities.
+  of plain sampling and t of plain training; there, fakes are also proposed and replayed in whole
+  batches, which weighs more the smaller a batch is.
+- *acceptance* of DRS: its closed form is the mean of its own acceptance probabilities.
 - *s before*: once per model (calibration of DRS, Lipschitz constant of DOT). Volumes of polarity
   sampling are needed per proposal and stand in its seconds; it resamples a pool, so its acceptance
   is a choice.

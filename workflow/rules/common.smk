@@ -109,6 +109,21 @@ def overhead():
     return _or_error(figures.overhead)
 
 
+def autoregressive_task():
+    """The model of exact likelihood, as a task with a pool and a frontier."""
+    return frontiers.tasks[_or_error(figures.autoregressive_name)]
+
+
+def likelihood_run():
+    """The scores by likelihood of that model."""
+    return figures.likelihood(frontiers.frontier(autoregressive_task()))
+
+
+def likelihood_panel():
+    """What Figure 7 says of it, and where its scores by density lie."""
+    return frontiers.figure(f"frontier/{figures.autoregressive_name()}")[0]
+
+
 def _or_error(function, *arguments):
     """A result of the plan, or its complaint as one line."""
     try:

@@ -28,7 +28,7 @@ bench = Bench(
     *(settings["seed"], proposals, settings["repeats"], device),
 )
 log = snakemake.log[0]
-sampling = sampling_costs(bench, settings, Progress("cost of sampling", 8, "methods", log))
+sampling = sampling_costs(bench, settings, Progress("cost of sampling", 1, "methods", log))
 checkpoint, steps = load_checkpoint(source.checkpoint, spec), settings["training_steps"]
 progress = Progress("cost of training", 2, "methods", log)
 given = (bench, checkpoint, settings["training"], steps, progress)

@@ -34,6 +34,7 @@ Point = Mapping[str, Any]
 # Lipschitz constant is estimated from; the constant and the batch of the main paper's code.
 DOT_STEPS, DOT_STEP, PAIRS = 10, 0.05, 200
 PAPER_LIPSCHITZ, PAPER_BATCH = 0.086, 4
+ENOUGH = 500  # of so many proposals one passes a threshold, or next to none ever will
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class PoolWriter:
     def write(self) -> dict[str, Any]:
         """Draw what is missing; the manifest, also in ``pool.json``: names of files, and counts.
 
-        ValueError: a threshold that no proposal of the first part passes.
+        ValueError: a threshold that no proposal of the first part passes, if that holds 500.
         """
         self._grow()
         sets = {set_name(p): self._truncated(p) for p in self._asked("truncation")}
@@ -129,6 +130,8 @@ class PoolWriter:
 
     def _check_thresholds(self) -> None:
         density = self.parts[0].density
+        if len(density) < ENOUGH:
+            return
         for point in self._asked("importance"):
             threshold = self.proposer.density.threshold(point["tau"])
             if not (density >= threshold).any():
