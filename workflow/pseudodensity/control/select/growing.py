@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pseudodensity.artifacts import ArtifactError, load_tensors, save_json, save_tensors
 from pseudodensity.control.move.transport import (
+    LEAST_DIMENSIONS,
     lipschitz_estimate,
     paper_transport_latents,
     transport_latents,
@@ -183,6 +184,8 @@ class PoolWriter:
 
         def make(latents: Tensor) -> Tensor:
             settings = {"lipschitz": constant, "steps": DOT_STEPS, "step_size": DOT_STEP}
+            # A normal law of few dimensions is no sphere to stay on.
+            settings["prior"] = "normal" if latents[0].numel() >= LEAST_DIMENSIONS else "none"
             return generator(transport_latents(generator, critic, latents, **settings))
 
         return self._set(point, make, DOT_STEPS, {"constant": constant})
