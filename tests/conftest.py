@@ -46,6 +46,7 @@ class Workflow:
 
     command = ("--cores", "2", "--configfile", "config.yaml", "--")
     command += ("all", "results/density/digits.csv", "results/fig4.svg", "results/table2.csv")
+    command += ("results/fig2.png", "results/fig8.png")
 
     def __init__(self, folder: Path, source: Path = ROOT):
         self.folder = folder

@@ -46,6 +46,40 @@ def test_the_embedded_config_resolves_without_a_word(bare):
     assert "import_checkpoint" not in planned
 
 
+SAMPLE_FIGURES = ["fig2", "fig3", "fig8", *(f"fig{number}" for number in range(9, 15))]
+
+
+def test_the_figures_of_samples_and_costs_resolve(bare):
+    targets = [f"results/{name}.png" for name in SAMPLE_FIGURES]
+    targets += ["results/overhead.md", "results/fig7.csv"]
+    planned = jobs(bare.run("-n", "--configfile", "config/smoke.yaml", "--", *targets))
+    assert planned["perturbation_figure"] == len(SAMPLE_FIGURES) - 1
+    # Density for every block of the config, and the other two objectives of Figure 8.
+    blocks = len(smoke_config()["table1"]["blocks"])
+    assert planned["perturb"] == blocks + 2 and planned["extremes"] == blocks
+    for rule in ("extremes_figure", "overhead", "likelihood", "likelihood_figure"):
+        assert planned[rule] == 1
+    assert not {"finetune", "sample", "metrics"} & set(planned)
+
+
+@pytest.mark.parametrize(
+    ("target", "complaint"),
+    [
+        ("results/fig8.png", "needs a block whose model has a discriminator in table1.blocks"),
+        ("results/fig7.svg", "fig7 needs a model of architecture vqgpt under models"),
+    ],
+)
+def test_a_figure_that_this_config_cannot_make_says_so_in_one_line(workflow, target, complaint):
+    config = smoke_config()
+    config["table1"]["blocks"] = ["iddpm-bedroom"]
+    del config["models"]["vqgpt"]
+    path = workflow.write_config("other.yaml", config)
+    done = workflow.run("-n", "--configfile", path, "--", target)
+    assert done.returncode != 0
+    (line,) = [n for n in (done.stdout + done.stderr).splitlines() if complaint in n]
+    assert line.strip().startswith("config: ") and len(line) < 200
+
+
 def test_lint_finds_nothing(bare):
     done = bare.run("--lint", "--configfile", "config/smoke.yaml")
     assert done.returncode == 0 and "good condition" in done.stdout + done.stderr
@@ -125,6 +159,10 @@ def test_all_is_made(made):
     assert points["precision"].notna().any() and (results / "fig4.svg").stat().st_size > 1000
     assert list(pd.read_csv(results / "table2.csv")["goal"]) == ["precision", "recall", "fid"]
     assert "paper" in (results / "table2.md").read_text()
+    moved = pd.read_csv(results / "fig8.csv")
+    assert list(moved["objective"].unique()) == ["density", "discriminator", "random"]
+    assert (results / "fig8.png").stat().st_size > 1000
+    assert set(pd.read_csv(results / "fig2.csv")["block"]) == {"projectedgan-digits"}
     assert len(list((results / "checkpoints").rglob("*.safetensors"))) == rows
     # No partial files, no partial trainings.
     assert not list(results.rglob("*.partial")) and not list((results / "work").glob("*"))
