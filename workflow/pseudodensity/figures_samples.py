@@ -86,21 +86,19 @@ def draw_perturbation(panels: Sequence[Panel], path: str | Path) -> None:
         write(figure, MARGIN, bottom, "\n".join(caption), fontsize=9, linespacing=1.3)
 
 
-def block_title(panel: Panel) -> str:
-    """Model and data of a panel, and which of the paper's they stand for."""
+def _titles(panel: Panel) -> tuple[str, str]:
+    """Model and data of a panel with what the data stand for, and what of the paper is replaced."""
     title = f"{panel['model']} on {panel['dataset']}"
-    own = f"{panel['model']} on {panel['stands_for']}"
-    return title if panel["paper"] == title else f"{title} ({_stands_for(panel, own)})"
-
-
-def _stands_for(panel: Panel, own: str) -> str:
-    return f"stands for {panel['stands_for'] if panel['paper'] == own else panel['paper']}"
+    if panel["paper"] == f"{panel['model']} on {panel['stands_for']}":
+        return f"{title} (stands for {panel['stands_for']})", ""
+    return title, f"in place of {panel['paper']}"
 
 
 def _draw_panel(figure: Figure, panel: Panel, left: float, top: float) -> None:
-    write(figure, left, top, block_title(panel), fontsize=11.5, fontweight="bold")
-    objective = OBJECTIVES[panel["objective"]]
-    write(figure, left, top + 0.24, f"by {objective}", fontsize=9.5, color="#444444")
+    title, replaced = _titles(panel)
+    write(figure, left, top, title, fontsize=11.5, fontweight="bold")
+    below = "; ".join(filter(None, (f"by {OBJECTIVES[panel['objective']]}", replaced)))
+    write(figure, left, top + 0.24, below, fontsize=9.5, color="#444444")
     for i, (row, colour) in enumerate(ROWS.items()):
         line = top + TITLE + i * (CELL + UNDER)
         values = panel["density"][i]
@@ -188,7 +186,9 @@ def draw_extremes(panels: Sequence[Panel], path: str | Path) -> None:
 
 
 def _draw_extreme_rows(figure: Figure, panel: Panel, top: float) -> None:
-    write(figure, MARGIN, top, block_title(panel), fontsize=11.5, fontweight="bold")
+    title, replaced = _titles(panel)
+    title = ", ".join(filter(None, (title, replaced)))
+    write(figure, MARGIN, top, title, fontsize=11.5, fontweight="bold")
     half = len(panel["density"]) // 2
     for first, title, colour in ((0, "least dense", ORANGE), (half, "most dense", BLUE)):
         style = {"fontsize": 9.5, "color": colour, "fontweight": "bold"}

@@ -121,7 +121,7 @@ def likelihood_run():
 
 def likelihood_panel():
     """What Figure 7 says of it, and where its scores by density lie."""
-    return frontiers.figure(f"frontier/{figures.autoregressive_name()}")[0]
+    return frontiers.figure(f"frontier/{_or_error(figures.autoregressive_name)}")[0]
 
 
 def _or_error(function, *arguments):
