@@ -9,13 +9,26 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from .artifacts import atomic_path
 
-__all__ = ["BLACK", "BLUE", "GREEN", "GREY", "ORANGE", "page", "place", "tile", "write"]
+__all__ = [
+    "BLACK",
+    "BLUE",
+    "GREEN",
+    "GREY",
+    "ORANGE",
+    "crosses",
+    "page",
+    "place",
+    "precision_recall_axes",
+    "tile",
+    "write",
+]
 
 # Okabe and Ito's palette: told apart with every common form of colour blindness.
 BLACK, GREY, BLUE, ORANGE, GREEN = "#000000", "#777777", "#0072B2", "#D55E00", "#009E73"
@@ -86,3 +99,24 @@ def write(figure: Figure, left: float, top: float, text: str, **style: Any) -> N
     """Text at a place in inches from the upper left corner."""
     width, height = figure.get_size_inches()
     figure.text(left / width, 1 - top / height, text, **({"va": "top"} | style))
+
+
+def crosses(axes: Axes, points: pd.DataFrame, colour: str) -> None:
+    """Faint intervals of precision and recall: columns of either name, `_low` and `_high`."""
+    bars = {
+        f"{axis}err": [
+            (points[name] - points[f"{name}_low"]).clip(lower=0),
+            (points[f"{name}_high"] - points[name]).clip(lower=0),
+        ]
+        for axis, name in (("x", "recall"), ("y", "precision"))
+    }
+    style = {"ls": "none", "elinewidth": 0.7, "alpha": 0.3, "zorder": 1}
+    axes.errorbar(points["recall"], points["precision"], **bars, color=colour, **style)
+
+
+def precision_recall_axes(axes: Axes) -> None:
+    """Labels and grid of precision over recall."""
+    axes.set_xlabel("recall (diversity) →")
+    axes.set_ylabel("precision (fidelity) →")
+    axes.grid(color="#e8e8e8", linewidth=0.6)
+    axes.set_axisbelow(True)

@@ -66,6 +66,17 @@ class FigureRuns:
             "paper": f"{reported['model']} on {reported['dataset']}",
         }
 
+    def _of_samples(self, kind: str, block: str) -> dict[str, Any]:
+        """What every artefact of samples of a block is made from."""
+        checkpoint = self.checkpoint(block)
+        return {
+            "kind": kind,
+            "format": FORMAT,
+            "checkpoint": checkpoint.artifact.digest,
+            "density": self.plan.density(checkpoint.dataset).digest,
+            "seed": self.plan.config["sampling"]["seed"],
+        }
+
     # ---------------------------------------------------------------- perturbation
 
     @property
@@ -77,16 +88,10 @@ class FigureRuns:
         """Samples of a block moved towards more and less of an objective."""
         rules = self.plan.paper["perturbation"]
         kind = "gan" if self._architecture(block).discriminator else "diffusion"
-        checkpoint = self.checkpoint(block)
-        spec = {
-            "kind": "perturbed",
-            "format": FORMAT,
-            "checkpoint": checkpoint.artifact.digest,
-            "density": self.plan.density(checkpoint.dataset).digest,
+        spec = self._of_samples("perturbed", block) | {
             "objective": objective,
             "settings": rules["settings"][kind],
             "images": rules["images"],
-            "seed": self.plan.config["sampling"]["seed"],
         }
         return Artifact(f"{block}-{objective}", spec)
 
@@ -123,17 +128,8 @@ class FigureRuns:
     def extremes(self, block: str) -> Artifact:
         """The least and the most dense samples of a block, with real images beside them."""
         described = self.plan.paper["fig2"]
-        checkpoint = self.checkpoint(block)
-        spec = {
-            "kind": "extremes",
-            "format": FORMAT,
-            "checkpoint": checkpoint.artifact.digest,
-            "density": self.plan.density(checkpoint.dataset).digest,
-            "generations": described["generations"],
-            "images": described["images"],
-            "seed": self.plan.config["sampling"]["seed"],
-        }
-        return Artifact(block, spec)
+        counts = {name: described[name] for name in ("generations", "images")}
+        return Artifact(block, self._of_samples("extremes", block) | counts)
 
     def extreme_panels(self) -> list[dict[str, Any]]:
         """The models of Figure 2 in order, none twice: names, and where their extremes lie.

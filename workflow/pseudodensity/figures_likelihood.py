@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from .drawing import BLACK, BLUE, ORANGE, page, place, write
+from .drawing import BLACK, BLUE, ORANGE, crosses, page, place, precision_recall_axes, write
 from .frontier_tables import frontier_table
 
 __all__ = ["draw_likelihood", "likelihood_table"]
@@ -82,32 +82,17 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
         taus = sorted(own["tau_percent"].unique())
         for tau, fill in zip(taus, TAUS, strict=False):
             line = own[own["tau_percent"].eq(tau)].sort_values("w")
-            _bars(axes, line, colour)
+            crosses(axes, line, colour)
             style = {"marker": marker, "fillstyle": fill, "ms": 5, "mew": 0.9, "color": colour}
             label = f"by {by}, tau {tau:g} %"
             dashes = (0, (3, 2))
             axes.plot(line["recall"], line["precision"], ls=dashes, lw=0.9, label=label, **style)
     plain = drawn[drawn["method"].eq("plain")]
-    _bars(axes, plain, BLACK)
+    crosses(axes, plain, BLACK)
     style = {"marker": "*", "ms": 13, "color": BLACK, "mec": "white", "ls": "none", "zorder": 5}
     axes.plot(plain["recall"], plain["precision"], label="plain model", **style)
-    axes.set_xlabel("recall (diversity) →")
-    axes.set_ylabel("precision (fidelity) →")
-    axes.grid(color="#e8e8e8", linewidth=0.6)
-    axes.set_axisbelow(True)
+    precision_recall_axes(axes)
     axes.margins(0.07)
-
-
-def _bars(axes: Axes, points: pd.DataFrame, colour: str) -> None:
-    bars = {
-        f"{axis}err": [
-            (points[name] - points[f"{name}_low"]).clip(lower=0),
-            (points[f"{name}_high"] - points[name]).clip(lower=0),
-        ]
-        for axis, name in (("x", "recall"), ("y", "precision"))
-    }
-    style = {"ls": "none", "elinewidth": 0.8, "alpha": 0.3, "zorder": 1, "color": colour}
-    axes.errorbar(points["recall"], points["precision"], **bars, **style)
 
 
 def _caption(table: pd.DataFrame, facts: Mapping[str, float], judges: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
-from .drawing import BLACK, BLUE, GREEN, ORANGE, page, place, write
+from .drawing import BLACK, BLUE, GREEN, ORANGE, crosses, page, place, precision_recall_axes, write
 from .frontier_tables import pareto_front
 
 __all__ = ["draw_frontiers", "draw_methods"]
@@ -144,19 +144,16 @@ def _panel(axes: Axes, lines: pd.DataFrame) -> None:
         own = points[points["method"].eq(method)]
         if own.empty:
             continue
-        _crosses(axes, own, colour)
+        crosses(axes, own, colour)
         _front(axes, pd.concat([own[own["front"]], plain]), colour)
         for _, fill, series in _series(own, method):
             style = {"color": colour, "marker": marker, "fillstyle": fill, "ms": 4.5, "mew": 0.9}
             line = {"ls": (0, (3, 2)), "lw": 0.6} if method == "importance" else {"ls": "none"}
             axes.plot(series["recall"], series["precision"], **style, **line, zorder=3)
-    _crosses(axes, plain, BLACK)
+    crosses(axes, plain, BLACK)
     axes.plot(plain["recall"], plain["precision"], "*", color=BLACK, ms=12, mec="white", zorder=5)
     _set_ranges(axes)
-    axes.set_xlabel("recall (diversity) →")
-    axes.set_ylabel("precision (fidelity) →")
-    axes.grid(color="#e8e8e8", linewidth=0.6)
-    axes.set_axisbelow(True)
+    precision_recall_axes(axes)
 
 
 def _series(points: pd.DataFrame, method: str) -> list[tuple[str, str, pd.DataFrame]]:
@@ -173,18 +170,6 @@ def _series(points: pd.DataFrame, method: str) -> list[tuple[str, str, pd.DataFr
         groups = points.groupby("setting", sort=False)
         return [(key[3:], fill, part) for (key, part), fill in zip(groups, names, strict=False)]
     return [("", "full", points)]
-
-
-def _crosses(axes: Axes, points: pd.DataFrame, colour: str) -> None:
-    bars = {
-        f"{axis}err": [
-            (points[name] - points[f"{name}_low"]).clip(lower=0),
-            (points[f"{name}_high"] - points[name]).clip(lower=0),
-        ]
-        for axis, name in (("x", "recall"), ("y", "precision"))
-    }
-    style = {"ls": "none", "elinewidth": 0.7, "alpha": 0.3, "zorder": 1}
-    axes.errorbar(points["recall"], points["precision"], **bars, color=colour, **style)
 
 
 def _front(axes: Axes, points: pd.DataFrame, colour: str) -> None:

@@ -12,7 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pseudodensity.control.move.transport import lipschitz_estimate, transport_latents
+from pseudodensity.control.move.transport import (
+    fitting_prior,
+    lipschitz_estimate,
+    transport_latents,
+)
 from pseudodensity.control.select.critic import Critic
 from pseudodensity.control.select.discriminator import (
     Calibration,
@@ -21,7 +25,7 @@ from pseudodensity.control.select.discriminator import (
 )
 from pseudodensity.control.select.importance import expected_acceptance, importance_acceptance
 from pseudodensity.control.select.schemes import rejection
-from pseudodensity.control.train.fakes import FakeFilter
+from pseudodensity.control.train.fakes import FakeFilter, weight_of_fakes
 from pseudodensity.control.train.gan import GanTrainer
 from pseudodensity.density import PseudoDensity
 from pseudodensity.features import Extractor, extract
@@ -35,7 +39,6 @@ from pseudodensity.rng import normal
 
 __all__ = ["Bench", "sampling_costs", "training_costs"]
 
-LEAST_SPHERE = 32  # dimensions from which DOT keeps latents on their sphere
 Run = Callable[[Tensor], "Outcome"]
 
 
@@ -204,8 +207,8 @@ def _dot(bench: Bench, steps: int, step_size: float) -> Run:
     slope = lipschitz_estimate(
         lambda z: bench.critic(bench.generator(z)), points, bench.stream("lipschitz")
     )
-    prior = "normal" if points[0].numel() >= LEAST_SPHERE else "none"
-    settings = {"lipschitz": slope, "steps": steps, "step_size": step_size, "prior": prior}
+    settings = {"lipschitz": slope, "steps": steps, "step_size": step_size}
+    settings["prior"] = fitting_prior(points)
 
     def run(latents: Tensor) -> Outcome:
         moved = transport_latents(bench.generator, bench.critic, latents, **settings)
@@ -259,9 +262,8 @@ def training_costs(
     """
     importance = spec["importance"]
     tau = bench.density.threshold(importance["tau"])
-    weight = importance["fake_weight"]
-    weight = 1 / importance["w"] if weight == "reciprocal" else weight
-    accept = FakeFilter(bench.extractor, bench.density, tau, weight)
+    weight = weight_of_fakes(importance)
+    accept = weight and FakeFilter(bench.extractor, bench.density, tau, weight)
     images = to_uint8(bench.images(bench.latents(0, bench.proposals)))
     values = bench.density(extract(bench.extractor, images, len(images), bench.device))
     low = float((values < tau).mean())
@@ -271,7 +273,7 @@ def training_costs(
     weighted = _trained(bench, checkpoint, spec, steps, accept, backbone)
     progress.update(2)
     facts = {"tau": importance["tau"], "w": importance["w"], "low": low}
-    facts["expected"] = float(expected_acceptance(low, weight))
+    facts["expected"] = float(expected_acceptance(low, weight)) if accept else 1.0
     name = "training with importance sampling"
     return [{"method": "training", **plain}, {"method": name, **weighted, **facts}]
 
@@ -284,10 +286,9 @@ def _trained(
     accept: FakeFilter | None,
     backbone: nn.Module | None,
 ) -> dict[str, Any]:
-    parts = {} if backbone is None else {"backbone": backbone}
     trainer = GanTrainer(
         checkpoint.build("generator"),
-        checkpoint.build("discriminator", **parts),
+        checkpoint.build("discriminator", backbone=backbone),
         bench.real,
         copy.deepcopy(spec["recipe"]),
         iterations=10**9,  # no decay within the measurement

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from pseudodensity.control.select import expected_acceptance, importance_acceptance
 from pseudodensity.density import PseudoDensity
 from pseudodensity.features import Extractor, extract
+from pseudodensity.frontier_tables import pareto_front
 from pseudodensity.images.sources import open_source
 from pseudodensity.images.transform import load_image, to_uint8
 from pseudodensity.metrics.evaluate import evaluate
@@ -180,7 +181,11 @@ def frontier(
         {"tau": tau, "w": w} | _point(pool, rows, count, judged, k)
         for (tau, w), rows in zip(settings, pool.rows, strict=True)
     ]
-    return _with_front(points)
+    names = ("precision", "recall")
+    front = pareto_front(*([np.nan if p[n] is None else p[n] for p in points] for n in names))
+    for point, on_front in zip(points, front, strict=True):
+        point["front"] = None if point["precision"] is None else bool(on_front)
+    return points
 
 
 def _proposals(
@@ -226,16 +231,3 @@ def _point(pool: _Pool, rows: np.ndarray, count: int, real: np.ndarray, k: int) 
     fake = np.concatenate(pool.features)[rows]
     roles = ("manifold", "fid")
     return facts | evaluate(dict.fromkeys(roles, real), dict.fromkeys(roles, fake), k)
-
-
-def _with_front(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The points with ``front``, None where nothing was measured."""
-    scores = [(point["precision"], point["recall"]) for point in points]
-    measured = [score for score in scores if None not in score]
-    for point, score in zip(points, scores, strict=True):
-        point["front"] = (
-            not any(o != score and o[0] >= score[0] and o[1] >= score[1] for o in measured)
-            if score in measured
-            else None
-        )
-    return points

@@ -8,7 +8,7 @@ import torch
 from pseudodensity.control.select.critic import open_critic
 from pseudodensity.density import PseudoDensity
 from pseudodensity.features import load_extractor
-from pseudodensity.generators.checkpoint import load_checkpoint, load_generator
+from pseudodensity.generators.checkpoint import load_checkpoint
 from pseudodensity.images.dataset import open_dataset
 from pseudodensity.overhead import Bench, sampling_costs, training_costs
 from pseudodensity.progress import Progress
@@ -19,8 +19,9 @@ settings, source, output = snakemake.params.settings, snakemake.input, snakemake
 spec, device = snakemake.params.checkpoint_spec, snakemake.resources.device
 backbone = load_extractor(source.backbone) if source.get("backbone") else None
 data, proposals = open_dataset(Path(source.data).parent), settings["proposals"]
+checkpoint, steps = load_checkpoint(source.checkpoint, spec), settings["training_steps"]
 bench = Bench(
-    load_generator(source.checkpoint, device, spec),
+    checkpoint.frozen_generator(device),
     open_critic(source.checkpoint, data, proposals, backbone, device),
     PseudoDensity.load(source.density).to(device),
     load_extractor(source.steering).to(device),
@@ -29,7 +30,6 @@ bench = Bench(
 )
 log = snakemake.log[0]
 sampling = sampling_costs(bench, settings, Progress("cost of sampling", 1, "methods", log))
-checkpoint, steps = load_checkpoint(source.checkpoint, spec), settings["training_steps"]
 progress = Progress("cost of training", 2, "methods", log)
 given = (bench, checkpoint, settings["training"], steps, progress)
 training = training_costs(*given, backbone=backbone)

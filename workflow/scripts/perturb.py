@@ -7,7 +7,7 @@ from pseudodensity.artifacts import save_tensors
 from pseudodensity.control.move.panel import checkpoint_objective, perturbation_panel
 from pseudodensity.density import PseudoDensity
 from pseudodensity.features import load_extractor
-from pseudodensity.generators.checkpoint import load_checkpoint, load_generator
+from pseudodensity.generators.checkpoint import load_checkpoint
 from pseudodensity.progress import Progress
 
 torch.set_num_threads(snakemake.threads)
@@ -18,9 +18,10 @@ spec, device, backbone = (
 )
 density = PseudoDensity.load(snakemake.input.density)
 steering = load_extractor(snakemake.input.steering)
+checkpoint = load_checkpoint(snakemake.input.checkpoint, snakemake.params.checkpoint_spec)
 objective = checkpoint_objective(
     spec["objective"],
-    load_checkpoint(snakemake.input.checkpoint, snakemake.params.checkpoint_spec),
+    checkpoint,
     density,
     steering,
     np.load(snakemake.input.data, mmap_mode="r"),
@@ -28,7 +29,7 @@ objective = checkpoint_objective(
     device=device,
 )
 panel = perturbation_panel(
-    load_generator(snakemake.input.checkpoint, device),
+    checkpoint.frozen_generator(device),
     *(objective, density, steering, spec),
     Progress(f"perturb {snakemake.wildcards.perturbed}", 3 * spec["images"], log=snakemake.log[0]),
     batch_size=snakemake.resources.batch_size,

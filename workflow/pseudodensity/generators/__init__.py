@@ -25,14 +25,15 @@ def build_generator(name: str, resolution: int, settings: Mapping[str, Any]) -> 
 
 
 def build_discriminator(
-    name: str, resolution: int, settings: Mapping[str, Any], **parts: nn.Module
+    name: str, resolution: int, settings: Mapping[str, Any], backbone: nn.Module | None = None
 ) -> nn.Module:
-    """A freshly initialised discriminator; ``parts`` are ready modules (a frozen backbone).
+    """A freshly initialised discriminator, on a frozen ``backbone`` if it is a projected one.
     ValueError as :func:`build_generator`, and for an architecture without a discriminator."""
     path = architecture(name).discriminator
     if path is None:
         raise ValueError(f"a {name} model has no discriminator")
     module = import_module(f"pseudodensity.{path}")
+    parts = {} if backbone is None else {"backbone": backbone}
     return _build(module.build_discriminator, resolution, {**settings, **parts})
 
 

@@ -34,17 +34,22 @@ class CheckpointFile:
     states: Mapping[str, Mapping[str, torch.Tensor]]
     facts: Mapping[str, Any]
 
-    def build(self, part: str, **parts: nn.Module) -> nn.Module:
-        """The module ``average`` | ``generator`` | ``discriminator`` with its weights."""
+    def build(self, part: str, backbone: nn.Module | None = None) -> nn.Module:
+        """The module ``average`` | ``generator`` | ``discriminator`` with its weights; ``backbone``
+        is the frozen feature network of a projected discriminator."""
         if part not in self.states:
             raise ArtifactError(f"this {self.architecture} checkpoint has no {part}")
         if part == "discriminator":
             settings = self.settings["discriminator"]
-            module = build_discriminator(self.architecture, self.resolution, settings, **parts)
+            module = build_discriminator(self.architecture, self.resolution, settings, backbone)
         else:
             module = build_generator(self.architecture, self.resolution, self.settings["generator"])
         module.load_state_dict(self.states[part])
         return module
+
+    def frozen_generator(self, device: str = "cpu") -> nn.Module:
+        """The averaged generator, frozen, in ``eval`` mode: deterministic in z."""
+        return self.build("average").to(device).eval().requires_grad_(False)
 
 
 def save_checkpoint(path: str | Path, checkpoint: CheckpointFile, spec: Mapping[str, Any]) -> None:
@@ -84,6 +89,5 @@ def load_checkpoint(path: str | Path, spec: Mapping[str, Any] | None = None) -> 
 def load_generator(
     path: str | Path, device: str = "cpu", spec: Mapping[str, Any] | None = None
 ) -> nn.Module:
-    """The averaged generator of a checkpoint, frozen, in ``eval`` mode: deterministic in z."""
-    generator = load_checkpoint(path, spec).build("average")
-    return generator.to(device).eval().requires_grad_(False)
+    """:meth:`CheckpointFile.frozen_generator` of a file."""
+    return load_checkpoint(path, spec).frozen_generator(device)

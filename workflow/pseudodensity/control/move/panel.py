@@ -71,8 +71,7 @@ def checkpoint_objective(
         return None
     if name != "discriminator":
         raise ValueError(f"objective {name!r} unknown: use density, discriminator or random")
-    parts = {} if backbone is None else {"backbone": backbone}
-    discriminator = checkpoint.build("discriminator", **parts).to(device).eval()
+    discriminator = checkpoint.build("discriminator", backbone).to(device).eval()
     references = to_float(np.array(real[:_REFERENCES])).to(device)
     return DiscriminatorObjective(discriminator.requires_grad_(False), references)
 

@@ -37,6 +37,11 @@ Prior = Literal["normal", "uniform", "none"]
 LEAST_DIMENSIONS = 32  # below, the norm of a normal latent varies too much to be kept
 
 
+def fitting_prior(latents: Tensor) -> Prior:
+    """The prior to keep normal latents (n, *shape) to: of few dimensions they are on no sphere."""
+    return "normal" if latents[:1].numel() >= LEAST_DIMENSIONS else "none"
+
+
 @torch.no_grad()
 def lipschitz_estimate(
     critic: Score, points: Tensor, stream: torch.Generator, *, pairs: int = 100

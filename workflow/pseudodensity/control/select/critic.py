@@ -52,8 +52,7 @@ def open_critic(
     path: str | Path, data: ImageSet, count: int, backbone: Extractor | None, device: str = "cpu"
 ) -> Critic:
     """The discriminator of a checkpoint with ``count`` real images. ArtifactError: it has none."""
-    parts = {} if backbone is None else {"backbone": backbone}
-    discriminator = load_checkpoint(path).build("discriminator", **parts)
+    discriminator = load_checkpoint(path).build("discriminator", backbone)
     discriminator = discriminator.to(device).eval().requires_grad_(False)
     images, how = held_out_images(data, count + COMPANIONS)
     reals = to_float(torch.from_numpy(images)).to(device)

@@ -9,12 +9,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from pseudodensity.artifacts import ArtifactError, load_tensors, save_json, save_tensors
 from pseudodensity.control.move.transport import (
-    LEAST_DIMENSIONS,
+    fitting_prior,
     lipschitz_estimate,
     paper_transport_latents,
     transport_latents,
@@ -144,7 +145,7 @@ class PoolWriter:
     def _needed(self) -> int:
         """Proposals that serve all points: what they have, or will have by the closed form."""
         count = self.demand.images * self.demand.repeats
-        density = torch.from_numpy(Described.join(self.parts).density)
+        density = torch.from_numpy(np.concatenate([part.density for part in self.parts]))
         needed = [count, self.demand.volumes if self._asked("polarity") else 0]
         for point in self._asked("importance"):
             threshold = self.proposer.density.threshold(point["tau"])
@@ -182,10 +183,10 @@ class PoolWriter:
         stream = stream_of(self.proposer.seed, "lipschitz")
         constant = lipschitz_estimate(lambda z: critic(generator(z)), latents, stream)
 
+        settings = {"lipschitz": constant, "steps": DOT_STEPS, "step_size": DOT_STEP}
+        settings["prior"] = fitting_prior(latents)
+
         def make(latents: Tensor) -> Tensor:
-            settings = {"lipschitz": constant, "steps": DOT_STEPS, "step_size": DOT_STEP}
-            # A normal law of few dimensions is no sphere to stay on.
-            settings["prior"] = "normal" if latents[0].numel() >= LEAST_DIMENSIONS else "none"
             return generator(transport_latents(generator, critic, latents, **settings))
 
         return self._set(point, make, DOT_STEPS, {"constant": constant})

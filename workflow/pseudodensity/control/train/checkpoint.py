@@ -15,7 +15,7 @@ from torch import nn
 from pseudodensity.architectures import architecture
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.control.select.importance import sampling_weights
-from pseudodensity.control.train.fakes import FakeFilter
+from pseudodensity.control.train.fakes import FakeFilter, weight_of_fakes
 from pseudodensity.control.train.loop import Trainer, exclusive, run
 from pseudodensity.density import PseudoDensity
 from pseudodensity.features import Extractor
@@ -64,7 +64,7 @@ def pretrain(
             spec["architecture"],
             spec["resolution"],
             settings["discriminator"],
-            **_parts(backbone),
+            backbone,
         )
     trainer = _trainer(spec, images, generator, discriminator, device=device)
     _finish(spec, settings, trainer, path, workdir, progress)
@@ -96,7 +96,7 @@ def finetune(
     origin = load_checkpoint(parent, parent_spec)
     discriminator = None
     if "discriminator" in origin.states:
-        discriminator = origin.build("discriminator", **_parts(backbone))
+        discriminator = origin.build("discriminator", backbone)
     importance = spec["importance"]
     weights = accept = None
     if importance["tau"] is not None:
@@ -119,10 +119,6 @@ def finetune(
     _finish(spec, origin.settings, trainer, path, workdir, progress)
 
 
-def _parts(backbone: nn.Module | None) -> dict[str, nn.Module]:
-    return {} if backbone is None else {"backbone": backbone}
-
-
 def _fake_filter(
     importance: Mapping[str, Any],
     extractor: Extractor,
@@ -130,10 +126,9 @@ def _fake_filter(
     tau: float,
     device: str,
 ) -> FakeFilter | None:
-    fake_weight = importance["fake_weight"]
-    if fake_weight == "none":
+    weight = weight_of_fakes(importance)
+    if weight is None:
         return None
-    weight = 1 / importance["w"] if fake_weight == "reciprocal" else float(fake_weight)
     return FakeFilter(extractor.to(device), density.to(device), tau, weight)
 
 

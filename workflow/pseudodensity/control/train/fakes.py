@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 from pseudodensity.control.select.importance import importance_acceptance
@@ -9,7 +12,16 @@ from pseudodensity.density import PseudoDensity
 from pseudodensity.features import Extractor
 from pseudodensity.images.transform import to_float, to_uint8
 
-__all__ = ["FakeFilter"]
+__all__ = ["FakeFilter", "weight_of_fakes"]
+
+
+def weight_of_fakes(importance: Mapping[str, Any]) -> float | None:
+    """Importance weight of high-density fakes: 1/w if ``fake_weight`` is ``reciprocal`` (Algorithm
+    3), None if it is ``none``, else the number that it is."""
+    weight = importance["fake_weight"]
+    if weight == "none":
+        return None
+    return 1 / importance["w"] if weight == "reciprocal" else float(weight)
 
 
 class FakeFilter:
