@@ -294,6 +294,7 @@ def _trained(
         iterations=10**9,  # no decay within the measurement
         mirror=spec["mirror"],
         seed=spec["seed"],
+        as_sampled=True,  # as fine-tuning trains
         accept=accept,
         device=bench.device,
     )

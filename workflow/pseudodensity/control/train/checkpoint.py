@@ -149,7 +149,8 @@ def _trainer(
     trainer = getattr(import_module(f"pseudodensity.{path}"), TRAINERS[path])
     if discriminator is None:
         return trainer(generator, images, spec["recipe"], **common)
-    common["accept"] = accept
+    # Only fine-tuning brings an average to continue.
+    common |= {"accept": accept, "as_sampled": average is not None}
     return trainer(generator, discriminator, images, spec["recipe"], **common)
 
 

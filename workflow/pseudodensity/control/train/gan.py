@@ -1,8 +1,12 @@
 """Train a GAN, or fine-tune it with importance sampling (papers/000 Algorithm 3).
 
 The loss is the model's own (non-saturating with R1 for StyleGAN, hinge for ProjectedGAN): the
-linear critic of Algorithm 3 is schematic and diverges without a Lipschitz penalty. Fakes are
-accepted as *images*: the image that was scored is the one that the discriminator sees.
+linear critic of Algorithm 3 is schematic and diverges without a Lipschitz penalty.
+
+Fakes are accepted by their images, so the image of a latent must not change between its scoring
+and its gradient. Fine-tuning therefore trains the generator as it is sampled, in eval mode: batch
+statistics, spectral vectors and magnitudes stay those of the parent and noise is constant. Then
+only the accepted latents need a graph, in one batch.
 """
 
 from __future__ import annotations
@@ -61,8 +65,9 @@ class GanTrainer:
         mirror: flip real images at random.
         seed: names all random streams of the run.
         weights: importance weights ``(N,)`` of the real images, or None for uniform.
+        as_sampled: train the generator in eval mode, as fine-tuning does; see the module.
         accept: ``(images, stream) -> (n,) bool``: which fakes the discriminator may see, or None
-            for all.
+            for all. Needs ``as_sampled`` (ValueError).
         max_proposals: fakes to propose per accepted fake wanted before giving up.
         device: where to compute.
     """
@@ -79,11 +84,14 @@ class GanTrainer:
         seed: int,
         average: nn.Module | None = None,
         weights: torch.Tensor | None = None,
+        as_sampled: bool = False,
         accept: AcceptImages | None = None,
         max_proposals: int = 200,
         device: str = "cpu",
     ) -> None:
-        self.generator = generator.to(device).train()
+        if accept is not None and not as_sampled:
+            raise ValueError("a filter of fakes needs as_sampled: their images must not change")
+        self.generator = generator.to(device).train(not as_sampled)
         self.discriminator = discriminator.to(device).train()
         average = average if average is not None else copy.deepcopy(generator)
         self.average = ExponentialAverage(
@@ -126,9 +134,16 @@ class GanTrainer:
         real = draw_real_images(self.images, self.batch_size, self.weights, self.mirror, stream).to(
             self.device
         )
-        proposals, fake = self._propose(stream)
+        # Layers draw their own noise, in train mode, from torch's default stream.
+        latents = self._draw_latents(stream)
+        torch.manual_seed(int(torch.randint(2**31, (), generator=stream)))
+        if self.accept is not None:
+            latents = self._accepted(latents, stream)
+        fake = self.generator(latents)
         loss_d = self._update_discriminator(real, fake.detach(), iteration, stream)
-        loss_g = self._update_generator(proposals, fake, iteration, stream)
+        loss_g = self._update_generator(fake, stream)
+        if self.recipe["path_length_weight"] and iteration % PATH_LENGTH_INTERVAL == 0:
+            self._regularise_path_length(stream)
         seen = (iteration + 1) * self.batch_size
         self.average.update(self.generator, seen, self.batch_size)
         numbers = {"loss D": loss_d, "loss G": loss_g}
@@ -142,50 +157,32 @@ class GanTrainer:
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rates[name] * factor
 
-    def _generate(self, latents: torch.Tensor, noise_seed: int) -> torch.Tensor:
-        """Images of ``latents``; the layers' own noise is repeatable, see :meth:`_propose`."""
-        torch.manual_seed(noise_seed)
-        return self.generator(latents)
-
-    def _draw_latents(self, stream: torch.Generator) -> tuple[torch.Tensor, int]:
+    def _draw_latents(self, stream: torch.Generator) -> torch.Tensor:
         shape = (self.batch_size, *self.generator.latent_shape)
-        latents = torch.randn(shape, generator=stream).to(self.device)
-        return latents, int(torch.randint(2**31, (), generator=stream))
+        return torch.randn(shape, generator=stream).to(self.device)
 
-    def _propose(self, stream: torch.Generator) -> tuple[list, torch.Tensor]:
-        """Fakes for one step: ``(proposals, fake)``.
-
-        Without acceptance, ``fake`` carries the graph and there are no proposals to replay. With
-        it, batches are scored without a graph; each that holds accepted rows is remembered as
-        ``(latents, noise seed, accepted rows, buffers)`` and run again, whole, for the
-        generator's gradient, so that batch statistics and noise are those of the accepted image
-        and only one graph is alive at a time.
-        """
-        if self.accept is None:
-            return [], self._generate(*self._draw_latents(stream))
-        proposals, kept, count = [], [], 0
+    @torch.no_grad()
+    def _accepted(self, latents: torch.Tensor, stream: torch.Generator) -> torch.Tensor:
+        """A batch of latents whose images are accepted, from ``latents`` and as many more batches
+        as it takes."""
+        kept, count, proposed = [], 0, 0
         limit = self.max_proposals * self.batch_size
-        proposed = 0
-        while count < self.batch_size:
+        while True:
+            rows = self.accept(self.generator(latents), stream)
+            proposed += len(latents)
+            self.accepted += int(rows.sum())
+            kept.append(latents[rows])
+            count += len(kept[-1])
+            if count >= self.batch_size:
+                break
             if proposed >= limit:
                 raise RuntimeError(
                     f"only {count} of {proposed} fakes were accepted in one step: the threshold "
                     "tau leaves nothing of this generator; choose a tau or w nearer to the data"
                 )
-            latents, noise_seed = self._draw_latents(stream)
-            buffers = self._copy_buffers()
-            with torch.no_grad():
-                images = self._generate(latents, noise_seed)
-            rows = self.accept(images, stream).nonzero().flatten()
-            proposed += len(images)
-            self.accepted += len(rows)
-            rows = rows[: self.batch_size - count]
-            if len(rows):
-                proposals.append((latents, noise_seed, rows, buffers))
-                kept.append(images[rows])
-                count += len(rows)
+            latents = self._draw_latents(stream)
         self.proposed += proposed
-        return proposals, torch.cat(kept)
+        return torch.cat(kept)[: self.batch_size]
 
     def _see(self, images: torch.Tensor, stream: torch.Generator) -> torch.Tensor:
         return self.discriminator(diff_augment(images, stream, self.recipe["augment"]))
@@ -210,42 +207,15 @@ class GanTrainer:
             optimizer.step()
         return loss.item()
 
-    def _update_generator(
-        self, proposals: list, fake: torch.Tensor, iteration: int, stream: torch.Generator
-    ) -> float:
+    def _update_generator(self, fake: torch.Tensor, stream: torch.Generator) -> float:
         optimizer = self.optimizers["generator"]
         optimizer.zero_grad(set_to_none=True)
         self.discriminator.requires_grad_(False)
-        leaf = fake.detach().requires_grad_(True)
-        loss = _generator_loss(self.recipe["loss"], self._see(leaf, stream))
+        loss = _generator_loss(self.recipe["loss"], self._see(fake, stream))
         loss.backward()
-        if proposals:
-            self._replay(proposals, leaf.grad)
-        else:
-            fake.backward(leaf.grad)
         self._unfreeze_discriminator()
         optimizer.step()
-        if self.recipe["path_length_weight"] and iteration % PATH_LENGTH_INTERVAL == 0:
-            self._regularise_path_length(stream)
         return loss.item()
-
-    def _replay(self, proposals: list, gradient: torch.Tensor) -> None:
-        """Gradient of the generator from ``gradient`` of its accepted images."""
-        latest = self._copy_buffers()
-        shares = gradient.split([len(rows) for _, _, rows, _ in proposals])
-        for (latents, noise_seed, rows, buffers), share in zip(proposals, shares, strict=True):
-            self._set_buffers(buffers)
-            self._generate(latents, noise_seed)[rows].backward(share)
-        self._set_buffers(latest)
-
-    def _copy_buffers(self) -> list[torch.Tensor]:
-        # A pass in train mode moves them, and some shape the images: the singular vectors of
-        # spectral normalisation, the running magnitudes of StyleGAN3.
-        return [buffer.clone() for buffer in self.generator.buffers()]
-
-    def _set_buffers(self, values: list[torch.Tensor]) -> None:
-        for buffer, value in zip(self.generator.buffers(), values, strict=True):
-            buffer.copy_(value)
 
     def _unfreeze_discriminator(self) -> None:
         for group in self.optimizers["discriminator"].param_groups:
@@ -256,8 +226,8 @@ class GanTrainer:
         """Path-length regularisation of StyleGAN2 (decay .01, half batch, every 4 steps)."""
         optimizer = self.optimizers["generator"]
         optimizer.zero_grad(set_to_none=True)
-        latents, noise_seed = self._draw_latents(stream)
-        torch.manual_seed(noise_seed)
+        latents = self._draw_latents(stream)
+        torch.manual_seed(int(torch.randint(2**31, (), generator=stream)))
         styles = self.generator.mapping(latents[: max(1, self.batch_size // 2)])
         styles = styles.unsqueeze(1).repeat(1, self.generator.synthesis.num_ws, 1)
         images = self.generator.synthesis(styles)
