@@ -78,6 +78,27 @@ def test_polarity_one_is_uniform_on_the_manifold():
         assert (pvalue > 1e-3) == uniform
 
 
+@pytest.mark.parametrize("corrected", [True, False])
+def test_a_gaussian_prior_divided_out_leaves_the_manifold_uniform(corrected):
+    """Latents normal within -1 .. 1: the arc is uniform only without their prior."""
+    latents = torch.randn(5 * N, 1, generator=generator(6), dtype=torch.float64)
+    latents = latents[latents[:, 0].abs() < 1]
+    network, prior = TwoPieces(1, 3), -0.5 * latents[:, 0] ** 2
+    log_weights = polarity_log_weights(
+        log_volumes(network, latents), 1.0, prior if corrected else None
+    )
+    chosen = latents[resample(log_weights, 3000, generator(7), replacement=True)]
+    arc = network(chosen).norm(dim=1) * chosen[:, 0].sign()
+    pvalue = kstest((arc + 1) / 4, "uniform").pvalue
+    assert (pvalue > 1e-3) == corrected
+
+
+@pytest.mark.parametrize("prior", [torch.zeros(3), torch.tensor([0.0, math.nan])])
+def test_a_prior_that_does_not_fit_is_refused(prior):
+    with pytest.raises(ValueError, match="log priors must be finite, one for each of 2"):
+        polarity_log_weights(torch.zeros(2), 1.0, prior)
+
+
 @pytest.mark.parametrize("polarity", [-5, 0.3, 5])
 def test_an_affine_map_has_no_modes(polarity):
     matrix = torch.randn(4, 2, generator=generator(6), dtype=torch.float64)

@@ -26,6 +26,9 @@ __all__ = ["Artifact", "Checkpoint", "ConfigError", "Plan", "check_config"]
 # Raised when the meaning of a stored file changes, so that older files are made again.
 FORMAT = 1
 
+# Raised when a procedural scene is drawn otherwise, so that all that was made of it is made again.
+SCENES_VERSION = 2
+
 CONTROLS = ("control", "control_fid")
 SETTINGS = ("pretrained", "precision", "recall", "fid", *CONTROLS)
 
@@ -237,6 +240,8 @@ class Plan:
         settings = dict(self.config["datasets"][dataset])
         for cosmetic in ("title", "stands_for", "density_k", "mirror"):
             settings.pop(cosmetic, None)
+        if settings["kind"] == "procedural":
+            settings["version"] = SCENES_VERSION
         return Artifact(dataset, {"kind": "data", "format": FORMAT, **settings})
 
     def extractor(self, name: str) -> Artifact:

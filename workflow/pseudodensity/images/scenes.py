@@ -97,8 +97,9 @@ def draw_face(canvas: Canvas, a: Attributes) -> None:
         canvas.ellipse(LENS, eye, eyes, 0.055, 0.055, where=glasses)
         canvas.ellipse(INK, eye, eyes, 0.034, 0.042)
     canvas.ellipse(skin * 0.82, x, y + 0.075, 0.02, 0.045)
-    smile = 0.075 * (1 + 0.2 * a["smile"])
-    canvas.ellipse(LIPS, x, y + 0.55 * ry, smile, 0.028)
+    # Wide enough to be seen at 16 pixels, or the judge is trained on what no eye finds.
+    smile = 0.07 * np.exp(0.3 * a["smile"])
+    canvas.ellipse(LIPS, x, y + 0.55 * ry, smile, 0.03 * np.exp(0.2 * a["smile"]))
     canvas.ellipse(
         hair_colour, x, y - 0.05, 1.16 * rx, 1.1 * ry, where=hair < 2, above=y - 0.5 * ry
     )

@@ -10,14 +10,17 @@ from torch import Tensor
 __all__ = ["polarity_log_weights"]
 
 
-def polarity_log_weights(log_volumes: Tensor, polarity: float) -> Tensor:
+def polarity_log_weights(
+    log_volumes: Tensor, polarity: float, log_prior: Tensor | None = None
+) -> Tensor:
     """Log-weights rho * log volume of latents, (N,) float64, normalised to sum to one.
 
     Polarity sampling (Humayun et al. 2022, Algorithm 1) draws latents of the prior in proportion
     to (product of the largest singular values of the Jacobian)^rho: rho < 0 prefers the modes,
     rho > 0 the anti-modes, 0 is the plain model and 1 is uniform on the manifold (MaGNET) where
-    the prior is uniform. With a Gaussian prior, as here, the output density is that of the model
-    times volume^rho: polarity is relative to the model's own prior.
+    the prior is uniform. With a Gaussian prior the output density is that of the model times
+    volume^rho: polarity is relative to the model's own prior. Only ``log_prior`` divides that
+    prior out, which a few dimensions bear and hundreds do not: there one latent gets all weight.
 
     Draw with :func:`~pseudodensity.control.select.schemes.resample`: the paper's Algorithm 1
     draws with replacement, its code without. Either way compare the effective sample size with
@@ -27,9 +30,11 @@ def polarity_log_weights(log_volumes: Tensor, polarity: float) -> Tensor:
         log_volumes: (N,) sums of the logs of singular values, any finite spread; -inf is a
             latent at which the generator is flat.
         polarity: rho, finite.
+        log_prior: (N,) log densities of the latents, up to a constant, to sample as from a
+            uniform prior; None to stay relative to the prior.
 
     Raises:
-        ValueError: NaN or +inf in the volumes, or -inf with a negative polarity, whose weight
+        ValueError: log priors of another shape or not finite; NaN or +inf in the volumes, or -inf with a negative polarity, whose weight
             would be infinite; another shape; a polarity that is not finite.
     """
     if log_volumes.ndim != 1 or len(log_volumes) == 0:
@@ -47,4 +52,8 @@ def polarity_log_weights(log_volumes: Tensor, polarity: float) -> Tensor:
     scaled = polarity * log_volumes if polarity else torch.zeros_like(log_volumes)
     if scaled.max() == -math.inf:
         raise ValueError("all latents have zero volume: the generator is constant")
+    if log_prior is not None:
+        if log_prior.shape != scaled.shape or not log_prior.isfinite().all():
+            raise ValueError(f"log priors must be finite, one for each of {len(scaled)} volumes")
+        scaled = scaled - log_prior.detach().double().cpu()
     return scaled.log_softmax(0)
