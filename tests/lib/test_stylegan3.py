@@ -237,6 +237,26 @@ def test_training_tracks_the_magnitude_of_the_input(generator):
     assert layer.magnitude_ema.item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_measured_statistics_are_those_of_the_weights_at_hand(generator):
+    """Mean square of what each layer is given, whatever the moving averages were before."""
+    batches = [torch.randn(4, 8), torch.randn(4, 8)]
+    before = {name: p.clone() for name, p in generator.named_parameters()}
+    generator.measure_statistics(batches[:1])
+    seen = []
+    for layer in layers_of(generator):
+        layer.register_forward_pre_hook(lambda _, x: seen.append(x[0].square().mean().item()))
+    generator(batches[0])
+    found = [layer.magnitude_ema.item() for layer in layers_of(generator)]
+    assert found == pytest.approx(seen, rel=1e-5)
+    generator.measure_statistics(batches)
+    first = layers_of(generator)[0].magnitude_ema.item()
+    inputs = [generator.synthesis.input(generator.mapping(z)) for z in batches]
+    assert first == pytest.approx(torch.cat(inputs).square().mean().item(), rel=1e-5)
+    assert not generator.training
+    assert {layer.magnitude_beta for layer in layers_of(generator)} == {0.999}
+    assert all(torch.equal(before[n], p) for n, p in generator.named_parameters())
+
+
 # ---------------------------------------------------------------- the generator as a function
 
 

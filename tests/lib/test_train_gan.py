@@ -444,6 +444,26 @@ def test_the_average_follows_and_copies_buffers():
         assert torch.equal(average, now)
 
 
+def test_the_average_is_kept_with_statistics_of_its_own():
+    """StyleGAN3's moving averages follow the generator, whose weights the average does not have."""
+    generator = make_generator("stylegan3")
+    trainer = make_trainer(generator, LinearDiscriminator(16), recipe={"batch_size": 32})
+    for i in range(5):
+        trainer.step(i)
+    kept = build_generator("stylegan3", 16, STYLEGAN3)
+    kept.load_state_dict(trainer.weights_to_keep()["average"])
+    again = trainer.weights_to_keep()["average"]
+    assert all(torch.equal(v, again[k]) for k, v in kept.state_dict().items())
+    layer = kept.synthesis.get_submodule(kept.synthesis.layer_names[-1])
+    seen = []
+    layer.register_forward_pre_hook(lambda _, x: seen.append(x[0].square().mean().item()))
+    kept.eval()(torch.randn(2000, 4, generator=_stream()))
+    assert layer.magnitude_ema.item() == pytest.approx(seen[0], rel=0.05)
+    average = trainer.average.module
+    for follower, value in zip(average.buffers(), trainer.generator.buffers(), strict=True):
+        assert torch.equal(follower, value)
+
+
 # ------------------------------------------------------------------------------- death and resurrection
 
 

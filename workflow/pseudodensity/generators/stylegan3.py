@@ -6,6 +6,7 @@ discriminator is that of StyleGAN2.
 """
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -262,6 +263,25 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, psi: float = 1.0) -> Tensor:
         """z (n, z_dim) float32 -> images (n, 3, R, R), with truncation `psi`."""
         return self.synthesis(self.mapping(z, psi))
+
+    @torch.no_grad()
+    def measure_statistics(self, batches: Iterable[Tensor]) -> None:
+        """Set each layer's input magnitude to its mean over the last fifty batches of latents.
+
+        For weights that were averaged: the moving averages that they copied are those of other
+        weights, and a layer that meets another magnitude than its own makes another image.
+        batches: latents (n, z_dim); the first few hundred settle one layer after the other.
+        """
+        layers = [m for m in self.modules() if isinstance(m, SynthesisLayer)]
+        was_training, betas = self.training, [layer.magnitude_beta for layer in layers]
+        self.train()
+        for i, latents in enumerate(batches):
+            for layer in layers:
+                layer.magnitude_beta = min(i / (i + 1), 0.98)  # the mean so far, while they are few
+            self(latents)
+        for layer, beta in zip(layers, betas, strict=True):
+            layer.magnitude_beta = beta
+        self.train(was_training)
 
 
 def build_generator(resolution: int, **settings) -> Generator:

@@ -34,6 +34,8 @@ __all__ = ["GanTrainer"]
 
 # Steps between two path-length penalties (StyleGAN2).
 PATH_LENGTH_INTERVAL = 4
+# Batches that the running statistics of the finished average are measured on.
+STATISTICS = 300
 
 AcceptImages = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
@@ -242,6 +244,14 @@ class GanTrainer:
 
     def weights_to_keep(self) -> dict[str, dict[str, torch.Tensor]]:
         """The averaged generator to sample from; generator and discriminator to train on."""
+        average = self.average.module
+        if hasattr(average, "measure_statistics"):
+            average = copy.deepcopy(average)
+            stream = random_stream(self.seed, "statistics")
+            average.measure_statistics(self._draw_latents(stream) for _ in range(STATISTICS))
+        return self._weights() | {"average": average.state_dict()}
+
+    def _weights(self) -> dict[str, dict[str, torch.Tensor]]:
         return {
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
@@ -255,7 +265,7 @@ class GanTrainer:
     def state(self) -> dict[str, Any]:
         """Weights, averages, optimisers and acceptance counts."""
         return {
-            **self.weights_to_keep(),
+            **self._weights(),
             "optimizers": {n: optimizer_state(o) for n, o in self.optimizers.items()},
             "counts": {
                 "proposed": torch.tensor(self.proposed),
