@@ -130,6 +130,5 @@ class Resample(nn.Module):
         """The same along one axis as a matrix: (k,) -> (out, size)."""
         index = self.index
         if index is None:
-            args = self.size, len(taps), self.up, self.down, self.padding
-            index = filter_index(*args).to(taps.device)
+            index = filter_index(self.size, len(taps), self.up, self.down, self.padding)
         return F.pad(taps, (0, 1))[index]
