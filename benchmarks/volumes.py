@@ -1,13 +1,17 @@
 """CPU seconds and errors of the Jacobian log-volumes that polarity sampling needs.
 
-    python benchmarks/volumes.py [--latents 6] [--rows 24] [--spectrum default | power]
+    python benchmarks/volumes.py [--latents 6] [--rows 24] [--networks stylegan2 stylegan3 fastgan]
+                                 [--mapping-layers 8] [--spectrum default | power]
 
-StyleGAN2 with z = 512 at 64 pixels by the mapping route, and FastGAN with z = 256, which has no
-mapping network, by the exact one; random weights, one thread, one run. The reference for cost is
-one reverse pass per row of the Jacobian (the values at the point are computed once and kept); only
-`--rows` of the 12,288 rows are timed and multiplied. The reference for errors is the exact Gram
-matrix. The rows are timed before and after every latent, so that a busier minute harms no method.
-`--spectrum power` gives the mapping layers singular values k^(-1/4).
+StyleGAN2 and StyleGAN3-T with z = 512 at 64 pixels by the mapping route, and FastGAN with z = 256,
+which has no mapping network, by the exact one; random weights, one thread, one run. The reference
+for cost is one reverse pass per row of the Jacobian (the values at the point are computed once and
+kept); only `--rows` of the 12,288 rows are timed and multiplied. The reference for errors is the
+exact Gram matrix: a minute per latent of StyleGAN3. The rows are timed before and after every
+latent, so that a busier minute harms no method. The mapping route takes as many columns as the
+mapping network's spectrum asks for: the flatter, the more. `--mapping-layers 2`, as in the
+published StyleGAN3, flattens it with random weights; so does `--spectrum power`, which gives the
+layers singular values k^(-1/4).
 """
 
 from __future__ import annotations
@@ -15,16 +19,20 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
+from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 
-from pseudodensity.generators import fastgan, stylegan2
+from pseudodensity.generators import fastgan, stylegan2, stylegan3
 from pseudodensity.generators.volumes import log_volumes
 
+STYLEGANS = {"stylegan2": ("StyleGAN2", stylegan2), "stylegan3": ("StyleGAN3-T", stylegan3)}
 
-def build_stylegan2(spectrum: str) -> nn.Module:
-    generator = stylegan2.build_generator(64, channel_base=1536, channel_max=128)
+
+def build_stylegan(architecture: ModuleType, layers: int, spectrum: str) -> nn.Module:
+    settings = {"channel_base": 1536, "channel_max": 128, "mapping_layers": layers}
+    generator = architecture.build_generator(64, **settings)
     if spectrum == "power":
         for name, parameter in generator.mapping.named_parameters():
             if name.endswith("weight"):
@@ -79,11 +87,14 @@ def measure(
     return seconds, {route: torch.cat(parts) for route, parts in volumes.items()}
 
 
-def report_stylegan2(options: argparse.Namespace, latents: Tensor) -> None:
-    generator = build_stylegan2(options.spectrum)
+def report_stylegan(network: str, options: argparse.Namespace, latents: Tensor) -> None:
+    name, architecture = STYLEGANS[network]
+    torch.manual_seed(1)
+    generator = build_stylegan(architecture, options.mapping_layers, options.spectrum)
     seconds, volumes = measure(generator, latents, options.rows, ("exact", "mapping"))
     exact, error = volumes["exact"], volumes["mapping"] - volumes["exact"]
-    print(f"StyleGAN2, z 512, 64 px, {options.spectrum} weights, {len(latents)} latents")
+    print(f"{name}, z 512, 64 px, {options.mapping_layers} mapping layers, ", end="")
+    print(f"{options.spectrum} weights, {len(latents)} latents")
     print(f"  volumes {exact.mean():.2f}, spread {exact.std():.2f} (standard deviation)")
     print(f"  CPU s per latent: rows {seconds['rows']:.1f} (from {options.rows} rows), ", end="")
     print(f"exact Gram {seconds['exact']:.3f}, mapping {seconds['mapping']:.3f}")
@@ -111,13 +122,19 @@ def main() -> None:
     )
     parser.add_argument("--latents", type=int, default=6)
     parser.add_argument("--rows", type=int, default=24)
+    networks = (*STYLEGANS, "fastgan")
+    parser.add_argument("--networks", nargs="+", choices=networks, default=networks)
+    parser.add_argument("--mapping-layers", type=int, default=8)
     parser.add_argument("--spectrum", choices=("default", "power"), default="default")
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     latents = torch.randn(options.latents, 512)
-    report_stylegan2(options, latents)
-    report_fastgan(options, latents)
+    for network in options.networks:
+        if network == "fastgan":
+            report_fastgan(options, latents)
+        else:
+            report_stylegan(network, options, latents)
 
 
 if __name__ == "__main__":

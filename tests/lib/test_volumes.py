@@ -12,6 +12,7 @@ from torch.func import jvp
 from pseudodensity.generators import fastgan, stylegan2, stylegan3
 from pseudodensity.generators.tangents import all_columns, jacobian_columns
 from pseudodensity.generators.volumes import (
+    LEFT_OUT,
     gram_matrix,
     log_volume_of_gram,
     log_volumes,
@@ -68,6 +69,12 @@ def reference(function, points):
         rows = jacobian(lambda x: function(x[None]).flatten(), point, vectorize=True)
         values.append(torch.linalg.svdvals(rows).log())
     return torch.stack(values).cumsum(1).T
+
+
+def reference_energies(mapping, points):
+    """Squared singular values of a mapping network's Jacobian: (m, d), in falling order."""
+    rows = [jacobian(lambda x: mapping(x[None])[0], point) for point in points]
+    return torch.linalg.svdvals(torch.stack(rows).double()).square()
 
 
 def latents(n, size=8):
@@ -147,7 +154,9 @@ def test_the_zoo_against_the_reverse_mode_jacobian_in_float64(name):
 
 @pytest.mark.parametrize("name", ["stylegan2", "stylegan3"])
 @pytest.mark.parametrize("clamp", [None, 0.5])
-def test_written_out_tangents_equal_torchs_own(name, clamp):
+@pytest.mark.parametrize("tile", [18, 5])  # one along each axis, or several of unequal sizes
+def test_written_out_tangents_equal_torchs_own(name, clamp, tile, monkeypatch):
+    monkeypatch.setattr("pseudodensity.generators.tiles.TILE", tile)
     generator = small(name, clamp).double()
     styles = generator.mapping(latents(2).double())
     directions = torch.randn(5, 2, 12, dtype=torch.float64)
@@ -192,7 +201,7 @@ def test_directions_alone_bound_the_volume_from_below_and_more_of_them_closer(na
     exact = log_volumes(generator, z, top=3, route="exact")
     lower = []
     for columns in (3, 4, 5, 6, 7):
-        gram, _ = mapping_gram(generator.mapping, [generator.synthesis], z, columns)
+        gram, *_ = mapping_gram(generator.mapping, [generator.synthesis], z, columns, 3)
         lower.append(log_volume_of_gram(gram, 3, torch.finfo(torch.float32)))
     ladder = torch.stack([*lower, exact])
     assert (ladder.diff(dim=0) > -1e-4).all()
@@ -206,20 +215,45 @@ def test_what_is_left_out_is_made_up_for():
     z = latents(6, 64)
     exact = log_volumes(generator, z, top=10, route="exact")
     mapped = log_volumes(generator, z, top=10, route="mapping", columns=14)
-    gram, _ = mapping_gram(generator.mapping, [generator.synthesis], z, 14)
+    gram, *_ = mapping_gram(generator.mapping, [generator.synthesis], z, 14, 10)
     lower = log_volume_of_gram(gram, 10, torch.finfo(torch.float32))
     assert (mapped - exact).abs().mean() < (lower - exact).abs().mean() / 2
+
+
+@pytest.mark.parametrize("layers", [1, 8])
+def test_every_latent_takes_as_many_columns_as_its_mapping_asks_for(layers):
+    torch.manual_seed(0)
+    settings = {"channel_base": 512, "channel_max": 32, "mapping_layers": layers}
+    generator = stylegan2.build_generator(16, z_dim=128, w_dim=128, **settings).eval()
+    z = latents(4, 128)
+    stages = generator.mapping, [generator.synthesis], z
+    *_, counts = mapping_gram(*stages, None, 3)
+    energies = reference_energies(generator.mapping, z)
+    for count, energy in zip(counts.tolist(), energies, strict=True):
+        enough = [energy[n:].sum() <= LEFT_OUT * energy[n // 4 : n].sum() for n in range(129)]
+        assert count == max(enough.index(True), 6)
+    *_, none_left = mapping_gram(*stages, None, 100)
+    assert (none_left == 128).all()
 
 
 # ---------------------------------------------------------------- batches, shapes, refusals
 
 
-@pytest.mark.parametrize("name", ["stylegan2", "stylegan3", "fastgan"])
-def test_a_volume_does_not_depend_on_its_batch(name):
+@pytest.mark.parametrize(
+    ("name", "route", "top"),
+    [
+        ("fastgan", "exact", 7),
+        ("stylegan2", "exact", 7),
+        ("stylegan3", "exact", 7),
+        ("stylegan2", "mapping", 1),  # latents of different numbers of columns
+        ("stylegan3", "mapping", 1),
+    ],
+)
+def test_a_volume_does_not_depend_on_its_batch(name, route, top):
     generator, z = small(name), latents(5)
-    together = log_volumes(generator, z, top=7)
-    alone = torch.cat([log_volumes(generator, row[None], top=7) for row in z])
-    torch.testing.assert_close(together, alone, rtol=0, atol=1e-4)
+    together = log_volumes(generator, z, top=top, route=route)
+    alone = [log_volumes(generator, row[None], top=top, route=route) for row in z]
+    torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-4)
 
 
 def test_latents_of_any_shape_and_none_at_all():

@@ -110,7 +110,7 @@ class Resample(nn.Module):
 
     def __init__(self, size: int, k: int, up: int, down: int, padding: tuple[int, int]):
         super().__init__()
-        self.up, self.down, self.padding = up, down, padding
+        self.size, self.up, self.down, self.padding = size, up, down, padding
         index = filter_index(size, k, up, down, padding) if size <= DENSE_SIZE else None
         self.register_buffer("index", index, persistent=False)
 
@@ -118,10 +118,17 @@ class Resample(nn.Module):
         """(n, c, size, size), (k,) -> (n, c, out, out)."""
         if self.index is None:
             return upfirdn(x, taps, self.up, self.down, self.padding)
-        matrix = F.pad(taps, (0, 1))[self.index]
+        matrix = self.matrix(taps)
         (n, c, size, _), out = x.shape, matrix.shape[0]
         # channels last: both products read contiguous memory and no transpose is ever copied
         x = x.permute(0, 2, 3, 1).reshape(n * size, size, c)
         x = torch.bmm(matrix.expand(n * size, -1, -1), x).view(n, size, out * c)
         x = torch.bmm(matrix.expand(n, -1, -1), x).view(n, out, out, c)
         return x.permute(0, 3, 1, 2)
+
+    def matrix(self, taps: Tensor) -> Tensor:
+        """The same along one axis as a matrix: (k,) -> (out, size)."""
+        index = self.index
+        if index is None:
+            index = filter_index(self.size, len(taps), self.up, self.down, self.padding)
+        return F.pad(taps, (0, 1))[index]

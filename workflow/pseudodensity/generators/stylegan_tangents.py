@@ -20,6 +20,7 @@ from torch.func import jvp, vmap
 from pseudodensity.generators import stylegan2, stylegan3
 from pseudodensity.generators.filters import blur, double
 from pseudodensity.generators.stylegan2 import GAIN, SLOPE, bounded_lrelu, demodulation
+from pseudodensity.generators.tiles import resample_scaled, tiles_of
 
 Push = Callable[..., Tensor]
 
@@ -61,6 +62,7 @@ def _modulated(
 
     dx None is an input that does not move.
     """
+    x = x.contiguous(memory_format=torch.channels_last)  # as the tangents are
     style = layer.affine(w)
     scale = demodulation(layer.weight, style) * gain
     energy = layer.weight.square().sum((2, 3)).t()
@@ -156,25 +158,23 @@ def _layer3(layer: stylegan3.SynthesisLayer, x: Tensor, w: Tensor) -> tuple[Tens
     if layer.torgb:
         return _colours(layer, x, w, gain)
 
-    def raise_rate(x: Tensor) -> Tensor:
-        return layer.up(x, layer.up_filter * layer.up_gain)
-
     def convolve(x: Tensor) -> Tensor:
         return F.conv2d(x, layer.weight, padding=layer.k - 1)
 
     y, scale, modulate = _modulated(layer, x, w, gain * GAIN, convolve)
-    high = raise_rate(torch.addcmul((layer.bias * GAIN)[:, None, None], y, scale))
-    slopes = _slopes(high, layer.clamp)
-
-    def filtered(part: Tensor) -> Tensor:
-        bent = _fold(raise_rate, part).mul_(slopes)
-        return _fold(lambda x: layer.down(x, layer.down_filter), bent)
+    before = torch.addcmul((layer.bias * GAIN)[:, None, None], y, scale)
+    high = layer.up(before, layer.up_filter * layer.up_gain)
+    slopes, tiles = _slopes(high, layer.clamp).movedim(1, -1), tiles_of(layer)
+    by_scale = resample_scaled(y.movedim(1, -1)[None], slopes, tiles)
+    # a factor of a channel commutes with the filters
+    slopes = (slopes * scale.movedim(1, -1)).contiguous()
 
     def push(dx: Tensor, dw: Tensor) -> Tensor:
         dy, dscale = modulate(dx, dw)
-        dy.mul_(scale).addcmul_(y, dscale)
-        # as few at once as the layer itself takes, for the cache
-        return torch.cat([filtered(part) for part in dy.split(max(layer.chunk // len(w), 1))])
+        # few at once, for the cache
+        parts = dy.movedim(2, -1).split(max(layer.chunk // len(w), 1))
+        tangent = torch.cat([resample_scaled(part, slopes, tiles) for part in parts])
+        return tangent.addcmul_(by_scale, dscale.movedim(2, -1)).movedim(-1, 2)
 
     return layer.down(bounded_lrelu(high, layer.clamp), layer.down_filter), push
 
