@@ -7,6 +7,8 @@ rule data:
         manifest="results/data/{data}/manifest.json",
     log:
         "results/logs/data/{data}.log",
+    # Short, and the training of some models waits for it.
+    priority: 20
     conda:
         "../../envs/conda.yaml"
     params:

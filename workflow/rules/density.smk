@@ -11,6 +11,7 @@ rule density:
         "results/density/{density}.safetensors",
     log:
         "results/logs/density/{density}.log",
+    priority: 20
     conda:
         "../../envs/conda.yaml"
     threads: 1

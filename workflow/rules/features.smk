@@ -19,6 +19,8 @@ rule extractor:
         "results/extractors/{extractor}.safetensors",
     log:
         "results/logs/extractors/{extractor}.log",
+    # Short, and the training of some models waits for it.
+    priority: 20
     conda:
         "../../envs/conda.yaml"
     threads: 1
@@ -47,6 +49,7 @@ rule features:
         "results/features/{features}.npy",
     log:
         "results/logs/features/{features}.log",
+    priority: 20
     conda:
         "../../envs/conda.yaml"
     threads: 1
