@@ -24,26 +24,15 @@ class FigureRuns:
     # ---------------------------------------------------------------- blocks
 
     def stand_in(self, block: str, *, with_discriminator: bool = False) -> str:
-        """The block of the config to show for a block of the paper: itself where it is made, else
-        the same model, else the same data, else the first. ConfigError: there is none."""
-        runs = self.plan.paper["table1"]["blocks"]
-        wanted = runs[block]
+        """The block to show for one of the paper, see `Plan.nearest_block`. ConfigError: none."""
         found = self.plan.block_ids
         if with_discriminator:
             found = [b for b in found if self._architecture(b).discriminator]
-        if not found:
+        nearest = self.plan.nearest_block(block, found)
+        if nearest is None:
             kind = "a block whose model has a discriminator" if with_discriminator else "a block"
             raise ConfigError(f"config: a figure of {block} needs {kind} in table1.blocks")
-
-        def distance(candidate: str) -> tuple[bool, bool, bool]:
-            run = runs[candidate]
-            return (
-                candidate != block,
-                run["model"] != wanted["model"],
-                run["dataset"] != wanted["dataset"],
-            )
-
-        return min(found, key=distance)
+        return nearest
 
     def checkpoint(self, block: str) -> Checkpoint:
         """The pre-trained model of a block."""

@@ -86,7 +86,7 @@ class FrontierRuns:
                 if checkpoint is not None:
                     points = frontier_points(grid, methods)
                     found[f"{model}-{dataset}"] = Task(checkpoint, points)
-        block = self._stand_in(self.plan.paper["table3"]["block"])
+        block = self.plan.nearest_block(self.plan.paper["table3"]["block"], self.plan.block_ids)
         tuned = self.plan.block(block, self.plan.config["seeds"][0]) if block else []
         tuned = {checkpoint.setting: checkpoint for checkpoint in tuned}
         for group in self.plan.paper["table3"]["groups"] if block else []:
@@ -105,11 +105,6 @@ class FrontierRuns:
             return None
         checkpoint = self.plan.pretrained(model, dataset, self.plan.config["seeds"][0])
         return checkpoint if checkpoint.name in self.plan.checkpoints else None
-
-    def _stand_in(self, block: str) -> str | None:
-        """A block of the paper, or the first of the config where that is not made."""
-        made = self.plan.block_ids
-        return block if block in made else next(iter(made), None)
 
     def _combined(self, block: str, group: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Truncation, of the family that is customary, and importance sampling of Table 3."""
@@ -196,7 +191,7 @@ class FrontierRuns:
 
     def fig6(self) -> list[dict[str, Any]]:
         """The panel of figure 6, with every method that was run."""
-        block = self._stand_in(self.plan.paper["fig6"]["block"])
+        block = self.plan.nearest_block(self.plan.paper["fig6"]["block"], self.plan.block_ids)
         return [self._panel(block)] if block else []
 
     def table2_rows(self) -> list[dict[str, Any]]:
@@ -211,7 +206,7 @@ class FrontierRuns:
 
     def table3_rows(self) -> list[dict[str, Any]]:
         """Combinations of a fine-tuned model with a method, each with its point and its scores."""
-        block = self._stand_in(self.plan.paper["table3"]["block"])
+        block = self.plan.nearest_block(self.plan.paper["table3"]["block"], self.plan.block_ids)
         rows = [self._combination(block, None, PLAIN)] if block else []
         for group in self.plan.paper["table3"]["groups"] if block else []:
             setting, points = group["setting"], self._combined(block, group)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -234,6 +234,17 @@ class Plan:
     def block_ids(self) -> list[str]:
         """Blocks of Table 1 to make, in order."""
         return list(self.config["table1"]["blocks"])
+
+    def nearest_block(self, wanted: str, among: Sequence[str]) -> str | None:
+        """The block to show for a block of the paper: itself where it is among those given, else
+        the same model, else the same data, else the first; None where none is given."""
+        runs = self.paper["table1"]["blocks"]
+
+        def distance(block: str) -> tuple[bool, bool, bool]:
+            differs = (runs[block][key] != runs[wanted][key] for key in ("model", "dataset"))
+            return (block != wanted, *differs)
+
+        return min(among, key=distance, default=None)
 
     def data(self, dataset: str) -> Artifact:
         """Decoded images of a data set."""
