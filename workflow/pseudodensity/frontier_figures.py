@@ -90,7 +90,6 @@ def _strips(points: pd.DataFrame) -> list[tuple[str, str, str, str, pd.DataFrame
         ((name + words).replace(", per sample, ", ", per sample,\n"), colour, marker, fill, part)
         for method, (name, colour, marker) in METHODS.items()
         for words, fill, part in _series(points[points["method"].eq(method)], method)
-        if len(part)
     ]
 
 
@@ -169,7 +168,7 @@ def _series(points: pd.DataFrame, method: str) -> list[tuple[str, str, pd.DataFr
         names = ("full", "none", "left")
         groups = points.groupby("setting", sort=False)
         return [(key[3:], fill, part) for (key, part), fill in zip(groups, names, strict=False)]
-    return [("", "full", points)]
+    return [("", "full", points)] if len(points) else []
 
 
 def _front(axes: Axes, points: pd.DataFrame, colour: str) -> None:
@@ -191,8 +190,7 @@ def _entries(table: pd.DataFrame) -> list[Line2D]:
     for method, (name, colour, marker) in METHODS.items():
         for words, fill, _ in _series(points[points["method"].eq(method)], method):
             style = {"color": colour, "marker": marker, "ls": "none", "ms": 5.5, "fillstyle": fill}
-            if points["method"].eq(method).any():
-                entries.append(Line2D([], [], label=name + words, **style))
+            entries.append(Line2D([], [], label=name + words, **style))
     return entries
 
 

@@ -86,7 +86,7 @@ class FrontierRuns:
                 if checkpoint is not None:
                     points = frontier_points(grid, methods)
                     found[f"{model}-{dataset}"] = Task(checkpoint, points)
-        block = self.plan.nearest_block(self.plan.paper["table3"]["block"], self.plan.block_ids)
+        block = self._block_of("table3")
         tuned = self.plan.block(block, self.plan.config["seeds"][0]) if block else []
         tuned = {checkpoint.setting: checkpoint for checkpoint in tuned}
         for group in self.plan.paper["table3"]["groups"] if block else []:
@@ -105,6 +105,10 @@ class FrontierRuns:
             return None
         checkpoint = self.plan.pretrained(model, dataset, self.plan.config["seeds"][0])
         return checkpoint if checkpoint.name in self.plan.checkpoints else None
+
+    def _block_of(self, target: str) -> str | None:
+        """The block that stands for the one of a figure or table, see `Plan.nearest_block`."""
+        return self.plan.nearest_block(self.plan.paper[target]["block"], self.plan.block_ids)
 
     def _combined(self, block: str, group: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Truncation, of the family that is customary, and importance sampling of Table 3."""
@@ -191,7 +195,7 @@ class FrontierRuns:
 
     def fig6(self) -> list[dict[str, Any]]:
         """The panel of figure 6, with every method that was run."""
-        block = self.plan.nearest_block(self.plan.paper["fig6"]["block"], self.plan.block_ids)
+        block = self._block_of("fig6")
         return [self._panel(block)] if block else []
 
     def table2_rows(self) -> list[dict[str, Any]]:
@@ -206,7 +210,7 @@ class FrontierRuns:
 
     def table3_rows(self) -> list[dict[str, Any]]:
         """Combinations of a fine-tuned model with a method, each with its point and its scores."""
-        block = self.plan.nearest_block(self.plan.paper["table3"]["block"], self.plan.block_ids)
+        block = self._block_of("table3")
         rows = [self._combination(block, None, PLAIN)] if block else []
         for group in self.plan.paper["table3"]["groups"] if block else []:
             setting, points = group["setting"], self._combined(block, group)

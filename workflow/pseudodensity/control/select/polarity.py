@@ -34,8 +34,9 @@ def polarity_log_weights(
             uniform prior; None to stay relative to the prior.
 
     Raises:
-        ValueError: log priors of another shape or not finite; NaN or +inf in the volumes, or -inf with a negative polarity, whose weight
-            would be infinite; another shape; a polarity that is not finite.
+        ValueError: NaN or +inf in the volumes, or -inf with a negative polarity, whose weight
+            would be infinite; another shape; a polarity that is not finite; log priors of another
+            shape or not finite.
     """
     if log_volumes.ndim != 1 or len(log_volumes) == 0:
         raise ValueError(f"log volumes must be (N,) with N > 0, got {tuple(log_volumes.shape)}")

@@ -136,9 +136,8 @@ class GanTrainer:
         real = draw_real_images(self.images, self.batch_size, self.weights, self.mirror, stream).to(
             self.device
         )
-        # Layers draw their own noise, in train mode, from torch's default stream.
         latents = self._draw_latents(stream)
-        torch.manual_seed(int(torch.randint(2**31, (), generator=stream)))
+        self._seed_noise(stream)
         if self.accept is not None:
             latents = self._accepted(latents, stream)
         fake = self.generator(latents)
@@ -162,6 +161,11 @@ class GanTrainer:
     def _draw_latents(self, stream: torch.Generator) -> torch.Tensor:
         shape = (self.batch_size, *self.generator.latent_shape)
         return torch.randn(shape, generator=stream).to(self.device)
+
+    @staticmethod
+    def _seed_noise(stream: torch.Generator) -> None:
+        """In train mode layers draw noise of their own, from torch's default stream."""
+        torch.manual_seed(int(torch.randint(2**31, (), generator=stream)))
 
     @torch.no_grad()
     def _accepted(self, latents: torch.Tensor, stream: torch.Generator) -> torch.Tensor:
@@ -229,7 +233,7 @@ class GanTrainer:
         optimizer = self.optimizers["generator"]
         optimizer.zero_grad(set_to_none=True)
         latents = self._draw_latents(stream)
-        torch.manual_seed(int(torch.randint(2**31, (), generator=stream)))
+        self._seed_noise(stream)
         styles = self.generator.mapping(latents[: max(1, self.batch_size // 2)])
         styles = styles.unsqueeze(1).repeat(1, self.generator.synthesis.num_ws, 1)
         images = self.generator.synthesis(styles)
