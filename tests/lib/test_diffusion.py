@@ -34,6 +34,7 @@ SMALL = {
     "sampling_steps": 5,
     "rescale_vb": False,
 }
+BARE = {"blocks": 0, "channels": [16, 16]}
 ADM = {"flavour": "adm", "attention_levels": [0, 1], "head_channels": 8}
 PAPER = {
     "blocks": 2,
@@ -248,7 +249,7 @@ def test_rescaled_bound_counts_the_steps():
     torch.testing.assert_close(rescaled - error, (plain - error) / 10)
 
 
-@pytest.mark.parametrize("changes", [{}, ADM, {"patch": 1, "prediction": "epsilon"}])
+@pytest.mark.parametrize("changes", [{}, ADM, {"patch": 1, "prediction": "epsilon"}, BARE])
 def test_sampling_is_deterministic_and_batch_free(changes):
     model = small_model(**changes)
     z = noise(5, 3, 16, 16)
@@ -279,6 +280,7 @@ def test_gradient_flows_through_the_whole_chain():
     [
         ({"flavour": "edm"}, "flavour 'edm' unknown"),
         ({"schedule": "sigmoid"}, "schedule 'sigmoid' unknown"),
+        ({"blocks": 0}, "blocks=0 cannot change the width"),
         ({"prediction": "x0"}, "prediction 'x0' unknown"),
         ({"patch": 3}, "no multiple of patch"),
         ({"channels": [16] * 5}, "cannot be halved"),

@@ -239,6 +239,16 @@ def test_the_realised_acceptance_counts_every_fake_that_was_scored():
     assert abs(numbers["accepted"] - 0.3) < 5 * math.sqrt(0.21 / len(answers))
 
 
+def test_fakes_are_proposed_in_batches_of_the_size_that_acceptance_asks_for():
+    record = []
+    trainer = make_trainer(CoupledGenerator(), LinearDiscriminator(4), accept=coin(0.1, record))
+    for iteration in range(20):
+        trainer.step(iteration)
+    sizes = [len(keep) for _, keep in record]
+    # A rate of 0.1 asks for 80 at first; four batches of eight are the most.
+    assert max(sizes) == 32 and np.mean(sizes) > 16
+
+
 def test_nothing_accepted_is_said_in_one_line():
     def refuse(images, stream):
         return torch.zeros(len(images), dtype=torch.bool)

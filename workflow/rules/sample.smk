@@ -48,6 +48,8 @@ rule oracle:
         "results/metrics/oracle-{oracle}.json",
     log:
         "results/logs/oracle/{oracle}.log",
+    # Needs no model: left to the end it would run alone.
+    priority: 4
     conda:
         "../../envs/conda.yaml"
     threads: 1

@@ -46,7 +46,8 @@ def build_unet(
     """A U-Net on a grid of size x size, 3 patch^2 channels in and 6 patch^2 out.
 
     channels: width of each level, finest first, each a multiple of norm_groups and each level
-    half the size of the one before. blocks: residual blocks per level on the way down.
+    half the size of the one before. blocks: residual blocks per level on the way down; the way up
+    has one more. With none on the way down all levels must have one width.
     attention_levels: indices of the levels with self-attention (the middle always has it).
     head_channels: width of an attention head; None for one head.
     ValueError for a flavour, size or width that cannot be built.
@@ -60,6 +61,8 @@ def build_unet(
         raise ValueError(f"channels[0]={channels[0]} is below 3 patch^2 = {3 * patch**2}: widen it")
     if any(width % norm_groups for width in channels):
         raise ValueError(f"channels {list(channels)} must divide by norm_groups={norm_groups}")
+    if not blocks and len(set(channels)) > 1:
+        raise ValueError(f"blocks=0 cannot change the width: give channels {list(channels)} one")
     down, up, resample, conditioning = FLAVOURS[flavour]
     attended = [level in attention_levels for level in range(len(channels))]
     return UNet2DModel(

@@ -12,6 +12,7 @@ only the accepted latents need a graph, in one batch.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -34,6 +35,8 @@ __all__ = ["GanTrainer"]
 
 # Steps between two path-length penalties (StyleGAN2).
 PATH_LENGTH_INTERVAL = 4
+# Batches of fakes that are proposed at once, at most.
+LARGEST_PROPOSAL = 4
 # Batches that the running statistics of the finished average are measured on.
 STATISTICS = 300
 
@@ -136,10 +139,11 @@ class GanTrainer:
         real = draw_real_images(self.images, self.batch_size, self.weights, self.mirror, stream).to(
             self.device
         )
-        latents = self._draw_latents(stream)
+        if self.accept is None:
+            latents = self._draw_latents(stream)
+        else:
+            latents = self._accepted_latents(stream)
         self._seed_noise(stream)
-        if self.accept is not None:
-            latents = self._accepted(latents, stream)
         fake = self.generator(latents)
         loss_d = self._update_discriminator(real, fake.detach(), iteration, stream)
         loss_g = self._update_generator(fake, stream)
@@ -158,8 +162,8 @@ class GanTrainer:
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rates[name] * factor
 
-    def _draw_latents(self, stream: torch.Generator) -> torch.Tensor:
-        shape = (self.batch_size, *self.generator.latent_shape)
+    def _draw_latents(self, stream: torch.Generator, count: int | None = None) -> torch.Tensor:
+        shape = (count or self.batch_size, *self.generator.latent_shape)
         return torch.randn(shape, generator=stream).to(self.device)
 
     @staticmethod
@@ -168,26 +172,24 @@ class GanTrainer:
         torch.manual_seed(int(torch.randint(2**31, (), generator=stream)))
 
     @torch.no_grad()
-    def _accepted(self, latents: torch.Tensor, stream: torch.Generator) -> torch.Tensor:
-        """A batch of latents whose images are accepted, from ``latents`` and as many more batches
-        as it takes."""
+    def _accepted_latents(self, stream: torch.Generator) -> torch.Tensor:
+        """A batch of latents whose images are accepted, out of as many as it takes."""
         kept, count, proposed = [], 0, 0
-        limit = self.max_proposals * self.batch_size
-        while True:
-            rows = self.accept(self.generator(latents), stream)
-            proposed += len(latents)
-            self.accepted += int(rows.sum())
-            kept.append(latents[rows])
-            count += len(kept[-1])
-            if count >= self.batch_size:
-                break
-            if proposed >= limit:
+        while count < self.batch_size:
+            if proposed >= self.max_proposals * self.batch_size:
                 raise RuntimeError(
                     f"only {count} of {proposed} fakes were accepted in one step: the threshold "
                     "tau leaves nothing of this generator; choose a tau or w nearer to the data"
                 )
-            latents = self._draw_latents(stream)
-        self.proposed += proposed
+            # One large batch of proposals costs less than several small ones.
+            rate = self.accepted / self.proposed if self.accepted else 1.0
+            enough = math.ceil((self.batch_size - count) / rate)
+            latents = self._draw_latents(stream, min(enough, LARGEST_PROPOSAL * self.batch_size))
+            rows = self.accept(self.generator(latents), stream)
+            kept.append(latents[rows])
+            accepted = len(kept[-1])
+            count, proposed = count + accepted, proposed + len(latents)
+            self.accepted, self.proposed = self.accepted + accepted, self.proposed + len(latents)
         return torch.cat(kept)[: self.batch_size]
 
     def _see(self, images: torch.Tensor, stream: torch.Generator) -> torch.Tensor:
