@@ -474,6 +474,17 @@ def test_the_average_is_kept_with_statistics_of_its_own():
         assert torch.equal(follower, value)
 
 
+def test_fine_tuning_leaves_the_average_the_statistics_that_it_was_kept_with():
+    generator = make_generator("stylegan3")
+    average = copy.deepcopy(generator)
+    average.synthesis.get_submodule(average.synthesis.layer_names[0]).magnitude_ema.fill_(2.0)
+    before = {name: buffer.clone() for name, buffer in average.named_buffers()}
+    trainer = make_trainer(generator, LinearDiscriminator(16), average=average, as_sampled=True)
+    trainer.step(0)
+    kept = trainer.weights_to_keep()["average"]
+    assert all(torch.equal(kept[name], buffer) for name, buffer in before.items() if name in kept)
+
+
 # ------------------------------------------------------------------------------- death and resurrection
 
 

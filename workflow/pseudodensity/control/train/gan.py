@@ -251,7 +251,7 @@ class GanTrainer:
     def weights_to_keep(self) -> dict[str, dict[str, torch.Tensor]]:
         """The averaged generator to sample from; generator and discriminator to train on."""
         average = self.average.module
-        if hasattr(average, "measure_statistics"):
+        if self.generator.training and hasattr(average, "measure_statistics"):
             average = copy.deepcopy(average)
             stream = random_stream(self.seed, "statistics")
             average.measure_statistics(self._draw_latents(stream) for _ in range(STATISTICS))

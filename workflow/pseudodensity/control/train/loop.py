@@ -55,6 +55,8 @@ class Trainer(Protocol):
 class ExponentialAverage:
     """Exponential moving average of a module: parameters averaged, buffers copied.
 
+    Buffers of a source in eval mode do not move; then the average keeps its own.
+
     The decay of one step of ``b`` images is ``0.5 ** (b / half_life)``; with ``ramp_up`` r the
     half-life is at most r times the images seen so far (the StyleGAN convention), so that the
     average of a run from scratch forgets its random start.
@@ -73,8 +75,9 @@ class ExponentialAverage:
         decay = 0.5 ** (batch_size / max(half_life, 1e-8))
         ours, theirs = list(self.module.parameters()), list(source.parameters())
         torch._foreach_lerp_(ours, theirs, 1.0 - decay)
-        for average, buffer in zip(self.module.buffers(), source.buffers(), strict=True):
-            average.copy_(buffer)
+        if source.training:
+            for average, buffer in zip(self.module.buffers(), source.buffers(), strict=True):
+                average.copy_(buffer)
 
 
 def linear_decay(iteration: int, iterations: int, fraction: float) -> float:
