@@ -11,7 +11,7 @@ from torch_fidelity.metric_prc import (
 )
 
 from pseudodensity import neighbors
-from pseudodensity.metrics import manifold_metrics
+from pseudodensity.metrics import Manifold, manifold_metrics
 
 
 def brute_force(real, fake, k, inclusive=True):
@@ -130,6 +130,18 @@ def test_equal_to_float64_differences_to_the_last_sample(case, inclusive):
     real, fake = CASES[case]()
     found = manifold_metrics(real, fake, k=3, inclusive=inclusive)
     assert found == brute_force(real, fake, 3, inclusive)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_balls_made_once_serve_every_set_of_fakes(case):
+    real, fake = CASES[case]()
+    balls = Manifold(real, k=3)
+    assert len(balls) == len(real)
+    for scale in (1, 1e-3, 1e3):  # a long fake changes the frame that the balls are compared in
+        fakes = (fake * scale).astype(fake.dtype)
+        assert manifold_metrics(balls, fakes, k=3) == manifold_metrics(real, fakes, k=3)
+    with pytest.raises(ValueError, match="made with k=3, not k=4"):
+        manifold_metrics(balls, fake, k=4)
 
 
 @pytest.mark.parametrize("tile", [1, 2, 7, 30, 31])

@@ -23,6 +23,7 @@ from pseudodensity.control.select.polarity import polarity_log_weights
 from pseudodensity.control.select.proposals import Described, load_described
 from pseudodensity.control.select.schemes import effective_sample_size, rejection, resample
 from pseudodensity.density import PseudoDensity
+from pseudodensity.metrics import Manifold
 from pseudodensity.metrics.evaluate import evaluate
 from pseudodensity.progress import Progress
 from pseudodensity.rng import generator as stream_of
@@ -79,26 +80,37 @@ class Choice:
 
 @dataclass(frozen=True)
 class Judgement:
-    """How points are judged: real features and their extractor per role, k, images of a repeat."""
+    """How points are judged.
 
-    real: Mapping[str, np.ndarray]
+    real: features of real images per role, see `evaluate`. roles: the extractor of each. k: of
+    the manifolds. images: of a repeat.
+    """
+
+    real: Mapping[str, np.ndarray | Manifold]
     roles: Mapping[str, str]
     k: int
     images: int
     repeats: int
 
+    @classmethod
+    def of(
+        cls, real: Mapping[str, np.ndarray], roles: Mapping[str, str], spec: Mapping[str, Any]
+    ) -> Judgement:
+        """From the real features by each extractor; spec: ``k``, ``images``, ``repeats``."""
+        manifold = Manifold(real[roles["manifold"]], spec["k"])
+        sides = {"manifold": manifold, "fid": real[roles["fid"]]}
+        return cls(sides, roles, *(spec[key] for key in ("k", "images", "repeats")))
+
     def facts(self) -> dict[str, Any]:
         """What the scores file says of it."""
-        n_real = len(self.real[self.roles["manifold"]])
-        return {"k": self.k, "n": self.images, "n_real": n_real}
+        return {"k": self.k, "n": self.images, "n_real": len(self.real["manifold"])}
 
     def scores(self, source: Described, rows: Tensor) -> dict[str, float]:
         """Metrics of one repeat."""
         chosen = rows.numpy()
-        real = {role: self.real[name] for role, name in self.roles.items()}
         fake = {role: source.features[name][chosen] for role, name in self.roles.items()}
         mean = float(source.density[chosen].mean(dtype=np.float64))
-        return {**evaluate(real, fake, self.k), "mean_density": mean}
+        return {**evaluate(self.real, fake, self.k), "mean_density": mean}
 
 
 def open_pool(manifest: str | Path, density: PseudoDensity, seed: int) -> Pool:

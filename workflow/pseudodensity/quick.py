@@ -21,6 +21,7 @@ from pseudodensity.features import Extractor, extract
 from pseudodensity.frontier_tables import pareto_front
 from pseudodensity.images.sources import open_source
 from pseudodensity.images.transform import load_image, to_uint8
+from pseudodensity.metrics import Manifold
 from pseudodensity.metrics.evaluate import evaluate
 from pseudodensity.rng import normal, uniform
 
@@ -176,9 +177,9 @@ def frontier(
         pool.density.append(batch.density)
         if min(map(len, pool.rows)) >= count or pool.size >= proposals_per_image * count:
             break
-    judged = extract(judge, real, batch_size, _device(generator))
+    judged = Manifold(extract(judge, real, batch_size, _device(generator)), k)
     points = [
-        {"tau": tau, "w": w} | _point(pool, rows, count, judged, k)
+        {"tau": tau, "w": w} | _point(pool, rows, count, judged)
         for (tau, w), rows in zip(settings, pool.rows, strict=True)
     ]
     names = ("precision", "recall")
@@ -218,7 +219,7 @@ def _device(generator: nn.Module) -> torch.device:
     return next(generator.parameters(), torch.empty(0)).device
 
 
-def _point(pool: _Pool, rows: np.ndarray, count: int, real: np.ndarray, k: int) -> dict[str, Any]:
+def _point(pool: _Pool, rows: np.ndarray, count: int, real: Manifold) -> dict[str, Any]:
     """Facts and scores of the first ``count`` of the accepted rows, or None for each score."""
     if len(rows) < count:
         names = ("mean_density", "precision", "recall", "density", "coverage", "fid")
@@ -229,5 +230,5 @@ def _point(pool: _Pool, rows: np.ndarray, count: int, real: np.ndarray, k: int) 
     facts = {"accepted": count, "acceptance": count / int(rows[-1] + 1)}
     facts["mean_density"] = float(np.concatenate(pool.density)[rows].mean(dtype=np.float64))
     fake = np.concatenate(pool.features)[rows]
-    roles = ("manifold", "fid")
-    return facts | evaluate(dict.fromkeys(roles, real), dict.fromkeys(roles, fake), k)
+    sides = {"manifold": real, "fid": real.features}
+    return facts | evaluate(sides, dict.fromkeys(sides, fake), real.k)

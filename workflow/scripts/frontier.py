@@ -11,7 +11,7 @@ from pseudodensity.progress import Progress
 torch.set_num_threads(snakemake.threads)
 spec, points = snakemake.params.spec, snakemake.params.spec["points"]
 real = dict(zip(snakemake.params.judges, map(np.load, snakemake.input.real), strict=True))
-judgement = Judgement(real, snakemake.params.roles, spec["k"], spec["images"], spec["repeats"])
+judgement = Judgement.of(real, snakemake.params.roles, spec)
 density = PseudoDensity.load(snakemake.input.density)
 pool = open_pool(snakemake.input.pool, density, snakemake.params.seed)
 title = f"frontier {snakemake.wildcards.frontier}"

@@ -15,7 +15,7 @@ torch.set_num_threads(snakemake.threads)
 params, source, resources = snakemake.params, snakemake.input, snakemake.resources
 spec, log = params.spec, snakemake.log[0]
 real = dict(zip(params.judges, map(np.load, source.real), strict=True))
-judgement = Judgement(real, params.roles, spec["k"], spec["images"], spec["repeats"])
+judgement = Judgement.of(real, params.roles, spec)
 pool = open_pool(source.pool, PseudoDensity.load(source.density), params.seed)
 generator = load_generator(source.checkpoint, resources.device, params.checkpoint_spec)
 how = {"batch_size": resources.batch_size, "device": resources.device}

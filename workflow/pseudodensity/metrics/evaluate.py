@@ -7,18 +7,19 @@ from collections.abc import Mapping
 import numpy as np
 
 from pseudodensity.metrics.frechet import frechet_distance
-from pseudodensity.metrics.manifold import manifold_metrics
+from pseudodensity.metrics.manifold import Manifold, manifold_metrics
 
 __all__ = ["evaluate"]
 
 
 def evaluate(
-    real: Mapping[str, np.ndarray], fake: Mapping[str, np.ndarray], k: int = 3
+    real: Mapping[str, np.ndarray | Manifold], fake: Mapping[str, np.ndarray], k: int = 3
 ) -> dict[str, float]:
     """Precision, recall, density, coverage and FID.
 
     Args:
-        real: role -> features ``(n, d)`` float32; the roles are ``manifold`` and ``fid``.
+        real: role -> features ``(n, d)`` float32; the roles are ``manifold`` and ``fid``. For
+            several sets of samples give the first as a :class:`Manifold`.
         fake: the same of the samples.
         k: neighbours, without self, that set the radius of a ball.
     """

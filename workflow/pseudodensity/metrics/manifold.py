@@ -9,13 +9,32 @@ import torch
 from pseudodensity.neighbors import Features, ball_members, frame, nearest
 
 
+class Manifold:
+    """Real features with the balls around them, worked out once for many sets of fakes.
+
+    features `(n, d)`, an array or a tensor; a ball reaches to the k-th nearest neighbour within
+    the set, a sample itself not counted. Raises ValueError for bad shapes, NaN or infinity, or k
+    out of `1 <= k < n`.
+    """
+
+    def __init__(self, features: Features, k: int = 3) -> None:
+        (points,) = frame(real=features)
+        self.features, self.k = features, k
+        # Frames differ by a power of two, so that taking it out and in again rounds nothing.
+        self.squared_radii = nearest(points, points, k, True)[0][:, -1] / points.scale**2
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+
 def manifold_metrics(
-    real: Features, fake: Features, k: int = 3, *, inclusive: bool = True
+    real: Features | Manifold, fake: Features, k: int = 3, *, inclusive: bool = True
 ) -> dict[str, float]:
     """Precision, recall, density and coverage of fake features, exact to the last sample.
 
-    real `(n, d)` and fake `(m, d)`: both arrays or both tensors. A sample's ball reaches to its
-    k-th nearest neighbour within its own set, itself not counted. With `inclusive` a ball holds
+    real `(n, d)` and fake `(m, d)`: both arrays or both tensors; real may come as a `Manifold` of
+    the same k, with the same result. A sample's ball reaches to its k-th nearest neighbour within
+    its own set, itself not counted. With `inclusive` a ball holds
     its border (`<=`, the convention of the precision-recall paper), else not (`<`, that of the
     `prdc` package); this matters only where distances tie, as between copies.
 
@@ -24,13 +43,19 @@ def manifold_metrics(
     reals whose ball holds any fake. Inside or not is decided as by float64 differences. Raises
     ValueError for bad shapes, NaN or infinity, or k out of `1 <= k < min(n, m)`.
     """
-    reals, fakes = frame(real=real, fake=fake)
+    known = real if isinstance(real, Manifold) else None
+    if known and known.k != k:
+        raise ValueError(f"the real balls were made with k={known.k}, not k={k}: use one k")
+    reals, fakes = frame(real=known.features if known else real, fake=fake)
     if not 1 <= k < min(len(reals), len(fakes)):
         raise ValueError(
             f"k must be at least 1 and below both sample counts, got k={k} for {len(reals)} real "
             f"and {len(fakes)} fake samples"
         )
-    real_radii = nearest(reals, reals, k, exclude_self=True)[0][:, -1]
+    if known:
+        real_radii = known.squared_radii * reals.scale**2
+    else:
+        real_radii = nearest(reals, reals, k, exclude_self=True)[0][:, -1]
     fake_radii = nearest(fakes, fakes, k, exclude_self=True)[0][:, -1]
 
     balls_around_fake = torch.zeros(len(fakes), dtype=torch.int64, device=real_radii.device)
