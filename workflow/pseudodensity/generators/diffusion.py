@@ -116,10 +116,14 @@ class DiffusionModel(nn.Module):
 
     def predict(self, x: Tensor, times: Tensor) -> Tensor:
         """Network output (n, 6, R, R) for noisy images x (n, 3, R, R) at times (n,)."""
+        return pixel_shuffle(self._predict_folded(self._fold(x), times), self.patch)
+
+    def _fold(self, x: Tensor) -> Tensor:
+        return pixel_unshuffle(x, self.patch).contiguous(memory_format=torch.channels_last)
+
+    def _predict_folded(self, x: Tensor, times: Tensor) -> Tensor:
         # The network's time axis is 0 .. 1000 whatever the number of training steps.
-        times = times * (1000 / self.process.steps)
-        grid = pixel_unshuffle(x, self.patch).contiguous(memory_format=torch.channels_last)
-        return pixel_shuffle(self.unet(grid, times, return_dict=False)[0], self.patch)
+        return self.unet(x, times * (1000 / self.process.steps), return_dict=False)[0]
 
     def forward(self, z: Tensor) -> Tensor:
         """Images (n, 3, R, R) in [-1, 1] from latents z (n, 3, R, R) standard normal.
@@ -127,17 +131,18 @@ class DiffusionModel(nn.Module):
         Differentiable in z: each step is recomputed in the backward pass, so that memory does
         not grow with the whole chain's activations.
         """
-        x = z
+        x = self._fold(z)  # a step treats every pixel alike, so that one folding serves them all
         for i in range(self.sampler.steps - 1, -1, -1):
             step = torch.full((len(z),), i, device=z.device)
             if torch.is_grad_enabled():
                 x = checkpoint(self._ddim_step, x, step, use_reentrant=False)
             else:
                 x = self._ddim_step(x, step)
-        return x
+        return pixel_shuffle(x, self.patch)
 
     def _ddim_step(self, x: Tensor, i: Tensor) -> Tensor:
-        return self.sampler.ddim_step(self.predict(x, self.sampler.times[i]), x, i)
+        output = self._predict_folded(x, self.sampler.times[i])
+        return self.sampler.ddim_step(output, x, i)
 
     def loss(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """Hybrid loss (n,) of images x0 (n, 3, R, R) in [-1, 1] at steps t (n,) int64."""

@@ -24,6 +24,8 @@ from pseudodensity.generators.tiles import resample_scaled, tiles_of
 
 Push = Callable[..., Tensor]
 
+SMALLEST_CHUNK = 4  # maps of one layer filtered at once, however large they are
+
 
 def linearised_synthesis(
     synthesis: stylegan2.Synthesis | stylegan3.Synthesis, w: Tensor
@@ -171,8 +173,9 @@ def _layer3(layer: stylegan3.SynthesisLayer, x: Tensor, w: Tensor) -> tuple[Tens
 
     def push(dx: Tensor, dw: Tensor) -> Tensor:
         dy, dscale = modulate(dx, dw)
-        # few at once, for the cache
-        parts = dy.movedim(2, -1).split(max(layer.chunk // len(w), 1))
+        # few at once, for the cache, but not so few that the products are small
+        few = max(layer.chunk, SMALLEST_CHUNK) // len(w)
+        parts = dy.movedim(2, -1).split(max(few, 1))
         tangent = torch.cat([resample_scaled(part, slopes, tiles) for part in parts])
         return tangent.addcmul_(by_scale, dscale.movedim(2, -1)).movedim(-1, 2)
 
