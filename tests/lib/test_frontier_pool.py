@@ -113,7 +113,9 @@ def made(tmp_path_factory):
     pool = open_pool(folder / "pool.json", Density(), 0)
     levels = (np.arange(500, dtype=np.float32) + 0.5) / 500
     real = {"level": np.stack([levels, levels**2], 1)}
-    judgement = Judgement.of(real, {"manifold": "level", "fid": "level"}, {"k": 3, "images": N, "repeats": 2})
+    judgement = Judgement.of(
+        real, {"manifold": "level", "fid": "level"}, {"k": 3, "images": N, "repeats": 2}
+    )
     points = measure_frontier(pool, POINTS, judgement, Progress("frontier", len(POINTS)))
     return SimpleNamespace(
         folder=folder, writer=writer, manifest=manifest, pool=pool, points=points
@@ -240,7 +242,9 @@ def test_a_pool_that_may_not_grow_says_so_at_the_point(tmp_path):
     make_writer(tmp_path, points, most=600).write()
     pool = open_pool(tmp_path / "pool.json", Density(), 0)
     real = {"level": np.random.Generator(np.random.Philox(1)).random((50, 2), dtype=np.float32)}
-    judgement = Judgement.of(real, {"manifold": "level", "fid": "level"}, {"k": 3, "images": N, "repeats": 2})
+    judgement = Judgement.of(
+        real, {"manifold": "level", "fid": "level"}, {"k": 3, "images": N, "repeats": 2}
+    )
     plain, dry = measure_frontier(pool, points, judgement, Progress("x", 2))
     assert len(pool.proposals) == 600 and len(plain["repeats"]) == 2
     assert dry["repeats"] == [] and dry["seconds_per_1000"] is None

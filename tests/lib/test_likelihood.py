@@ -44,7 +44,9 @@ def pool() -> tuple[Pool, Judgement, np.ndarray]:
     empty = torch.empty(0)
     found = Pool(described, (empty, 0.0), (empty, ""), {}, labels, 0, {"pool": 600})
     real = {"judge": draws.standard_normal((80, 4), dtype=np.float32)}
-    judgement = Judgement.of(real, {"manifold": "judge", "fid": "judge"}, {"k": 3, "images": 60, "repeats": 2})
+    judgement = Judgement.of(
+        real, {"manifold": "judge", "fid": "judge"}, {"k": 3, "images": 60, "repeats": 2}
+    )
     return found, judgement, draws.standard_normal(600) - 50
 
 
