@@ -24,7 +24,7 @@ from pseudodensity.control.select.proposals import Described, load_described
 from pseudodensity.control.select.schemes import effective_sample_size, rejection, resample
 from pseudodensity.density import PseudoDensity
 from pseudodensity.metrics import Manifold
-from pseudodensity.metrics.evaluate import evaluate
+from pseudodensity.metrics.evaluate import evaluate, real_sides
 from pseudodensity.progress import Progress
 from pseudodensity.rng import generator as stream_of
 
@@ -97,8 +97,7 @@ class Judgement:
         cls, real: Mapping[str, np.ndarray], roles: Mapping[str, str], spec: Mapping[str, Any]
     ) -> Judgement:
         """From the real features by each extractor; spec: ``k``, ``images``, ``repeats``."""
-        manifold = Manifold(real[roles["manifold"]], spec["k"])
-        sides = {"manifold": manifold, "fid": real[roles["fid"]]}
+        sides = real_sides(real, roles, spec["k"])
         return cls(sides, roles, *(spec[key] for key in ("k", "images", "repeats")))
 
     def facts(self) -> dict[str, Any]:

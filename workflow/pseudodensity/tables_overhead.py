@@ -136,8 +136,8 @@ _NOTES = """\
   share p of samples below tau alone: 1 / (p + (1 - p) w) for w <= 1 and 1 / ((1 - p) + p / w) above.
   It leaves out what evaluating the density costs, which weighs more the cheaper the generator is. In
   training every proposed fake is generated once more: 1 + (g / t) / acceptance, with the seconds g
-  of plain sampling and t of plain training; there, fakes are also proposed in whole batches,
-  which weighs more the smaller a batch is.
+  of plain sampling and t of plain training; there, as many fakes are proposed at once as should do,
+  and those accepted beyond a batch are lost, which weighs more the smaller a batch is.
 - *acceptance* of DRS: its closed form is the mean of its own acceptance probabilities.
 - *s before*: once per model (calibration of DRS, Lipschitz constant of DOT). Volumes of polarity
   sampling are needed per proposal and stand in its seconds; it resamples a pool, so its acceptance

@@ -5,14 +5,13 @@ import torch
 
 from pseudodensity.artifacts import load_tensors, save_json
 from pseudodensity.generators.checkpoint import load_checkpoint
-from pseudodensity.metrics import Manifold
-from pseudodensity.metrics.evaluate import evaluate
+from pseudodensity.metrics.evaluate import evaluate, real_sides
 
 torch.set_num_threads(snakemake.threads)
 roles, sampling = snakemake.params.roles, snakemake.params.sampling
 real = dict(zip(snakemake.params.judges, map(np.load, snakemake.input.real), strict=True))
 k, repeats = snakemake.params.spec["k"], []
-real = {"manifold": Manifold(real[roles["manifold"]], k), "fid": real[roles["fid"]]}
+real = real_sides(real, roles, k)
 tensors, _ = load_tensors(snakemake.input.samples)
 for repeat in range(sampling["repeats"]):
     rows = slice(repeat * sampling["images"], (repeat + 1) * sampling["images"])

@@ -9,7 +9,17 @@ import numpy as np
 from pseudodensity.metrics.frechet import frechet_distance
 from pseudodensity.metrics.manifold import Manifold, manifold_metrics
 
-__all__ = ["evaluate"]
+__all__ = ["evaluate", "real_sides"]
+
+
+def real_sides(
+    features: Mapping[str, np.ndarray], roles: Mapping[str, str], k: int
+) -> dict[str, np.ndarray | Manifold]:
+    """The real side of many calls of :func:`evaluate`, with what they share worked out once.
+
+    ``features``: extractor -> ``(n, d)`` float32; ``roles``: role -> extractor.
+    """
+    return {"manifold": Manifold(features[roles["manifold"]], k), "fid": features[roles["fid"]]}
 
 
 def evaluate(
@@ -19,7 +29,7 @@ def evaluate(
 
     Args:
         real: role -> features ``(n, d)`` float32; the roles are ``manifold`` and ``fid``. For
-            several sets of samples give the first as a :class:`Manifold`.
+            several sets of samples see :func:`real_sides`.
         fake: the same of the samples.
         k: neighbours, without self, that set the radius of a ball.
     """

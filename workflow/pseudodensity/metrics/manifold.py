@@ -6,7 +6,7 @@ Precision and recall: Kynkäänniemi et al. 2019, equations 1-3. Density and cov
 
 import torch
 
-from pseudodensity.neighbors import Features, ball_members, frame, nearest
+from pseudodensity.neighbors import Features, Points, ball_members, frame, nearest
 
 
 class Manifold:
@@ -21,10 +21,14 @@ class Manifold:
         (points,) = frame(real=features)
         self.features, self.k = features, k
         # Frames differ by a power of two, so that taking it out and in again rounds nothing.
-        self.squared_radii = nearest(points, points, k, True)[0][:, -1] / points.scale**2
+        self.squared_radii = _squared_radii(points, k) / points.scale**2
 
     def __len__(self) -> int:
         return len(self.features)
+
+
+def _squared_radii(points: Points, k: int) -> torch.Tensor:
+    return nearest(points, points, k, exclude_self=True)[0][:, -1]
 
 
 def manifold_metrics(
@@ -34,9 +38,9 @@ def manifold_metrics(
 
     real `(n, d)` and fake `(m, d)`: both arrays or both tensors; real may come as a `Manifold` of
     the same k, with the same result. A sample's ball reaches to its k-th nearest neighbour within
-    its own set, itself not counted. With `inclusive` a ball holds
-    its border (`<=`, the convention of the precision-recall paper), else not (`<`, that of the
-    `prdc` package); this matters only where distances tie, as between copies.
+    its own set, itself not counted. With `inclusive` a ball holds its border (`<=`, the convention
+    of the precision-recall paper), else not (`<`, that of the `prdc` package); this matters only
+    where distances tie, as between copies.
 
     precision: share of fakes inside any real ball; recall: share of reals inside any fake ball;
     density: mean number of real balls around a fake, over k (may exceed 1); coverage: share of
@@ -55,8 +59,8 @@ def manifold_metrics(
     if known:
         real_radii = known.squared_radii * reals.scale**2
     else:
-        real_radii = nearest(reals, reals, k, exclude_self=True)[0][:, -1]
-    fake_radii = nearest(fakes, fakes, k, exclude_self=True)[0][:, -1]
+        real_radii = _squared_radii(reals, k)
+    fake_radii = _squared_radii(fakes, k)
 
     balls_around_fake = torch.zeros(len(fakes), dtype=torch.int64, device=real_radii.device)
     covered = torch.zeros(len(reals), dtype=torch.bool, device=real_radii.device)
