@@ -81,7 +81,9 @@ def digests(plan: Plan) -> dict[tuple, str]:
     for c in plan.checkpoints.values():
         found["checkpoint", c.dataset, c.model, c.setting] = c.artifact.digest
         found["samples", c.dataset, c.model, c.setting] = plan.samples(c).digest
-        found["metrics", c.dataset, c.model, c.setting] = plan.metrics(c).digest
+    for block in plan.block_ids:
+        run, (seed,) = plan.paper["table1"]["blocks"][block], plan.config["seeds"]
+        found["metrics", run["dataset"], run["model"]] = plan.metrics(block, seed).digest
     return found
 
 
@@ -113,7 +115,9 @@ TUNED = (*STEERED, "control", "control_fid")
 
 
 def with_results(checkpoints: set[tuple]) -> set[tuple]:
-    return checkpoints | {(k, *c[1:]) for c in checkpoints for k in ("samples", "metrics")}
+    """With their samples, and with the metrics of the blocks that they stand in."""
+    metrics = {("metrics", *c[1:3]) for c in checkpoints} & BASE.keys()
+    return checkpoints | {("samples", *c[1:]) for c in checkpoints} | metrics
 
 
 # ------------------------------------------------------------------------------- what changes what
@@ -313,7 +317,8 @@ def test_rows_repeat_for_every_seed_and_name_files():
     plan = plan_of(put("seeds", [0, 5]))
     rows = plan.table1_rows()
     assert [r["seed"] for r in rows if r["block"] == "iddpm-bedroom"] == [0] * 5 + [5] * 5
-    assert len({r["metrics"] for r in rows}) == len({r["samples"] for r in rows}) == len(rows)
+    assert len({r["samples"] for r in rows}) == len(rows)
+    assert len({r["metrics"] for r in rows}) == len({(r["block"], r["seed"]) for r in rows})
     assert {r["oracle"] for r in rows} == {
         f"results/metrics/oracle-{plan.oracle(d).name}.json" for d in plan.config["datasets"]
     }

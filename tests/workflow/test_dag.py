@@ -35,7 +35,8 @@ def bare(tmp_path_factory) -> Workflow:
 def test_every_rule_of_the_smoke_config_resolves(bare):
     planned = jobs(bare.run("-n", "--configfile", "config/smoke.yaml"))
     assert planned["pretrain"] == len(smoke_config()["table1"]["blocks"])
-    assert planned["sample"] == planned["metrics"] == planned["pretrain"] + planned["finetune"]
+    assert planned["sample"] == planned["pretrain"] + planned["finetune"]
+    assert planned["metrics"] == planned["pretrain"]
     assert planned["table1"] == planned["table1_figure"] == 1
 
 
@@ -211,8 +212,9 @@ def test_a_new_modification_time_alone_does_nothing(made):
 def test_a_setting_runs_again_what_depends_on_it_and_no_more(made):
     config = one_block()
     config["models"]["projectedgan"]["finetuning"]["fake_weight"] = 0.5
-    found = {k: n for k, n in dry(made, config).items() if n != 1 or k in {"density", "oracle"}}
-    assert found == {"finetune": 2, "sample": 2, "metrics": 2}
+    watched = {"density", "oracle", "metrics"}
+    found = {k: n for k, n in dry(made, config).items() if n != 1 or k in watched}
+    assert found == {"finetune": 2, "sample": 2, "metrics": 1}
     config = one_block()
     config["runtime"]["batch_size"] = 7
     assert dry(made, config) == {}
@@ -226,7 +228,7 @@ def test_kill_9_of_everything_and_the_same_command_give_the_same_bytes(made, tmp
         copy(made.folder / name, workflow.folder / name)
     results = workflow.folder / "results"
     for file in results.rglob("*"):
-        if file.name.startswith("table1") or "-recall-" in file.name:
+        if file.name.startswith("table1") or "-recall-" in file.name or "/metrics/" in str(file):
             file.unlink()
 
     command = (*workflow.command[:5], "results/table1.csv")

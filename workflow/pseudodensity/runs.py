@@ -429,12 +429,17 @@ class Plan:
         spec = {"kind": "samples", "format": FORMAT, "checkpoint": checkpoint.artifact.digest}
         return Artifact(checkpoint.artifact.slug, spec | self._judging(checkpoint.dataset))
 
-    def metrics(self, checkpoint: Checkpoint) -> Artifact:
-        """Metrics of the samples of a checkpoint against its data set."""
-        samples = self.samples(checkpoint)
-        return Artifact(samples.slug, self._metrics_spec(checkpoint.dataset, samples.digest))
+    def metrics(self, block: str, seed: int) -> Artifact:
+        """Metrics of all rows of a block for one training seed, against the block's data set.
 
-    def _metrics_spec(self, dataset: str, samples: str) -> dict[str, Any]:
+        One file serves the whole block, because its rows share the real side.
+        """
+        rows = list(self.block(block, seed))
+        samples = {row.setting: self.samples(row).digest for row in rows}
+        slug = f"{rows[0].model}-{rows[0].dataset}-seed{seed}"
+        return Artifact(slug, self._metrics_spec(rows[0].dataset, samples))
+
+    def _metrics_spec(self, dataset: str, samples: Mapping[str, str]) -> dict[str, Any]:
         roles = {
             role: self.features(dataset, name).digest
             for role, name in self.config["judges"].items()
@@ -454,7 +459,7 @@ class Plan:
         ]
         spec = {"kind": "oracle", "format": FORMAT, "data": self.data(dataset).digest}
         spec |= {"settings": settings, **self._judging(dataset)}
-        return Artifact(dataset, self._metrics_spec(dataset, "") | spec)
+        return Artifact(dataset, self._metrics_spec(dataset, {}) | spec)
 
     def table1_rows(self) -> list[dict[str, Any]]:
         """One row per checkpoint of Table 1, with the place of its metrics and samples."""
@@ -463,6 +468,7 @@ class Plan:
             run = self.paper["table1"]["blocks"][block]
             dataset = self.config["datasets"][run["dataset"]]
             for seed in self.config["seeds"]:
+                metrics = f"results/metrics/{self.metrics(block, seed).name}.json"
                 for checkpoint in self.block(block, seed):
                     rows.append(
                         {
@@ -476,7 +482,7 @@ class Plan:
                             "seed": seed,
                             "images": self._images_used(checkpoint),
                             "reported": run["reported"],
-                            "metrics": f"results/metrics/{self.metrics(checkpoint).name}.json",
+                            "metrics": metrics,
                             "samples": f"results/samples/{self.samples(checkpoint).name}.safetensors",
                             "oracle": f"results/metrics/oracle-{self.oracle(run['dataset']).name}.json",
                         }

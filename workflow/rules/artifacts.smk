@@ -7,7 +7,7 @@ block_data = {
 rule table1:
     input:
         code=code("table1.py"),
-        metrics=[row["metrics"] for row in rows],
+        metrics=sorted({row["metrics"] for row in rows}),
         oracles=sorted({row["oracle"] for row in rows}),
         reported="config/reported/pseudo_density.csv",
         catalogue="config/reported/claims.csv",

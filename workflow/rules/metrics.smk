@@ -1,14 +1,20 @@
-measured = {plan.metrics(c).name: c for c in plan.checkpoints.values()}
+measured = {
+    plan.metrics(block, seed).name: list(plan.block(block, seed))
+    for block in plan.block_ids
+    for seed in config["seeds"]
+}
 
 
 rule metrics:
     input:
         code=code("metrics.py"),
-        samples=lambda wildcards: "results/samples/"
-        f"{plan.samples(measured[wildcards.metrics]).name}.safetensors",
-        checkpoint=lambda wildcards: measured[wildcards.metrics].path,
+        samples=lambda wildcards: [
+            f"results/samples/{plan.samples(row).name}.safetensors"
+            for row in measured[wildcards.metrics]
+        ],
+        checkpoints=lambda wildcards: [row.path for row in measured[wildcards.metrics]],
         real=lambda wildcards: [
-            features_file(measured[wildcards.metrics].dataset, name) for name in judges
+            features_file(measured[wildcards.metrics][0].dataset, name) for name in judges
         ],
     output:
         "results/metrics/{metrics}.json",
@@ -16,12 +22,15 @@ rule metrics:
         "results/logs/metrics/{metrics}.log",
     wildcard_constraints:
         metrics="|".join(measured) or "none",
+    # Left to the end the metrics of all blocks would come at once.
+    priority: 4
     conda:
         "../../envs/conda.yaml"
     threads: 1
     params:
-        spec=lambda wildcards: plan.metrics(measured[wildcards.metrics]).spec,
+        rows=lambda wildcards: [row.setting for row in measured[wildcards.metrics]],
         sampling=config["sampling"],
+        k=config["metrics"]["k"],
         judges=list(judges),
         roles=config["judges"],
     message:

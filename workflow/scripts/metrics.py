@@ -1,4 +1,4 @@
-"""Metrics of each sampling repeat of a checkpoint."""
+"""Metrics of each sampling repeat of every row of a block."""
 
 import numpy as np
 import torch
@@ -8,17 +8,19 @@ from pseudodensity.generators.checkpoint import load_checkpoint
 from pseudodensity.metrics.evaluate import evaluate, real_sides
 
 torch.set_num_threads(snakemake.threads)
-roles, sampling = snakemake.params.roles, snakemake.params.sampling
-real = dict(zip(snakemake.params.judges, map(np.load, snakemake.input.real), strict=True))
-k, repeats = snakemake.params.spec["k"], []
-real = real_sides(real, roles, k)
-tensors, _ = load_tensors(snakemake.input.samples)
-for repeat in range(sampling["repeats"]):
-    rows = slice(repeat * sampling["images"], (repeat + 1) * sampling["images"])
-    fake = {role: tensors[f"features.{name}"][rows].numpy() for role, name in roles.items()}
-    density = float(tensors["density"][rows].double().mean())
-    repeats.append({**evaluate(real, fake, k), "mean_density": density})
-facts = {"checkpoint": snakemake.wildcards.metrics, "k": k, "repeats": repeats}
-facts |= {"n_real": len(real["manifold"]), "n_fake": sampling["images"]}
-facts["acceptance"] = load_checkpoint(snakemake.input.checkpoint).facts.get("acceptance")
-save_json(snakemake.output[0], facts)
+inputs, given = snakemake.input, snakemake.params
+roles, images = given.roles, given.sampling["images"]
+features = dict(zip(given.judges, map(np.load, inputs.real), strict=True))
+real, rows = real_sides(features, roles, given.k), {}
+for row, samples, checkpoint in zip(given.rows, inputs.samples, inputs.checkpoints, strict=True):
+    tensors, _ = load_tensors(samples)
+    repeats = []
+    for start in range(0, given.sampling["repeats"] * images, images):
+        part = slice(start, start + images)
+        fake = {role: tensors[f"features.{name}"][part].numpy() for role, name in roles.items()}
+        density = float(tensors["density"][part].double().mean())
+        repeats.append({**evaluate(real, fake, given.k), "mean_density": density})
+    acceptance = load_checkpoint(checkpoint).facts.get("acceptance")
+    rows[row] = {"repeats": repeats, "acceptance": acceptance}
+facts = {"k": given.k, "n_real": len(features[roles["manifold"]]), "n_fake": images}
+save_json(snakemake.output[0], {**facts, "rows": rows})

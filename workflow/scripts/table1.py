@@ -7,7 +7,8 @@ from pseudodensity.claims import claims_table1, write_claims
 from pseudodensity.tables import table1, write_table1
 
 rows, output = snakemake.params.rows, snakemake.output
-metrics = [load_json(row["metrics"]) for row in rows]
+blocks = {path: load_json(path) for path in {row["metrics"] for row in rows}}
+metrics = [blocks[row["metrics"]] | blocks[row["metrics"]]["rows"][row["setting"]] for row in rows]
 oracles = {row["block"]: load_json(row["oracle"]) for row in rows}
 reported = pd.read_csv(snakemake.input.reported)
 table = table1(rows, metrics, oracles, reported)
