@@ -436,16 +436,17 @@ class Plan:
         """
         rows = list(self.block(block, seed))
         samples = {row.setting: self.samples(row).digest for row in rows}
+        spec = {"kind": "metrics", "format": FORMAT, "samples": samples}
         slug = f"{rows[0].model}-{rows[0].dataset}-seed{seed}"
-        return Artifact(slug, self._metrics_spec(rows[0].dataset, samples))
+        return Artifact(slug, spec | self._measuring(rows[0].dataset))
 
-    def _metrics_spec(self, dataset: str, samples: Mapping[str, str]) -> dict[str, Any]:
+    def _measuring(self, dataset: str) -> dict[str, Any]:
+        """What samples are measured against, and how."""
         roles = {
             role: self.features(dataset, name).digest
             for role, name in self.config["judges"].items()
         }
-        spec = {"kind": "metrics", "format": FORMAT, "samples": samples, "real": roles}
-        return spec | self.config["metrics"]
+        return {"real": roles} | self.config["metrics"]
 
     def oracle(self, dataset: str) -> Artifact:
         """Real images reweighted as the blocks of this data set ask, judged like samples."""
@@ -458,8 +459,8 @@ class Plan:
             {"tau": tau, "w": w} for w, tau in sorted(weights, key=lambda p: (p[0], p[1] or 0))
         ]
         spec = {"kind": "oracle", "format": FORMAT, "data": self.data(dataset).digest}
-        spec |= {"settings": settings, **self._judging(dataset)}
-        return Artifact(dataset, self._metrics_spec(dataset, {}) | spec)
+        spec |= {"settings": settings, **self._judging(dataset), **self._measuring(dataset)}
+        return Artifact(dataset, spec)
 
     def table1_rows(self) -> list[dict[str, Any]]:
         """One row per checkpoint of Table 1, with the place of its metrics and samples."""

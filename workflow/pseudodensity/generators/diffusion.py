@@ -117,13 +117,11 @@ class DiffusionModel(nn.Module):
 
     def predict(self, x: Tensor, times: Tensor) -> Tensor:
         """Network output (n, 6, R, R) for noisy images x (n, 3, R, R) at times (n,)."""
-        return pixel_shuffle(self._predict_folded(self._fold(x), times), self.patch)
+        output = self.unet(self._fold(x), self._clock(times), return_dict=False)[0]
+        return pixel_shuffle(output, self.patch)
 
     def _fold(self, x: Tensor) -> Tensor:
         return pixel_unshuffle(x, self.patch).contiguous(memory_format=torch.channels_last)
-
-    def _predict_folded(self, x: Tensor, times: Tensor) -> Tensor:
-        return self.unet(x, self._clock(times), return_dict=False)[0]
 
     def _predict_mean_folded(self, x: Tensor, times: Tensor) -> Tensor:
         """The half of the output that DDIM reads, without the work of the learned variances."""
