@@ -95,7 +95,10 @@ class FourierInput(nn.Module):
 
     def forward(self, w: Tensor) -> Tensor:
         """w (n, w_dim) -> (n, channels, size, size). The buffer `transform` acts on coordinates."""
-        placement = self.affine(w)
+        return self.field(self.affine(w))
+
+    def field(self, placement: Tensor) -> Tensor:
+        """The same of (cosine, sine, dx, dy) up to a factor: (n, 4)."""
         cos, sin, dx, dy = (placement / placement[:, :2].norm(dim=1, keepdim=True)).unbind(1)
         rotation = torch.stack([cos, -sin, sin, cos], 1).view(-1, 2, 2)
         shift = torch.stack([dx, dy], 1)[:, :, None]
@@ -106,7 +109,7 @@ class FourierInput(nn.Module):
         # waves that a rotation or zoom pushes beyond the band fade out before they alias
         beyond = (freqs.norm(dim=2) - self.bandwidth) / (self.rate / 2 - self.bandwidth)
         amplitude = (1 - beyond).clamp(0, 1)
-        waves = torch.baddbmm(phases[:, None], self.grid.expand(len(w), -1, -1), freqs.mT)
+        waves = torch.baddbmm(phases[:, None], self.grid.expand(len(freqs), -1, -1), freqs.mT)
         waves = torch.sin(waves * (2 * math.pi)) * amplitude[:, None]
         x = waves @ (self.weight.t() / math.sqrt(self.channels))
         size = math.isqrt(len(self.grid))

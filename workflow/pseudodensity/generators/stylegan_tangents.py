@@ -20,11 +20,9 @@ from torch.func import jvp, vmap
 from pseudodensity.generators import stylegan2, stylegan3
 from pseudodensity.generators.filters import blur, double
 from pseudodensity.generators.stylegan2 import GAIN, SLOPE, bounded_lrelu, demodulation
-from pseudodensity.generators.tiles import resample_scaled, tiles_of
+from pseudodensity.generators.tiles import resample_scaled, slopes_of_tiles, tiles_of
 
 Push = Callable[..., Tensor]
-
-SMALLEST_CHUNK = 4  # maps of one layer filtered at once, however large they are
 
 
 def linearised_synthesis(
@@ -167,32 +165,47 @@ def _layer3(layer: stylegan3.SynthesisLayer, x: Tensor, w: Tensor) -> tuple[Tens
     before = torch.addcmul((layer.bias * GAIN)[:, None, None], y, scale)
     high = layer.up(before, layer.up_filter * layer.up_gain)
     slopes, tiles = _slopes(high, layer.clamp).movedim(1, -1), tiles_of(layer)
-    by_scale = resample_scaled(y.movedim(1, -1)[None], slopes, tiles)
+    by_scale = resample_scaled(y.movedim(1, -1)[None], slopes_of_tiles(slopes, tiles), tiles)
     # a factor of a channel commutes with the filters
-    slopes = (slopes * scale.movedim(1, -1)).contiguous()
+    slopes = slopes_of_tiles(slopes * scale.movedim(1, -1), tiles)
 
     def push(dx: Tensor, dw: Tensor) -> Tensor:
         dy, dscale = modulate(dx, dw)
-        # few at once, for the cache, but not so few that the products are small
-        few = max(layer.chunk, SMALLEST_CHUNK) // len(w)
-        parts = dy.movedim(2, -1).split(max(few, 1))
+        # few at once, for the cache
+        parts = dy.movedim(2, -1).split(max(layer.chunk // len(w), 1))
         tangent = torch.cat([resample_scaled(part, slopes, tiles) for part in parts])
         return tangent.addcmul_(by_scale, dscale.movedim(2, -1)).movedim(-1, 2)
 
     return layer.down(bounded_lrelu(high, layer.clamp), layer.down_filter), push
 
 
+def _waves(waves: stylegan3.FourierInput, w: Tensor) -> tuple[Tensor, Push]:
+    """The input field, and dw -> its tangent: w moves it by four numbers only."""
+    placement = waves.affine(w)
+    size = placement.shape[1]
+    axes = torch.eye(size, dtype=w.dtype, device=w.device)[:, None].expand(-1, len(w), -1)
+    moves = vmap(lambda axis: jvp(waves.field, (placement,), (axis,))[1])(axes)
+    moves = moves.permute(1, 0, 3, 4, 2).contiguous()  # (m, 4, h, h, channels)
+
+    def push(dw: Tensor) -> Tensor:
+        turned = _turned(waves.affine, dw).transpose(0, 1)
+        dx = (turned @ moves.flatten(2)).transpose(0, 1)
+        return dx.unflatten(2, moves.shape[2:]).movedim(-1, 2)
+
+    return waves.field(placement), push
+
+
 def _synthesis3(
     synthesis: stylegan3.Synthesis, w: Tensor
 ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    x = synthesis.input(w)
+    x, push_input = _waves(synthesis.input, w)
     pushes = []
     for name in synthesis.layer_names:
         x, push = _layer3(getattr(synthesis, name), x, w)
         pushes.append(push)
 
     def push_all(dw: Tensor) -> Tensor:
-        dx = vmap(lambda direction: jvp(synthesis.input, (w,), (direction,))[1])(dw)
+        dx = push_input(dw)
         for push in pushes:
             dx = push(dx, dw)
         return dx * synthesis.output_scale

@@ -56,8 +56,13 @@ def _linearised(function: Function, points: Tensor) -> tuple[Tensor, Function]:
     """Values at the points (m, ...), and the map of directions (c, m, ...) to derivatives."""
     if isinstance(function, stylegan2.Synthesis | stylegan3.Synthesis):
         return linearised_synthesis(function, points)
-    along = vmap(lambda direction: jvp(function, (points,), (direction,))[1])
-    return function(points), along
+
+    def simplified(points: Tensor) -> Tensor:
+        with _Simplified():
+            return function(points)
+
+    along = vmap(lambda direction: jvp(simplified, (points,), (direction,))[1])
+    return simplified(points), along
 
 
 @torch.no_grad()
@@ -68,17 +73,17 @@ def jacobian_columns(stages: Sequence[Function], points: Tensor, directions: Ten
     (c, m, *shape) -> (c, m, D), D the size of one output: entry (j, i) is the derivative at point
     i along direction (j, i). Exact, in the functions' dtype.
     """
-    with _Simplified():
-        pushes = []
-        for stage in stages:
-            points, push = _linearised(stage, points)
-            pushes.append(push)
-        sweep = max(SWEEP // points.numel(), SMALLEST_SWEEP)
-        columns = points.new_empty(len(directions), len(points), points[0].numel())
-        for part, target in zip(directions.split(sweep), columns.split(sweep), strict=True):
-            for push in pushes:
-                part = push(part)
-            target.copy_(part.flatten(2))
+    pushes = []
+    for stage in stages:
+        points, push = _linearised(stage, points)
+        pushes.append(push)
+    sweeps = -(-len(directions) // max(SWEEP // points.numel(), SMALLEST_SWEEP))
+    columns = points.new_empty(len(directions), len(points), points[0].numel())
+    parts = zip(directions.tensor_split(sweeps), columns.tensor_split(sweeps), strict=True)
+    for part, target in parts:
+        for push in pushes:
+            part = push(part)
+        target.copy_(part.flatten(2))
     return columns
 
 

@@ -44,21 +44,28 @@ def _support(matrix: Tensor) -> slice:
     return slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def resample_scaled(x: Tensor, slopes: Tensor, tiles: list[Tile]) -> Tensor:
-    """D (slopes * U x): x (c, m, h, h, channels), slopes (m, H, H, channels) -> x's, other h.
+def slopes_of_tiles(slopes: Tensor, tiles: list[Tile]) -> list[list[Tensor]]:
+    """Slopes (m, H, H, channels) cut for `resample_scaled`: across, then along."""
+    return [
+        [slopes[:, along.high, across.high].contiguous() for along in tiles] for across in tiles
+    ]
+
+
+def resample_scaled(x: Tensor, slopes: list[list[Tensor]], tiles: list[Tile]) -> Tensor:
+    """D (slopes * U x): x (c, m, h, h, channels) -> the same of another h; `slopes_of_tiles`.
 
     Channels come last, so that the products along both axes read and write in order.
     """
     count, points, size, _, channels = x.shape
     maps = x.reshape(-1, size, channels)
     strips = []
-    for across in tiles:
+    for across, slopes_along in zip(tiles, slopes, strict=True):
         wide = _product(across.up, maps[:, across.low]).view(count * points, size, -1)
         parts = []
-        for along in tiles:
+        for along, slope in zip(tiles, slopes_along, strict=True):
             high = _product(along.up, wide[:, along.low])
             bent = high.view(count, points, len(along.up), len(across.up), channels)
-            bent.mul_(slopes[:, along.high, across.high])
+            bent.mul_(slope)
             parts.append(_product(along.down, high))
         strip = torch.cat(parts, 1).view(-1, len(across.up), channels)
         strip = _product(across.down, strip)
