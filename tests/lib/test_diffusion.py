@@ -92,6 +92,17 @@ def test_flavours_keep_their_families_at_small_size():
     assert adm.mid_block.attentions[0].group_norm is not None
 
 
+@pytest.mark.parametrize("flavour", [{}, ADM])
+def test_a_time_that_the_batch_shares_is_that_time_of_each(flavour):
+    model, x = small_model(**flavour), noise(3, 3, 16, 16)
+    with torch.no_grad():
+        mixed = model.predict(x, torch.tensor([700, 700, 20]))
+        shared = model.predict(x[:2], torch.tensor([700, 700]))
+        alone = model.predict(x[2:], torch.tensor([20]))
+    torch.testing.assert_close(torch.cat([shared, alone]), mixed, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(model.predict(x[:2], torch.tensor([20, 20])), shared, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     "name, betas", [("linear", linear_betas), ("squaredcos_cap_v2", cosine_betas)]
 )

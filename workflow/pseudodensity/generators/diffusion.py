@@ -66,7 +66,7 @@ def build_unet(
         raise ValueError(f"blocks=0 cannot change the width: give channels {list(channels)} one")
     down, up, resample, conditioning = FLAVOURS[flavour]
     attended = [level in attention_levels for level in range(len(channels))]
-    return UNet2DModel(
+    unet = UNet2DModel(
         sample_size=size,
         in_channels=3 * patch**2,
         out_channels=6 * patch**2,
@@ -84,6 +84,19 @@ def build_unet(
         norm_eps=1e-5,
         dropout=dropout,
     )
+    unet.time_proj = _Clock(unet.time_proj)
+    return unet
+
+
+class _Clock(nn.Module):
+    """Encodes times (n,), as (1, d) where all are one, as in sampling: the network broadcasts it."""
+
+    def __init__(self, encode: nn.Module):
+        super().__init__()
+        self.encode = encode
+
+    def forward(self, times: Tensor) -> Tensor:
+        return self.encode(times[:1] if (times == times[0]).all() else times)
 
 
 class DiffusionModel(nn.Module):

@@ -19,7 +19,7 @@ from torch.func import jvp, vmap
 
 from pseudodensity.generators import stylegan2, stylegan3
 from pseudodensity.generators.filters import blur, double
-from pseudodensity.generators.stylegan2 import GAIN, SLOPE, bounded_lrelu, demodulation
+from pseudodensity.generators.stylegan2 import GAIN, bounded_lrelu, demodulation
 from pseudodensity.generators.tiles import resample_scaled, slopes_of_tiles, tiles_of
 
 Push = Callable[..., Tensor]
@@ -47,8 +47,9 @@ def _turned(affine: stylegan2.FullyConnected, dw: Tensor) -> Tensor:
 
 def _slopes(x: Tensor, clamp: float | None) -> Tensor:
     """Derivative of `bounded_lrelu`."""
-    slopes = torch.full_like(x, SLOPE).masked_fill_(x > 0, 1)
-    return slopes if clamp is None else slopes * (F.leaky_relu(x, SLOPE).abs() < clamp)
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        return torch.autograd.grad(bounded_lrelu(x, clamp).sum(), x)[0]
 
 
 def _modulated(
@@ -171,8 +172,8 @@ def _layer3(layer: stylegan3.SynthesisLayer, x: Tensor, w: Tensor) -> tuple[Tens
 
     def push(dx: Tensor, dw: Tensor) -> Tensor:
         dy, dscale = modulate(dx, dw)
-        # few at once, for the cache
-        parts = dy.movedim(2, -1).split(max(layer.chunk // len(w), 1))
+        # few at once, for the cache; tiles hold less of each than the whole map's filters do
+        parts = dy.movedim(2, -1).split(max(2 * layer.chunk // len(w), 1))
         tangent = torch.cat([resample_scaled(part, slopes, tiles) for part in parts])
         return tangent.addcmul_(by_scale, dscale.movedim(2, -1)).movedim(-1, 2)
 

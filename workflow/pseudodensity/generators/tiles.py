@@ -58,19 +58,21 @@ def resample_scaled(x: Tensor, slopes: list[list[Tensor]], tiles: list[Tile]) ->
     """
     count, points, size, _, channels = x.shape
     maps = x.reshape(-1, size, channels)
-    strips = []
-    for across, slopes_along in zip(tiles, slopes, strict=True):
+    heights = [len(tile.down) for tile in tiles]
+    result = x.new_empty(count * points, sum(heights), sum(heights), channels)
+    columns = result.split(heights, 2)
+    for across, slopes_along, column in zip(tiles, slopes, columns, strict=True):
         wide = _product(across.up, maps[:, across.low]).view(count * points, size, -1)
-        parts = []
-        for along, slope in zip(tiles, slopes_along, strict=True):
+        strip = wide.new_empty(count * points, sum(heights), wide.shape[2])
+        rows = strip.split(heights, 1)
+        for along, slope, row in zip(tiles, slopes_along, rows, strict=True):
             high = _product(along.up, wide[:, along.low])
             bent = high.view(count, points, len(along.up), len(across.up), channels)
             bent.mul_(slope)
-            parts.append(_product(along.down, high))
-        strip = torch.cat(parts, 1).view(-1, len(across.up), channels)
-        strip = _product(across.down, strip)
-        strips.append(strip.view(count, points, -1, *strip.shape[1:]))
-    return torch.cat(strips, 3)
+            torch.bmm(along.down.expand(len(high), -1, -1), high, out=row)
+        strip = _product(across.down, strip.view(-1, len(across.up), channels))
+        column.copy_(strip.view_as(column))
+    return result.unflatten(0, (count, points))
 
 
 def _product(matrix: Tensor, batch: Tensor) -> Tensor:
