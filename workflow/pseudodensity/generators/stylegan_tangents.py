@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -55,16 +56,15 @@ def _slopes(x: Tensor, clamp: float | None) -> Tensor:
 def _modulated(
     layer: stylegan2.SynthesisLayer | stylegan3.SynthesisLayer,
     x: Tensor,
-    w: Tensor,
+    style: Tensor,
     gain: Tensor | float,
     convolve: Callable[[Tensor], Tensor],
 ) -> tuple[Tensor, Tensor, Push]:
     """Convolution y of the styled input, its demodulation, and (dx, dw) -> tangents of the two.
 
-    dx None is an input that does not move.
+    dx comes times the style and is used up; None is an input that does not move.
     """
     x = x.contiguous(memory_format=torch.channels_last)  # as the tangents are
-    style = layer.affine(w)
     scale = demodulation(layer.weight, style) * gain
     energy = layer.weight.square().sum((2, 3)).t()
     steepness = -(scale**3) / gain**2
@@ -72,7 +72,7 @@ def _modulated(
     def push(dx: Tensor | None, dw: Tensor) -> tuple[Tensor, Tensor]:
         turned = _turned(layer.affine, dw)
         wide = turned[..., None, None]
-        moved = x * wide if dx is None else (dx * style[:, :, None, None]).addcmul_(x, wide)
+        moved = x * wide if dx is None else dx.addcmul_(x, wide)
         dscale = (style * turned) @ energy * steepness
         return _fold(convolve, moved), dscale[..., None, None]
 
@@ -110,14 +110,15 @@ def _layer2(layer: stylegan2.SynthesisLayer, x: Tensor, w: Tensor) -> tuple[Tens
         x = F.conv_transpose2d(x, layer.weight.transpose(0, 1), stride=2)
         return blur(x, layer.resample_filter * 4, padding=1)
 
-    y, scale, modulate = _modulated(layer, x, w, GAIN, convolve)
+    style = layer.affine(w)
+    y, scale, modulate = _modulated(layer, x, style, GAIN, convolve)
     before = torch.addcmul((layer.bias * GAIN)[:, None, None], y, scale)
     before = before + layer.noise_const * (layer.noise_strength * GAIN)
     slopes = _slopes(before, layer.clamp)
     by_y, by_scale = slopes * scale, slopes * y
 
     def push(dx: Tensor | None, dw: Tensor) -> Tensor:
-        dy, dscale = modulate(dx, dw)
+        dy, dscale = modulate(None if dx is None else dx * style[:, :, None, None], dw)
         return dy.mul_(by_y).addcmul_(by_scale, dscale)
 
     return bounded_lrelu(before, layer.clamp), push
@@ -154,38 +155,43 @@ def _synthesis2(
     return image, push_all
 
 
-def _layer3(layer: stylegan3.SynthesisLayer, x: Tensor, w: Tensor) -> tuple[Tensor, Push]:
-    gain = layer.magnitude_ema.rsqrt()
-    if layer.torgb:
-        return _colours(layer, x, w, gain)
+def _layer3(
+    layer: stylegan3.SynthesisLayer, x: Tensor, style: Tensor, following: Tensor
+) -> tuple[Tensor, Push]:
+    """A filtered layer; tangents come in times `style`, and leave times `following`.
+
+    A factor of a channel commutes with the filters, so that it costs nothing here.
+    """
 
     def convolve(x: Tensor) -> Tensor:
         return F.conv2d(x, layer.weight, padding=layer.k - 1)
 
-    y, scale, modulate = _modulated(layer, x, w, gain * GAIN, convolve)
+    gain = layer.magnitude_ema.rsqrt() * GAIN
+    y, scale, modulate = _modulated(layer, x, style, gain, convolve)
     before = torch.addcmul((layer.bias * GAIN)[:, None, None], y, scale)
     high = layer.up(before, layer.up_filter * layer.up_gain)
-    slopes, tiles = _slopes(high, layer.clamp).movedim(1, -1), tiles_of(layer)
+    tiles, factor = tiles_of(layer), following[:, None, None]
+    slopes = _slopes(high, layer.clamp).movedim(1, -1) * factor
     by_scale = resample_scaled(y.movedim(1, -1)[None], slopes_of_tiles(slopes, tiles), tiles)
-    # a factor of a channel commutes with the filters
     slopes = slopes_of_tiles(slopes * scale.movedim(1, -1), tiles)
 
     def push(dx: Tensor, dw: Tensor) -> Tensor:
         dy, dscale = modulate(dx, dw)
         # few at once, for the cache; tiles hold less of each than the whole map's filters do
-        parts = dy.movedim(2, -1).split(max(2 * layer.chunk // len(w), 1))
+        parts = dy.movedim(2, -1).split(max(2 * layer.chunk // len(style), 1))
         tangent = torch.cat([resample_scaled(part, slopes, tiles) for part in parts])
         return tangent.addcmul_(by_scale, dscale.movedim(2, -1)).movedim(-1, 2)
 
     return layer.down(bounded_lrelu(high, layer.clamp), layer.down_filter), push
 
 
-def _waves(waves: stylegan3.FourierInput, w: Tensor) -> tuple[Tensor, Push]:
-    """The input field, and dw -> its tangent: w moves it by four numbers only."""
+def _waves(waves: stylegan3.FourierInput, w: Tensor, following: Tensor) -> tuple[Tensor, Push]:
+    """The input field, and dw -> its tangent times `following`: w moves it by four numbers only."""
     placement = waves.affine(w)
     size = placement.shape[1]
     axes = torch.eye(size, dtype=w.dtype, device=w.device)[:, None].expand(-1, len(w), -1)
     moves = vmap(lambda axis: jvp(waves.field, (placement,), (axis,))[1])(axes)
+    moves = moves * following[:, :, None, None]
     moves = moves.permute(1, 0, 3, 4, 2).contiguous()  # (m, 4, h, h, channels)
 
     def push(dw: Tensor) -> Tensor:
@@ -199,16 +205,20 @@ def _waves(waves: stylegan3.FourierInput, w: Tensor) -> tuple[Tensor, Push]:
 def _synthesis3(
     synthesis: stylegan3.Synthesis, w: Tensor
 ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    x, push_input = _waves(synthesis.input, w)
+    *layers, colours = (getattr(synthesis, name) for name in synthesis.layer_names)
+    styles = [layer.affine(w) for layer in layers]
+    styles.append(torch.ones_like(colours.affine(w)))  # whose push styles its input itself
+    x, push_input = _waves(synthesis.input, w, styles[0])
     pushes = []
-    for name in synthesis.layer_names:
-        x, push = _layer3(getattr(synthesis, name), x, w)
+    for layer, (style, following) in zip(layers, pairwise(styles), strict=True):
+        x, push = _layer3(layer, x, style, following)
         pushes.append(push)
+    x, push_colours = _colours(colours, x, w, colours.magnitude_ema.rsqrt())
 
     def push_all(dw: Tensor) -> Tensor:
         dx = push_input(dw)
         for push in pushes:
             dx = push(dx, dw)
-        return dx * synthesis.output_scale
+        return push_colours(dx, dw) * synthesis.output_scale
 
     return x * synthesis.output_scale, push_all
