@@ -20,7 +20,7 @@ from torch.func import jvp, vmap
 
 from pseudodensity.generators import stylegan2, stylegan3
 from pseudodensity.generators.filters import blur, double
-from pseudodensity.generators.stylegan2 import GAIN, bounded_lrelu, demodulation
+from pseudodensity.generators.stylegan2 import GAIN, SLOPE, bounded_lrelu, demodulation
 from pseudodensity.generators.tiles import resample_scaled, slopes_of_tiles, tiles_of
 
 Push = Callable[..., Tensor]
@@ -48,9 +48,9 @@ def _turned(affine: stylegan2.FullyConnected, dw: Tensor) -> Tensor:
 
 def _slopes(x: Tensor, clamp: float | None) -> Tensor:
     """Derivative of `bounded_lrelu`."""
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        return torch.autograd.grad(bounded_lrelu(x, clamp).sum(), x)[0]
+    # products of floats: those with a mask of booleans are several times slower
+    slopes = (x > 0).to(x.dtype) * (1 - SLOPE) + SLOPE
+    return slopes if clamp is None else slopes * (x < clamp).to(x) * (x > -clamp / SLOPE).to(x)
 
 
 def _modulated(

@@ -53,7 +53,7 @@ def log_volumes(
     made up for by letting the columns from a quarter on stand for them (see `_stand_in`). By
     default each latent takes as many as leave out at most LEFT_OUT of the energy of those that
     stand in, but no fewer than twice `top`: of 512, 81 with eight mapping layers of random
-    weights, 195 with two.
+    weights, 188 with two.
     'auto', mapping for a generator with a mapping network and at least 512 latent dimensions,
     otherwise exact up to 1024 dimensions.
 
