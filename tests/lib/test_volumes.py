@@ -9,7 +9,7 @@ from torch import nn
 from torch.autograd.functional import jacobian
 from torch.func import jvp
 
-from pseudodensity.generators import fastgan, stylegan2, stylegan3
+from pseudodensity.generators import diffusion, fastgan, stylegan2, stylegan3
 from pseudodensity.generators.tangents import all_columns, jacobian_columns
 from pseudodensity.generators.volumes import (
     LEFT_OUT,
@@ -26,6 +26,21 @@ STYLEGAN3 = STYLEGAN2 | {
     "first_cutoff": 1.5,
     "first_stopband": 2.5,
     "margin_size": 1,
+}
+
+DIFFUSION = {
+    "channels": [16, 16],
+    "blocks": 0,
+    "attention_levels": [],
+    "head_channels": 8,
+    "norm_groups": 8,
+    "dropout": 0.0,
+    "patch": 2,
+    "schedule": "cosine",
+    "prediction": "v_prediction",
+    "training_steps": 100,
+    "sampling_steps": 2,
+    "rescale_vb": False,
 }
 
 
@@ -46,7 +61,7 @@ class Analytic(nn.Module):
 def shaken(model):
     """Every parameter away from the special values it starts with."""
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-        if name.endswith(("noise_strength", "bias", "running_mean")):
+        if name.endswith(("noise_strength", "bias", "running_mean", "input.affine.weight")):
             tensor.data.add_(0.3 * torch.randn_like(tensor))
         if name.endswith("running_var"):
             tensor.data.mul_(1 + torch.rand_like(tensor))
@@ -150,6 +165,17 @@ def test_the_zoo_against_the_reverse_mode_jacobian_in_float64(name):
     for top in (3, 7):
         volumes = log_volumes(generator, z, top=top)
         torch.testing.assert_close(volumes, expected[top - 1], rtol=0, atol=2e-4)
+
+
+@pytest.mark.parametrize("flavour", ["iddpm", "adm"])
+def test_a_chain_of_denoising_steps_with_attention(flavour):
+    torch.manual_seed(0)
+    generator = diffusion.build_generator(8, flavour=flavour, **DIFFUSION).eval()
+    z = torch.randn(1, 3, 8, 8)
+    rows = jacobian(lambda x: generator(x).flatten(), z).flatten(1)
+    expected = torch.linalg.svdvals(rows.double())[:30].log().sum()
+    volume = log_volumes(generator.requires_grad_(False), z)
+    torch.testing.assert_close(volume[0], expected, rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", ["stylegan2", "stylegan3"])

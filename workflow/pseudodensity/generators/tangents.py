@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.func import jvp, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from pseudodensity.generators import stylegan2, stylegan3
@@ -26,11 +27,11 @@ SMALLEST_SWEEP = 4  # columns, however large the images
 
 
 class _Simplified(TorchFunctionMode):
-    """Spells two layers in parts whose tangents are cheap and vectorised; torch's own are not."""
+    """Spells layers in parts whose tangents are cheap and vectorised; torch's own are not, or
+    (attention on a CPU) have none."""
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
-        simple = {F.glu: _gated, F.batch_norm: _batch_norm}.get(function, function)
-        return simple(*args, **(kwargs or {}))
+        return SIMPLE.get(function, function)(*args, **(kwargs or {}))
 
 
 def _gated(input: Tensor, dim: int = -1) -> Tensor:
@@ -50,6 +51,18 @@ def _batch_norm(
     shift = shift if bias is None else shift + bias
     shape = (-1, *[1] * (input.ndim - 2))
     return input * scale.view(shape) + shift.view(shape)
+
+
+def _attention(*args, **kwargs) -> Tensor:
+    with sdpa_kernel(SDPBackend.MATH):
+        return F.scaled_dot_product_attention(*args, **kwargs)
+
+
+SIMPLE = {
+    F.glu: _gated,
+    F.batch_norm: _batch_norm,
+    F.scaled_dot_product_attention: _attention,
+}
 
 
 def _linearised(function: Function, points: Tensor) -> tuple[Tensor, Function]:
