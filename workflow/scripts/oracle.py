@@ -10,7 +10,7 @@ from pseudodensity.control.select.oracle import reweighted_sets
 from pseudodensity.density import PseudoDensity
 from pseudodensity.features import load_extractor
 from pseudodensity.images.dataset import open_dataset
-from pseudodensity.metrics.evaluate import evaluate
+from pseudodensity.metrics.evaluate import evaluate, real_sides
 from pseudodensity.progress import Progress
 
 torch.set_num_threads(snakemake.threads)
@@ -26,10 +26,13 @@ sets, how = reweighted_sets(
     load_extractor(snakemake.input.steering),
     Progress(f"oracle of {snakemake.params.title}", count, "images", snakemake.log[0]),
 )
+# Settings share their real images.
+real_features = {id(real): real for setting in sets for real, _, _ in setting["repeats"]}
+sides = {key: real_sides(real, roles, spec["k"]) for key, real in real_features.items()}
 for setting in sets:
     setting["repeats"] = [
-        {**evaluate(*(({r: f[n] for r, n in roles.items()}) for f in pair), spec["k"]), **facts}
-        for *pair, facts in setting["repeats"]
+        {**evaluate(sides[id(real)], {r: fake[n] for r, n in roles.items()}, spec["k"]), **facts}
+        for real, fake, facts in setting["repeats"]
     ]
 counts = {key: sets[0]["repeats"][0][key] for key in ("n_fake", "n_real")}
 facts = {"how": how, "k": spec["k"], **counts}
