@@ -14,7 +14,7 @@ import torch
 from diffusers import UNet2DModel
 from torch import Tensor, nn
 from torch.func import functional_call
-from torch.nn.functional import pixel_shuffle
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 from torch.utils.checkpoint import checkpoint
 
 from pseudodensity.generators.gaussian_diffusion import (
@@ -134,9 +134,7 @@ class DiffusionModel(nn.Module):
         return pixel_shuffle(output, self.patch)
 
     def _fold(self, x: Tensor) -> Tensor:
-        """`pixel_unshuffle`, channels last; spelled out, because vmap knows no memory formats."""
-        x = x.unflatten(3, (-1, self.patch)).unflatten(2, (-1, self.patch))
-        return x.permute(0, 2, 4, 1, 3, 5).flatten(3).permute(0, 3, 1, 2)
+        return pixel_unshuffle(x, self.patch).contiguous(memory_format=torch.channels_last)
 
     def _predict_mean_folded(self, x: Tensor, times: Tensor) -> Tensor:
         """The half of the output that DDIM reads, without the work of the learned variances."""

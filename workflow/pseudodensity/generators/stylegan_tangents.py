@@ -16,7 +16,7 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.func import jvp, vmap
+from torch.func import jacfwd, vmap
 
 from pseudodensity.generators import stylegan2, stylegan3
 from pseudodensity.generators.filters import blur, double
@@ -188,11 +188,9 @@ def _layer3(
 def _waves(waves: stylegan3.FourierInput, w: Tensor, following: Tensor) -> tuple[Tensor, Push]:
     """The input field, and dw -> its tangent times `following`: w moves it by four numbers only."""
     placement = waves.affine(w)
-    size = placement.shape[1]
-    axes = torch.eye(size, dtype=w.dtype, device=w.device)[:, None].expand(-1, len(w), -1)
-    moves = vmap(lambda axis: jvp(waves.field, (placement,), (axis,))[1])(axes)
-    moves = moves * following[:, :, None, None]
-    moves = moves.permute(1, 0, 3, 4, 2).contiguous()  # (m, 4, h, h, channels)
+    moves = vmap(jacfwd(lambda row: waves.field(row[None])[0]))(placement)
+    moves = moves * following[:, :, None, None, None]
+    moves = moves.permute(0, 4, 2, 3, 1).contiguous()  # (m, 4, h, h, channels)
 
     def push(dw: Tensor) -> Tensor:
         turned = _turned(waves.affine, dw).transpose(0, 1)

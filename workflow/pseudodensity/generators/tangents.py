@@ -27,8 +27,8 @@ SMALLEST_SWEEP = 4  # columns, however large the images
 
 
 class _Simplified(TorchFunctionMode):
-    """Spells layers in parts whose tangents are cheap and vectorised; torch's own are not, or
-    (attention on a CPU) have none."""
+    """Spells calls in parts whose tangents are cheap and vectorised; torch's own are not, or
+    (attention on a CPU, memory formats) there are none."""
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         return SIMPLE.get(function, function)(*args, **(kwargs or {}))
@@ -58,10 +58,15 @@ def _attention(*args, **kwargs) -> Tensor:
         return F.scaled_dot_product_attention(*args, **kwargs)
 
 
+def _contiguous(input: Tensor, memory_format: torch.memory_format | None = None) -> Tensor:
+    return input.contiguous()  # vmap knows no memory formats, and they change no value
+
+
 SIMPLE = {
     F.glu: _gated,
     F.batch_norm: _batch_norm,
     F.scaled_dot_product_attention: _attention,
+    Tensor.contiguous: _contiguous,
 }
 
 
