@@ -6,7 +6,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from pseudodensity.generators.fastgan import build_generator, public_key
+from pseudodensity.generators.fastgan import (
+    DoublingConv2d,
+    GatedLinearUnit,
+    build_generator,
+    public_key,
+)
 
 SMALL = {"z_dim": 8, "ngf": 2}
 
@@ -86,6 +91,32 @@ def test_skip_excitation_passes_the_small_map_on():
     assert torch.equal(gated, gated[..., :1, :1].expand_as(gated))
     assert (gated > 0).all() and (gated < 1).all()
     assert not torch.allclose(gated[0], gated[1])
+
+
+def twin_gradients(layer, reference, x):
+    """Outputs and gradients by input of two functions that should be one."""
+    for function in (layer, reference):
+        leaf = x.clone().requires_grad_()
+        y = function(leaf)
+        (gradient,) = torch.autograd.grad(y.sin().sum(), leaf)
+        yield y.detach(), gradient
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_doubling_and_gating_are_what_the_published_layers_do(memory_format):
+    torch.manual_seed(0)
+    double = DoublingConv2d(6, 10).to(torch.float64, memory_format=memory_format)
+    x = torch.randn(3, 6, 5, 4, dtype=torch.float64).contiguous(memory_format=memory_format)
+    weight = double.weight
+    gate = GatedLinearUnit()
+    for layer, reference in (
+        (double, lambda x: F.conv2d(F.interpolate(x, scale_factor=2), weight, padding=1)),
+        (gate, lambda x: F.glu(x, dim=1)),
+    ):
+        (ours, gradient), (theirs, expected) = twin_gradients(layer, reference, x)
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-12)
+    assert gate(x).is_contiguous(memory_format=memory_format)
 
 
 def with_noise(generator):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn.functional import conv_transpose2d
 from torch.nn.utils.parametrizations import spectral_norm
 
 from pseudodensity.rng import numpy_generator
@@ -55,6 +56,36 @@ class NoiseInjection(nn.Module):
         return x + self.weight * noise
 
 
+class GatedLinearUnit(nn.Module):
+    """The first half of the channels, scaled by the sigmoid of the second: ``nn.GLU(dim=1)``.
+
+    Channels last, torch's own reads both halves with a stride and is not vectorised; a dense copy
+    of the gates makes it two to three times as fast, both ways.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        values, gates = x.chunk(2, dim=1)
+        return values * gates.clone().sigmoid()
+
+
+class DoublingConv2d(nn.Conv2d):
+    """Nearest-neighbour doubling and then a 3 x 3 convolution, as one transposed convolution.
+
+    Each output pixel sees 2 x 2 different inputs, so 4 products do the work of 9.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int):
+        super().__init__(channels_in, channels_out, 3, padding=1, bias=False)
+        # Which taps of a row meet at which distance from an input pixel.
+        row = torch.tensor([[0.0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 0]])
+        self.register_buffer("meeting", torch.kron(row, row), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """``(n, c, s, s)`` -> ``(n, channels_out, 2 s, 2 s)``."""
+        kernel = (self.weight.flatten(2) @ self.meeting).unflatten(2, (4, 4))
+        return conv_transpose2d(x, kernel.transpose(0, 1), stride=2, padding=1)
+
+
 class InitLayer(nn.Module):
     """z ``(n, z_dim)`` -> ``(n, channels, 4, 4)``."""
 
@@ -63,7 +94,7 @@ class InitLayer(nn.Module):
         self.init = nn.Sequential(
             spectral_norm(nn.ConvTranspose2d(z_dim, 2 * channels, 4, bias=False)),
             nn.BatchNorm2d(2 * channels),
-            nn.GLU(dim=1),
+            GatedLinearUnit(),
         )
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
@@ -72,13 +103,17 @@ class InitLayer(nn.Module):
 
 def up_block(channels_in: int, channels_out: int, resolution: int) -> nn.Sequential:
     """Doubles the map, then twice: convolution, noise, batch normalisation, gated linear unit."""
-    layers: list[nn.Module] = [nn.Upsample(scale_factor=2, mode="nearest")]
-    for position, channels in enumerate((channels_in, channels_out)):
+    convolutions = (
+        DoublingConv2d(channels_in, 2 * channels_out),
+        nn.Conv2d(channels_out, 2 * channels_out, 3, padding=1, bias=False),
+    )
+    layers: list[nn.Module] = [nn.Identity()]  # where the published module doubles the map
+    for position, convolution in enumerate(convolutions):
         layers += [
-            spectral_norm(nn.Conv2d(channels, 2 * channels_out, 3, padding=1, bias=False)),
+            spectral_norm(convolution),
             NoiseInjection(resolution, f"{resolution}.{position}"),
             nn.BatchNorm2d(2 * channels_out),
-            nn.GLU(dim=1),
+            GatedLinearUnit(),
         ]
     return nn.Sequential(*layers)
 

@@ -171,9 +171,13 @@ class GaussianDiffusion(nn.Module):
         log_variance = self.log_variance(output, x, i)
         true_mean = self.posterior_mean(x0, x, i)
         true_log_variance = self.at("posterior_log_variance", i, x)
-        kl = _gaussian_kl(true_mean, true_log_variance, mean, log_variance).flatten(1).mean(1)
-        nll = discretised_gaussian_nll(x0, mean, log_variance).flatten(1).mean(1)
-        return torch.where(i == 0, nll, kl) / math.log(2)
+        terms = _gaussian_kl(true_mean, true_log_variance, mean, log_variance).flatten(1).mean(1)
+        # One image in `steps` is at i = 0; for all of a batch its term would cost like a layer.
+        first = torch.nonzero(i == 0).squeeze(1)
+        if len(first):
+            nll = discretised_gaussian_nll(x0[first], mean[first], log_variance[first])
+            terms = terms.index_copy(0, first, nll.flatten(1).mean(1))
+        return terms / math.log(2)
 
     def hybrid_loss(
         self, output: Tensor, x0: Tensor, i: Tensor, noise: Tensor, rescale_vb: bool

@@ -46,7 +46,10 @@ def public_key(name: str) -> str:
 
 
 class FusionBlock(nn.Module):
-    """Adds the finer map, doubles the size, mixes the channels by a 1 x 1 convolution."""
+    """Adds the finer map, doubles the size, mixes the channels by a 1 x 1 convolution.
+
+    The mixing comes first: it commutes with interpolation and has a quarter of the pixels there.
+    """
 
     def __init__(self, channels_in: int, channels_out: int):
         super().__init__()
@@ -54,8 +57,7 @@ class FusionBlock(nn.Module):
 
     def forward(self, coarse: torch.Tensor | None, fine: torch.Tensor) -> torch.Tensor:
         x = fine if coarse is None else coarse + fine
-        x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
-        return self.out_conv(x)
+        return F.interpolate(self.out_conv(x), scale_factor=2, mode="bilinear", align_corners=True)
 
 
 class RandomProjection(nn.Module):
