@@ -155,7 +155,7 @@ def test_sampling_leaves_out_the_variances_and_nothing_else():
     times = torch.tensor([0, 400, 999])
     with torch.no_grad():
         both = model._fold(model.predict(x, times))
-        mean = model._predict_mean_folded(model._fold(x), times)
+        mean = model._predict_mean_folded(model.unet, model._fold(x), times)
     assert mean.shape[1] == both.shape[1] // 2
     torch.testing.assert_close(mean, both[:, : mean.shape[1]], rtol=1e-5, atol=1e-6)
 

@@ -22,6 +22,7 @@ from pseudodensity.generators.gaussian_diffusion import (
     cosine_betas,
     linear_betas,
 )
+from pseudodensity.generators.small_maps import with_small_maps_as_matrices
 
 __all__ = ["DiffusionModel", "build_generator", "build_unet"]
 
@@ -136,11 +137,11 @@ class DiffusionModel(nn.Module):
     def _fold(self, x: Tensor) -> Tensor:
         return pixel_unshuffle(x, self.patch).contiguous(memory_format=torch.channels_last)
 
-    def _predict_mean_folded(self, x: Tensor, times: Tensor) -> Tensor:
+    def _predict_mean_folded(self, unet: UNet2DModel, x: Tensor, times: Tensor) -> Tensor:
         """The half of the output that DDIM reads, without the work of the learned variances."""
-        last = self.unet.conv_out
+        last = unet.conv_out
         mean = {"conv_out.weight": last.weight.chunk(2)[0], "conv_out.bias": last.bias.chunk(2)[0]}
-        return functional_call(self.unet, mean, (x, self._clock(times)), {"return_dict": False})[0]
+        return functional_call(unet, mean, (x, self._clock(times)), {"return_dict": False})[0]
 
     def _clock(self, times: Tensor) -> Tensor:
         # The network's time axis is 0 .. 1000 whatever the number of training steps.
@@ -153,17 +154,26 @@ class DiffusionModel(nn.Module):
         not grow with the whole chain's activations.
         """
         x = self._fold(z)  # a step treats every pixel alike, so that one folding serves them all
+        unet = self.unet if torch.is_grad_enabled() else self._unet_for_inference(x)
         for i in range(self.sampler.steps - 1, -1, -1):
             step = torch.full((len(z),), i, device=z.device)
             if torch.is_grad_enabled():
-                x = checkpoint(self._ddim_step, x, step, use_reentrant=False)
+                x = checkpoint(self._ddim_step, unet, x, step, use_reentrant=False)
             else:
-                x = self._ddim_step(x, step)
+                x = self._ddim_step(unet, x, step)
         return pixel_shuffle(x, self.patch)
 
-    def _ddim_step(self, x: Tensor, i: Tensor) -> Tensor:
-        mean = self._predict_mean_folded(x, self.sampler.times[i])
+    def _ddim_step(self, unet: UNet2DModel, x: Tensor, i: Tensor) -> Tensor:
+        mean = self._predict_mean_folded(unet, x, self.sampler.times[i])
         return self.sampler.ddim_step(mean, x, i)
+
+    def _unet_for_inference(self, x: Tensor) -> nn.Module:
+        """The network with its smallest maps as matrices; made for each call, as it may train."""
+        example = torch.zeros(1, *x.shape[1:], device=x.device, dtype=x.dtype)
+        times = torch.zeros(1, device=x.device)
+        return with_small_maps_as_matrices(
+            self.unet, lambda unet: unet(example, times, return_dict=False)
+        )
 
     def loss(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """Hybrid loss (n,) of images x0 (n, 3, R, R) in [-1, 1] at steps t (n,) int64."""
