@@ -16,6 +16,7 @@ from pseudodensity.generators.gaussian_diffusion import (
     discretised_gaussian_nll,
     linear_betas,
 )
+from pseudodensity.generators.small_maps import MapMatrix
 
 torch.set_num_threads(1)
 
@@ -35,6 +36,7 @@ SMALL = {
     "rescale_vb": False,
 }
 BARE = {"blocks": 0, "channels": [16, 16]}
+FOLDED = BARE | {"patch": 4, "channels": [48, 48]}
 ADM = {"flavour": "adm", "attention_levels": [0, 1], "head_channels": 8}
 PAPER = {
     "blocks": 2,
@@ -158,6 +160,21 @@ def test_sampling_leaves_out_the_variances_and_nothing_else():
         mean = model._predict_mean_folded(model.unet, model._fold(x), times)
     assert mean.shape[1] == both.shape[1] // 2
     torch.testing.assert_close(mean, both[:, : mean.shape[1]], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("changes", [FOLDED, FOLDED | ADM])
+def test_sampling_with_matrices_gives_the_images_of_the_network_itself(changes):
+    model = small_model(**changes).double()
+    z = noise(3, 3, 16, 16).double()
+    with torch.no_grad():
+        layers = model._unet_for_inference(model._fold(z)).modules()
+        assert sum(isinstance(layer, MapMatrix) for layer in layers) >= 7
+        fast = model(z)
+        for parameter in model.parameters():
+            parameter.add_(0.01)
+        moved = model(z)
+    assert not torch.allclose(fast, moved), "made anew where the network is trained on"
+    torch.testing.assert_close(moved, model(z).detach(), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
