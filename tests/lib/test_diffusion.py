@@ -247,7 +247,9 @@ def test_hybrid_loss_is_that_of_an_independent_computation(prediction, t):
 
 def test_first_step_is_scored_by_the_likelihood_of_the_levels():
     of, step = process("epsilon"), torch.zeros(2, dtype=torch.long)
-    x0 = torch.randint(0, 256, (2, 3, 4, 4)) / 127.5 - 1
+    # Not the outermost levels, whose intervals have no end.
+    stream = torch.Generator().manual_seed(0)
+    x0 = torch.randint(1, 255, (2, 3, 4, 4), generator=stream) / 127.5 - 1
     eps = noise(2, 3, 4, 4)
     # A perfect guess of the noise and the variance of step 1, the clipped lower end.
     output = torch.cat([eps, -torch.ones_like(eps)], 1)
@@ -258,6 +260,15 @@ def test_first_step_is_scored_by_the_likelihood_of_the_levels():
     assert measured.min() > 0 and measured.max().item() == pytest.approx(
         -math.log2(inside), abs=2e-3
     )
+
+
+def test_each_image_of_a_batch_is_scored_at_its_own_step():
+    of, steps = process("v_prediction"), torch.tensor([0, 300, 0, 1, 999])
+    x0, eps, output = noise(5, 3, 4, 4).clamp(-1, 1), noise(5, 3, 4, 4), noise(5, 6, 4, 4, seed=1)
+    together = of.hybrid_loss(output, x0, steps, eps, rescale_vb=False)
+    rows = zip(output.split(1), x0.split(1), steps.split(1), eps.split(1), strict=True)
+    alone = torch.cat([of.hybrid_loss(*row, rescale_vb=False) for row in rows])
+    torch.testing.assert_close(together, alone)
 
 
 @pytest.mark.parametrize("mean, std", [(0.0, 0.5), (0.9, 0.3), (-3.0, 0.2), (0.37, 0.004)])
