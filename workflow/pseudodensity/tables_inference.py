@@ -119,8 +119,8 @@ def write_table2(table: pd.DataFrame, csv: Path, md: Path, tex: Path, keep: floa
         "model. The best of many settings looks better than it is: the winner is picked and measured "
         "on the same images. * not in the paper."
     )
-    title = "Table 2: the best settings of importance sampling in the sweep"
-    _write_both(md, tex, title, head, lines, f"{_counts(table)} {rule}")
+    title = "The best settings of importance sampling in the sweep"
+    _write_both(md, tex, 2, title, head, lines, f"{_counts(table)} {rule}")
 
 
 # ------------------------------------------------------------------------------------ table 3
@@ -197,12 +197,12 @@ def write_table3(table: pd.DataFrame, csv: Path, md: Path, tex: Path) -> None:
         lines.append([*cells, _score(line, "fid")])
     first = table.iloc[0]
     aside = f" (for {first['stands_for']})" if isinstance(first["stands_for"], str) else ""
-    title = f"Table 3: methods on fine-tuned models, {first['model']} on {first['dataset']}{aside}"
+    title = f"Methods on fine-tuned models, {first['model']} on {first['dataset']}{aside}"
     note = (
         f"{_counts(table)} The paper's numbers are for its own data, models and judge: only the "
         "direction of a change is comparable."
     )
-    _write_both(md, tex, title, head, lines, note)
+    _write_both(md, tex, 3, title, head, lines, note)
 
 
 # ------------------------------------------------------------------------------------ writing
@@ -233,24 +233,27 @@ def _score(line: Mapping[str, Any], score: str) -> str:
 
 
 def _write_both(
-    md: Path, tex: Path, title: str, head: list[str], lines: list[list[str]], note: str
+    md: Path, tex: Path, number: int, title: str, head: list[str], lines: list[list[str]], note: str
 ) -> None:
+    """Write a table of the paper's `number` as Markdown and as LaTeX, which numbers it itself."""
     rows = [" | ".join(cells) for cells in (head, ["-"] * len(head), *lines)]
-    text = "\n".join([f"# {title}", "", *(f"| {row} |" for row in rows), "", note, ""])
+    text = "\n".join([f"# Table {number}: {title}", "", *(f"| {row} |" for row in rows), "", note, ""])
     with atomic_path(md) as temporary:
         temporary.write_text(text, encoding="utf-8")
     body = [" & ".join(map(_latex, cells)) + r" \\" for cells in lines]
     text = [
-        r"% needs \usepackage{booktabs}",
+        r"% needs \usepackage{booktabs,graphicx}",
         r"\begin{table}",
         rf"\caption{{{_latex(title)}. {_latex(note)}}}",
+        # No wider than the page.
+        r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
         rf"\begin{{tabular}}{{{'l' * 2}{'r' * (len(head) - 2)}}}",
         r"\toprule",
         " & ".join(map(_latex, head)) + r" \\",
         r"\midrule",
         *body,
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
         r"\end{table}",
     ]
     with atomic_path(tex) as temporary:
