@@ -9,6 +9,7 @@ from diffusers import DDIMScheduler, DDPMScheduler
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 
+from pseudodensity.generators import diffusion
 from pseudodensity.generators.diffusion import DiffusionModel, build_generator
 from pseudodensity.generators.gaussian_diffusion import (
     GaussianDiffusion,
@@ -16,7 +17,7 @@ from pseudodensity.generators.gaussian_diffusion import (
     discretised_gaussian_nll,
     linear_betas,
 )
-from pseudodensity.generators.small_maps import MapMatrix
+from pseudodensity.generators.small_maps import MapMatrix, WinogradMaps, use_products
 
 torch.set_num_threads(1)
 
@@ -157,24 +158,31 @@ def test_sampling_leaves_out_the_variances_and_nothing_else():
     times = torch.tensor([0, 400, 999])
     with torch.no_grad():
         both = model._fold(model.predict(x, times))
-        mean = model._predict_mean_folded(model.unet, model._fold(x), times)
+        unet = model._network_of_means()
+        mean = unet(model._fold(x), times, return_dict=False)[0]
+    assert unet.conv_in.weight is model.unet.conv_in.weight, "no second set of weights"
     assert mean.shape[1] == both.shape[1] // 2
     torch.testing.assert_close(mean, both[:, : mean.shape[1]], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("changes", [FOLDED, FOLDED | ADM])
-def test_sampling_with_matrices_gives_the_images_of_the_network_itself(changes):
+def test_sampling_with_products_gives_the_images_of_the_network_itself(changes, monkeypatch):
+    kinds = []
+    monkeypatch.setattr(
+        diffusion, "use_products", lambda unet, run: (use_products(unet, run), kinds.append(unet))
+    )
     model = small_model(**changes).double()
     z = noise(3, 3, 16, 16).double()
     with torch.no_grad():
-        layers = model._unet_for_inference(model._fold(z)).modules()
-        assert sum(isinstance(layer, MapMatrix) for layer in layers) >= 7
-        fast = model(z)
+        before = model(z)
         for parameter in model.parameters():
             parameter.add_(0.01)
-        moved = model(z)
-    assert not torch.allclose(fast, moved), "made anew where the network is trained on"
-    torch.testing.assert_close(moved, model(z).detach(), rtol=1e-9, atol=1e-9)
+        after = model(z)
+    assert not torch.allclose(before, after), "made anew where the network is trained on"
+    torch.testing.assert_close(after, model(z).detach(), rtol=1e-9, atol=1e-9)
+    layers = [type(layer) for layer in kinds[0].modules()]
+    assert layers.count(MapMatrix) >= 7 and layers.count(WinogradMaps) >= 4
+    assert not any(isinstance(layer, MapMatrix) for layer in model.modules())
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
@@ -319,7 +327,7 @@ def test_gradient_flows_through_the_whole_chain():
     z, direction = noise(1, 3, 16, 16).requires_grad_(), noise(1, 3, 16, 16, seed=1)
     images = model(z)
     with torch.no_grad():
-        torch.testing.assert_close(model(z), images, rtol=0, atol=1e-6)
+        torch.testing.assert_close(model(z), images, rtol=0, atol=1e-5)
     probe = images.detach().abs() < 0.9  # where the clamp of the last step is far away
     (gradient,) = torch.autograd.grad(images[probe].sum(), z)
     model, step = model.double(), 1e-5

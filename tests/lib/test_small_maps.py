@@ -1,15 +1,13 @@
-"""Layers of small maps as matrices: the same function, only where it is less work."""
+"""Layers of small maps as products: the same function, only where it is less work."""
+
+import copy
 
 import pytest
 import torch
 from diffusers.models.upsampling import Upsample2D
 from torch import nn
 
-from pseudodensity.generators.small_maps import MapMatrix, with_small_maps_as_matrices
-
-
-def matrices(network):
-    return {name for name, layer in network.named_modules() if isinstance(layer, MapMatrix)}
+from pseudodensity.generators.small_maps import CHUNK, MapMatrix, WinogradMaps, use_products
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
@@ -30,32 +28,54 @@ def test_a_matrix_is_the_layer(layer, shape, memory_format):
     torch.testing.assert_close(matrix(x), layer(x), rtol=1e-12, atol=1e-12)
 
 
-def test_maps_with_fewer_pixels_than_taps_become_matrices_and_no_others():
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("count", [3, CHUNK, 2 * CHUNK + 1])
+def test_winograd_is_the_convolution(count, bias, memory_format):
+    layer = nn.Conv2d(5, 7, 3, padding=1, bias=bias).double()
+    x = torch.randn(count, 5, 4, 4, dtype=torch.float64).contiguous(memory_format=memory_format)
+    torch.testing.assert_close(WinogradMaps(layer)(x), layer(x), rtol=1e-11, atol=1e-11)
+
+
+def test_rounding_of_winograd_is_some_ten_times_that_of_a_convolution():
+    layer = nn.Conv2d(64, 64, 3, padding=1)
+    x = torch.randn(200, 64, 4, 4)
+    exact = copy.deepcopy(layer).double()(x.double())
+    error, usual = ((y - exact).square().mean().sqrt() for y in (WinogradMaps(layer)(x), layer(x)))
+    assert error < 20 * usual and error / exact.std() < 1e-5
+
+
+def test_a_layer_becomes_the_product_that_is_less_work():
     layers = nn.ModuleDict(
         {
             "small": nn.Conv2d(2, 2, 3, padding=1),
             "no_taps": nn.Conv2d(2, 2, 1),
             "up": Upsample2D(2, use_conv=True),
+            "four": nn.Conv2d(2, 2, 3, padding=1),
+            "grouped": nn.Conv2d(2, 2, 3, padding=1, groups=2),
+            "narrower": nn.Conv2d(2, 2, 3),
+            "again": nn.Conv2d(2, 2, 3, padding=1),
+            "wider": nn.Conv2d(2, 2, 3, padding=5),
             "large": nn.Conv2d(2, 2, 3, padding=1),
             "unused": nn.Conv2d(2, 2, 3, padding=1),
         }
     )
+    used = list(layers)[:-1]
 
     def run(network):
         x = torch.ones(1, 2, 2, 2)
-        for name in ("small", "no_taps", "up", "large"):
+        for name in used:
             x = network[name](x)
         return x
 
-    changed = with_small_maps_as_matrices(layers, run)
-    assert matrices(changed) == {"small", "up"}
-    assert not matrices(layers), "the network itself stays as it is"
+    changed = copy.deepcopy(layers)
+    use_products(changed, run)
     torch.testing.assert_close(run(changed), run(layers))
-    with pytest.raises(RuntimeError):
-        with_small_maps_as_matrices(layers, lambda network: network["small"](torch.ones(1)))
-    assert not any(layer._forward_hooks for layer in layers.modules())
-
-
-def test_a_network_of_large_maps_is_left_as_it_is():
-    network = nn.Conv2d(2, 2, 3, padding=1)
-    assert with_small_maps_as_matrices(network, lambda n: n(torch.ones(1, 2, 4, 4))) is network
+    kinds = {name: type(layer) for name, layer in changed.items()}
+    assert {name for name, kind in kinds.items() if kind is MapMatrix} == {
+        "small",
+        "up",
+        "again",
+        "wider",
+    }
+    assert {name for name, kind in kinds.items() if kind is WinogradMaps} == {"four"}

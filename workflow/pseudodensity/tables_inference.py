@@ -237,7 +237,9 @@ def _write_both(
 ) -> None:
     """Write a table of the paper's `number` as Markdown and as LaTeX, which numbers it itself."""
     rows = [" | ".join(cells) for cells in (head, ["-"] * len(head), *lines)]
-    text = "\n".join([f"# Table {number}: {title}", "", *(f"| {row} |" for row in rows), "", note, ""])
+    text = "\n".join(
+        [f"# Table {number}: {title}", "", *(f"| {row} |" for row in rows), "", note, ""]
+    )
     with atomic_path(md) as temporary:
         temporary.write_text(text, encoding="utf-8")
     body = [" & ".join(map(_latex, cells)) + r" \\" for cells in lines]

@@ -8,12 +8,12 @@ embedding, resamples by a convolution and has one head.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
 from diffusers import UNet2DModel
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 from torch.utils.checkpoint import checkpoint
 
@@ -22,7 +22,7 @@ from pseudodensity.generators.gaussian_diffusion import (
     cosine_betas,
     linear_betas,
 )
-from pseudodensity.generators.small_maps import with_small_maps_as_matrices
+from pseudodensity.generators.small_maps import use_products
 
 __all__ = ["DiffusionModel", "build_generator", "build_unet"]
 
@@ -137,12 +137,6 @@ class DiffusionModel(nn.Module):
     def _fold(self, x: Tensor) -> Tensor:
         return pixel_unshuffle(x, self.patch).contiguous(memory_format=torch.channels_last)
 
-    def _predict_mean_folded(self, unet: UNet2DModel, x: Tensor, times: Tensor) -> Tensor:
-        """The half of the output that DDIM reads, without the work of the learned variances."""
-        last = unet.conv_out
-        mean = {"conv_out.weight": last.weight.chunk(2)[0], "conv_out.bias": last.bias.chunk(2)[0]}
-        return functional_call(unet, mean, (x, self._clock(times)), {"return_dict": False})[0]
-
     def _clock(self, times: Tensor) -> Tensor:
         # The network's time axis is 0 .. 1000 whatever the number of training steps.
         return times * (1000 / self.process.steps)
@@ -154,7 +148,11 @@ class DiffusionModel(nn.Module):
         not grow with the whole chain's activations.
         """
         x = self._fold(z)  # a step treats every pixel alike, so that one folding serves them all
-        unet = self.unet if torch.is_grad_enabled() else self._unet_for_inference(x)
+        unet = self._network_of_means()
+        if not torch.is_grad_enabled():
+            example = torch.zeros(1, *x.shape[1:], device=x.device, dtype=x.dtype)
+            times = torch.zeros(1, device=x.device)
+            use_products(unet, lambda network: network(example, times, return_dict=False))
         for i in range(self.sampler.steps - 1, -1, -1):
             step = torch.full((len(z),), i, device=z.device)
             if torch.is_grad_enabled():
@@ -163,17 +161,22 @@ class DiffusionModel(nn.Module):
                 x = self._ddim_step(unet, x, step)
         return pixel_shuffle(x, self.patch)
 
-    def _ddim_step(self, unet: UNet2DModel, x: Tensor, i: Tensor) -> Tensor:
-        mean = self._predict_mean_folded(unet, x, self.sampler.times[i])
-        return self.sampler.ddim_step(mean, x, i)
+    def _network_of_means(self) -> UNet2DModel:
+        """The network without the channels of the variances, which DDIM does not read.
 
-    def _unet_for_inference(self, x: Tensor) -> nn.Module:
-        """The network with its smallest maps as matrices; made for each call, as it may train."""
-        example = torch.zeros(1, *x.shape[1:], device=x.device, dtype=x.dtype)
-        times = torch.zeros(1, device=x.device)
-        return with_small_maps_as_matrices(
-            self.unet, lambda unet: unet(example, times, return_dict=False)
-        )
+        A copy in structure; the tensors are the network's own.
+        """
+        tensors = {id(tensor): tensor for tensor in self.unet.state_dict(keep_vars=True).values()}
+        unet = copy.deepcopy(self.unet, tensors)
+        last = unet.conv_out
+        for name, parameter in list(last.named_parameters()):
+            delattr(last, name)  # a parameter could only be replaced by another one
+            setattr(last, name, parameter.chunk(2)[0])
+        return unet
+
+    def _ddim_step(self, unet: UNet2DModel, x: Tensor, i: Tensor) -> Tensor:
+        times = self._clock(self.sampler.times[i])
+        return self.sampler.ddim_step(unet(x, times, return_dict=False)[0], x, i)
 
     def loss(self, x0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
         """Hybrid loss (n,) of images x0 (n, 3, R, R) in [-1, 1] at steps t (n,) int64."""

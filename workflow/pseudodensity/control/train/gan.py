@@ -20,6 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils.parametrize import cached
 
 from pseudodensity.control.train.batches import draw_real_images
 from pseudodensity.control.train.loop import (
@@ -38,7 +39,7 @@ PATH_LENGTH_INTERVAL = 4
 # Batches of fakes that are proposed at once, at most.
 LARGEST_PROPOSAL = 4
 # Batches that the running statistics of the finished average are measured on.
-STATISTICS = 300
+STATISTICS = 100
 
 AcceptImages = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
@@ -201,7 +202,8 @@ class GanTrainer:
         optimizer = self.optimizers["discriminator"]
         kind, gamma = self.recipe["loss"], self.recipe["r1_gamma"]
         optimizer.zero_grad(set_to_none=True)
-        loss = _discriminator_loss(kind, self._see(real, stream), self._see(fake, stream))
+        with cached():  # both pass the same weights, to be normalised once
+            loss = _discriminator_loss(kind, self._see(real, stream), self._see(fake, stream))
         loss.backward()
         optimizer.step()
         interval = self.recipe["r1_interval"]
