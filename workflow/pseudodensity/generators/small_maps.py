@@ -39,7 +39,14 @@ PIXELS_OF_PRODUCTS = (
     (0, 1, 1, 4, 4, 0),
     (0, 1, -1, 8, -8, 1),
 )
-WINOGRAD_NEEDS = ("kernel_size", "stride", "padding", "dilation", "groups", "padding_mode")
+WINOGRAD_NEEDS = {
+    "kernel_size": (3, 3),
+    "stride": (1, 1),
+    "padding": (1, 1),
+    "padding_mode": "zeros",
+    "dilation": (1, 1),
+    "groups": 1,
+}
 CHUNK = 125  # maps at once: their points fit in a CPU's cache
 
 
@@ -118,9 +125,8 @@ def _as_product(layer: nn.Module, shape: tuple[int, int, int]) -> nn.Module | No
     convolution, pixels = _convolution(layer), shape[1] * shape[2]
     if pixels < convolution.kernel_size[0] * convolution.kernel_size[1]:
         return MapMatrix(layer, shape)
-    usual = nn.Conv2d(1, 1, 3, padding=1)
-    same = all(getattr(layer, name, None) == getattr(usual, name) for name in WINOGRAD_NEEDS)
-    if same and shape[1:] == (4, 4) and layer.weight.device.type == "cpu":
+    usual = all(getattr(layer, name, None) == value for name, value in WINOGRAD_NEEDS.items())
+    if usual and shape[1:] == (4, 4) and layer.weight.device.type == "cpu":
         return WinogradMaps(layer)
     return None
 
