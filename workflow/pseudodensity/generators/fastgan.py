@@ -56,16 +56,21 @@ class NoiseInjection(nn.Module):
         return x + self.weight * noise
 
 
-class GatedLinearUnit(nn.Module):
-    """The first half of the channels, scaled by the sigmoid of the second: ``nn.GLU(dim=1)``.
+def gated_linear_unit(input: torch.Tensor, dim: int = -1) -> torch.Tensor:
+    """The first half along ``dim``, scaled by the sigmoid of the second: ``F.glu``.
 
     Channels last, torch's own reads both halves with a stride and is not vectorised; a dense copy
     of the gates makes it two to three times as fast, both ways.
     """
+    values, gates = input.chunk(2, dim)
+    return values * gates.clone().sigmoid()
+
+
+class GatedLinearUnit(nn.Module):
+    """:func:`gated_linear_unit` of the channels."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        values, gates = x.chunk(2, dim=1)
-        return values * gates.clone().sigmoid()
+        return gated_linear_unit(x, dim=1)
 
 
 class DoublingConv2d(nn.Conv2d):

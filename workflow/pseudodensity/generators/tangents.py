@@ -16,6 +16,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
 from pseudodensity.generators import stylegan2, stylegan3
+from pseudodensity.generators.fastgan import gated_linear_unit
 from pseudodensity.generators.stylegan_tangents import linearised_synthesis
 
 Function = Callable[[Tensor], Tensor]
@@ -32,11 +33,6 @@ class _Simplified(TorchFunctionMode):
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         return SIMPLE.get(function, function)(*args, **(kwargs or {}))
-
-
-def _gated(input: Tensor, dim: int = -1) -> Tensor:
-    values, gates = input.chunk(2, dim)
-    return values * gates.sigmoid()
 
 
 def _batch_norm(
@@ -63,7 +59,7 @@ def _contiguous(input: Tensor, memory_format: torch.memory_format | None = None)
 
 
 SIMPLE = {
-    F.glu: _gated,
+    F.glu: gated_linear_unit,
     F.batch_norm: _batch_norm,
     F.scaled_dot_product_attention: _attention,
     Tensor.contiguous: _contiguous,
