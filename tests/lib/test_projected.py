@@ -113,6 +113,21 @@ def test_only_the_heads_are_trained():
     assert not any(p.requires_grad for p in discriminator.feature_network.parameters())
 
 
+def test_one_pass_through_the_feature_network_serves_both_updates():
+    """The heads' gradient from detached features, then the images' from the same features."""
+    discriminator, images = small().train().double(), pictures(4).double().requires_grad_()
+    heads = [p for p in discriminator.parameters() if p.requires_grad]
+    separate = copy.deepcopy(discriminator)
+    features = discriminator.features(images)
+    judged = discriminator.judge([x.detach() for x in features]).square().sum()
+    ours = torch.autograd.grad(judged, heads)
+    ours += torch.autograd.grad(discriminator.judge(features).square().sum(), [images])
+    heads = [p for p in separate.parameters() if p.requires_grad]
+    theirs = torch.autograd.grad(separate(images.detach()).square().sum(), heads)
+    theirs += torch.autograd.grad(separate(images).square().sum(), [images])
+    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12)
+
+
 def test_feature_network_stays_in_evaluation_mode():
     discriminator = small().train()
     assert discriminator.discriminator.mini_discs["0"].training

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from pseudodensity.rng import generator, normal, numpy_generator, uniform
+from pseudodensity.rng import generator, normal, numpy_generator, seed_layers, uniform
 
 GOLDEN_NORMAL = [
     pytest.approx([0.55825549, -1.46549535], abs=1e-6),
@@ -85,3 +85,13 @@ def test_generators_are_repeatable_and_independent(make):
     assert (draws(0, "step", 7) == base).all()
     for other in [(1, "step", 7), (0, "step", 8), (0, "other", 7), (0, "step"), (0, 7, "step")]:
         assert abs(np.corrcoef(base, draws(*other))[0, 1]) < 5 / np.sqrt(1000), other
+
+
+def test_layers_draw_what_their_stream_says():
+    def noise(step: int) -> torch.Tensor:
+        seed_layers(generator(0, "step", step), "cpu")
+        return torch.rand(4)
+
+    first = noise(0)
+    torch.manual_seed(99)  # what was drawn before does not matter
+    assert torch.equal(noise(0), first) and not torch.equal(noise(1), first)

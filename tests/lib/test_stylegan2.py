@@ -353,6 +353,21 @@ def test_minibatch_stddev_is_the_mean_deviation_of_each_group():
         minibatch_stddev(x[:6], 4)
 
 
+@pytest.mark.parametrize(("n", "passes"), [(8, 1), (4, 1), (2, 2)])
+def test_two_batches_in_one_pass_are_judged_as_in_two(n, passes):
+    model = build_discriminator(16, **SMALL_D, group_size=4).double()
+    real, fake = torch.randn(2, n, 3, 16, 16, dtype=torch.float64)
+    calls = []
+    model.b4.register_forward_hook(lambda *_: calls.append(1))
+    both = model.judge_both([real], [fake])
+    assert len(calls) == passes
+    expected = model(real), model(fake)
+    torch.testing.assert_close(both, expected, rtol=1e-12, atol=1e-12)
+    loss = [F.softplus(-r).mean() + F.softplus(f).mean() for r, f in (both, expected)]
+    gradients = [torch.autograd.grad(x, list(model.parameters())) for x in loss]
+    torch.testing.assert_close(*gradients, rtol=1e-9, atol=1e-12)
+
+
 def test_logits_and_their_second_derivative_exist():
     model = build_discriminator(16, **SMALL_D)
     images = torch.randn(4, 3, 16, 16, requires_grad=True)

@@ -18,6 +18,7 @@ from pseudodensity.control.train.loop import run
 from pseudodensity.density import PseudoDensity
 from pseudodensity.features import build_extractor, extract
 from pseudodensity.generators import build_discriminator, build_generator
+from pseudodensity.generators.critic import Critic
 from pseudodensity.progress import Progress
 from pseudodensity.rng import numpy_generator
 
@@ -55,7 +56,7 @@ def flat_images(levels, side: int = 4) -> np.ndarray:
     return np.stack([np.full((3, side, side), level, np.uint8) for level in levels])
 
 
-class LinearDiscriminator(nn.Module):
+class LinearDiscriminator(Critic):
     """logit = a . x + b; keeps what it saw and its weights at each call."""
 
     def __init__(self, side: int, a: float = 0.0, b: float = 0.0):
@@ -66,7 +67,8 @@ class LinearDiscriminator(nn.Module):
         self.seen: list[torch.Tensor] = []
         self.weights: list[torch.Tensor] = []
 
-    def forward(self, x):
+    def judge(self, features):
+        (x,) = features
         self.seen.append(x.detach().clone())
         self.weights.append(self.a.detach().clone())
         return (x * self.a).sum((1, 2, 3)) + self.b
@@ -226,6 +228,15 @@ def test_without_a_filter_both_updates_see_one_whole_batch():
     real, seen_by_d, seen_by_g = discriminator.seen
     assert len(real) == len(seen_by_d) == 8 and torch.equal(seen_by_d, seen_by_g)
     assert trainer.facts() == {}
+
+
+def test_both_updates_see_fakes_augmented_alike():
+    discriminator = LinearDiscriminator(16)
+    generator = make_generator("projectedgan")
+    trainer = make_trainer(generator, discriminator, recipe={"augment": ["translation", "cutout"]})
+    trainer.step(0)
+    _, seen_by_d, seen_by_g = discriminator.seen
+    assert torch.equal(seen_by_d, seen_by_g)
 
 
 def test_the_realised_acceptance_counts_every_fake_that_was_scored():

@@ -39,7 +39,7 @@ class LineTrainer:
     def __init__(self, pause: float = 0.0, die_at: int | None = None, nan_at: int | None = None):
         torch.manual_seed(0)
         self.model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1))
-        self.average = ExponentialAverage(copy.deepcopy(self.model), 20, 0.05)
+        self.average = ExponentialAverage(copy.deepcopy(self.model), self.model, 20, 0.05)
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=0.05)
         self.pause, self.die_at, self.nan_at = pause, die_at, nan_at
         self.steps: list[int] = []
@@ -53,7 +53,7 @@ class LineTrainer:
         loss = (self.model(x).squeeze(1) - x.sum(1)).square().mean()
         loss.backward()
         self.optimizer.step()
-        self.average.update(self.model, (iteration + 1) * self.batch_size, self.batch_size)
+        self.average.update((iteration + 1) * self.batch_size, self.batch_size)
         self.steps.append(iteration)
         return {"loss": math.nan if iteration == self.nan_at else loss.item()}
 
@@ -188,12 +188,12 @@ def test_kill_9_frees_the_waiting_process_which_ends_with_the_same_weights(tmp_p
 
 def moved_average(images: int, batch: int, half_life: float, ramp_up: float | None) -> float:
     """Weight of the start after ``images``, by averaging towards a constant."""
-    average = ExponentialAverage(nn.Linear(1, 1, bias=False).double(), half_life, ramp_up)
     target = nn.Linear(1, 1, bias=False).double()
+    average = ExponentialAverage(copy.deepcopy(target), target, half_life, ramp_up)
     nn.init.ones_(average.module.weight)
     nn.init.zeros_(target.weight)
     for seen in range(batch, images + 1, batch):
-        average.update(target, seen, batch)
+        average.update(seen, batch)
     return average.module.weight.item()
 
 
@@ -213,12 +213,12 @@ def test_the_ramp_shortens_the_half_life_of_the_first_images():
 def test_the_average_copies_buffers_and_is_frozen():
     torch.manual_seed(0)
     source = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
-    average = ExponentialAverage(copy.deepcopy(source), 100, None)
+    average = ExponentialAverage(copy.deepcopy(source), source, 100, None)
     before = average.module[0].weight.clone()
     source(torch.randn(16, 2) * 5 + 3)
     with torch.no_grad():
         source[0].weight += 1
-    average.update(source, 8, 8)
+    average.update(8, 8)
     ours, theirs = dict(average.module.named_buffers()), dict(source.named_buffers())
     assert all(torch.equal(ours[name], value) for name, value in theirs.items())
     decay = 0.5 ** (8 / 100)

@@ -159,8 +159,9 @@ class GaussianDiffusion(nn.Module):
         """
         abar, previous = self.at("abar", i, x), self.at("abar_previous", i, x)
         x0 = self.x0(output, x, i).clamp(-1, 1)
-        eps = (x - abar.sqrt() * x0) / (1 - abar).sqrt()
-        return previous.sqrt() * x0 + (1 - previous).sqrt() * eps
+        # sqrt(previous) x0 + sqrt(1 - previous) eps with eps = (x - sqrt(abar) x0) / sqrt(1 - abar)
+        of_x = ((1 - previous) / (1 - abar)).sqrt()
+        return torch.addcmul(of_x * x, previous.sqrt() - of_x * abar.sqrt(), x0)
 
     def variational_bound(self, output: Tensor, x0: Tensor, x: Tensor, i: Tensor) -> Tensor:
         """Term i of the variational bound in bits per dimension, (n,) (IDDPM equations 4-7).

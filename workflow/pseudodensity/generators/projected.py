@@ -8,6 +8,7 @@ published checkpoints; :func:`public_key` tells the remaining differences.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from pseudodensity.generators import fastgan
+from pseudodensity.generators.critic import Critic
 
 __all__ = ["ProjectedDiscriminator", "build_discriminator", "public_key"]
 
@@ -153,7 +155,7 @@ class Head(nn.Module):
         return self.main(x)
 
 
-class ProjectedDiscriminator(nn.Module):
+class ProjectedDiscriminator(Critic):
     """Images ``(n, 3, R, R)`` float32 in [-1, 1] -> hinge logits of all heads ``(n, m)``.
 
     In ``train()`` the batch normalisation of the heads couples the batch: real and fake images
@@ -187,10 +189,14 @@ class ProjectedDiscriminator(nn.Module):
         self.discriminator = nn.Module()
         self.discriminator.mini_discs = nn.ModuleDict(heads)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        maps = self.feature_network(images)
+    def features(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """Mixed maps, fine to coarse: nothing on the way to them is trained."""
+        return self.feature_network(images)
+
+    def judge(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Logits ``(n, m)`` of all heads, each on its map."""
         heads = self.discriminator.mini_discs.values()
-        return torch.cat([head(x).flatten(1) for head, x in zip(heads, maps, strict=True)], 1)
+        return torch.cat([head(x).flatten(1) for head, x in zip(heads, features, strict=True)], 1)
 
 
 def build_discriminator(

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pseudodensity.generators.critic import Critic
 from pseudodensity.generators.filters import (
     blur,
     double,
@@ -370,7 +371,7 @@ class DiscriminatorEpilogue(nn.Module):
         return self.out(self.fc(x.flatten(1))).squeeze(1)
 
 
-class Discriminator(nn.Module):
+class Discriminator(Critic):
     """Residual StyleGAN2 discriminator: images (n, 3, R, R) -> logits (n,).
 
     A logit depends on the other images of its group (minibatch standard deviation).
@@ -386,7 +387,7 @@ class Discriminator(nn.Module):
         resample_filter: Sequence[float] = (1, 3, 3, 1),
     ):
         super().__init__()
-        self.resolution = resolution
+        self.resolution, self.group_size = resolution, group_size
         self.sizes = resolutions(resolution)[:0:-1]
         for size in self.sizes:
             inputs = channels_at(size, channel_base, channel_max)
@@ -397,12 +398,22 @@ class Discriminator(nn.Module):
         self.b4 = DiscriminatorEpilogue(inputs, group_size, conv_clamp)
         set_resample_filter(self, resample_filter)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """(n, 3, R, R) float in [-1, 1] -> (n,); n must be a multiple of the group size."""
-        x = images.contiguous(memory_format=torch.channels_last)
+    def judge(self, features: Sequence[Tensor]) -> Tensor:
+        """[(n, 3, R, R) float in [-1, 1]] -> (n,); n must be a multiple of the group size."""
+        x = features[0].contiguous(memory_format=torch.channels_last)
         for size in self.sizes:
             x = getattr(self, f"b{size}")(x)
         return self.b4(x)
+
+    def judge_both(self, real: Sequence[Tensor], fake: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Logits (n,) of two batches, by one pass where both consist of whole groups."""
+        (x,), (y,), group = real, fake, self.group_size
+        if x.shape != y.shape or len(x) % group:
+            return super().judge_both(real, fake)
+        # Groups are strided: side by side in each of their rows, two batches keep their own.
+        rows = torch.stack([x.unflatten(0, (group, -1)), y.unflatten(0, (group, -1))], dim=1)
+        logits = self.judge([rows.flatten(0, 2)]).view(group, 2, -1)
+        return logits[:, 0].flatten(), logits[:, 1].flatten()
 
 
 def build_generator(resolution: int, **settings) -> Generator:

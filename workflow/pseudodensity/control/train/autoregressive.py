@@ -23,6 +23,7 @@ from pseudodensity.control.train.loop import (
 )
 from pseudodensity.generators.vqgpt import VqGpt
 from pseudodensity.rng import generator as random_stream
+from pseudodensity.rng import seed_layers
 
 __all__ = ["AutoregressiveTrainer"]
 
@@ -74,9 +75,13 @@ class AutoregressiveTrainer:
         self.model = model.to(device).train()
         self.averaged = (average if average is not None else copy.deepcopy(model)).to(device)
         # One average per part: the phases begin at different steps.
-        half_life, ramp_up = recipe["ema_half_life"], recipe["ema_ramp_up"]
-        self.tokeniser_average = ExponentialAverage(self.averaged.tokeniser, half_life, ramp_up)
-        self.gpt_average = ExponentialAverage(self.averaged.gpt, half_life, ramp_up)
+        self.tokeniser_average, self.gpt_average = (
+            ExponentialAverage(average, source, recipe["ema_half_life"], recipe["ema_ramp_up"])
+            for average, source in (
+                (self.averaged.tokeniser, self.model.tokeniser),
+                (self.averaged.gpt, self.model.gpt),
+            )
+        )
         self.images, self.recipe, self.iterations = images, dict(recipe), iterations
         self.batch_size, self.mirror, self.seed = int(recipe["batch_size"]), mirror, seed
         self.weights, self.device = weights, device
@@ -106,18 +111,17 @@ class AutoregressiveTrainer:
         rate = self.recipe["tokeniser_lr"] * self._rate(done, self.first)
         self._update(self.tokeniser_optimizer, rate, error + loss)
         seen = (done + 1) * self.batch_size
-        self.tokeniser_average.update(self.model.tokeniser, seen, self.batch_size)
+        self.tokeniser_average.update(seen, self.batch_size)
         return {"error": error.item(), "commitment": loss.item()}
 
     def _gpt_step(self, done: int, stream: torch.Generator) -> dict[str, float]:
         codes = self.model.encode(self._draw(self.batch_size, stream))
-        # Dropout can only draw from torch's global stream.
-        torch.manual_seed(int(torch.randint(2**31, (), generator=stream)))
+        seed_layers(stream, self.device)
         loss = self.model.negative_log_likelihood(codes).mean() / codes.shape[1]
         rate = self.recipe["lr"] * self._rate(done, self.iterations - self.first)
         self._update(self.gpt_optimizer, rate, loss)
         seen = (done + 1) * self.batch_size
-        self.gpt_average.update(self.model.gpt, seen, self.batch_size)
+        self.gpt_average.update(seen, self.batch_size)
         return {"nats_per_code": loss.item()}
 
     def _draw(self, count: int, stream: torch.Generator) -> torch.Tensor:

@@ -22,6 +22,7 @@ from pseudodensity.control.train.loop import (
 )
 from pseudodensity.generators.diffusion import DiffusionModel
 from pseudodensity.rng import generator as random_stream
+from pseudodensity.rng import seed_layers
 
 __all__ = ["DiffusionTrainer"]
 
@@ -59,7 +60,7 @@ class DiffusionTrainer:
         self.model = model.to(device).train()
         average = average if average is not None else copy.deepcopy(model)
         self.average = ExponentialAverage(
-            average.to(device), recipe["ema_half_life"], recipe["ema_ramp_up"]
+            average.to(device), self.model, recipe["ema_half_life"], recipe["ema_ramp_up"]
         )
         self.images, self.recipe, self.iterations = images, dict(recipe), iterations
         self.batch_size, self.mirror, self.seed = int(recipe["batch_size"]), mirror, seed
@@ -75,14 +76,13 @@ class DiffusionTrainer:
         images = draw_real_images(self.images, self.batch_size, self.weights, self.mirror, stream)
         times = torch.randint(self.model.process.steps, (self.batch_size,), generator=stream)
         noise = torch.randn(images.shape, generator=stream)
-        # Dropout can only draw from torch's global stream.
-        torch.manual_seed(int(torch.randint(2**31, (), generator=stream)))
+        seed_layers(stream, self.device)
         self._set_learning_rate(iteration)
         self.optimizer.zero_grad(set_to_none=True)
         loss = self.model.loss(*(x.to(self.device) for x in (images, times, noise))).mean()
         loss.backward()
         self.optimizer.step()
-        self.average.update(self.model, (iteration + 1) * self.batch_size, self.batch_size)
+        self.average.update((iteration + 1) * self.batch_size, self.batch_size)
         return {"loss": loss.item()}
 
     def _set_learning_rate(self, iteration: int) -> None:

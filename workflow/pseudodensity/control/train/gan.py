@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
-from torch.nn.utils.parametrize import cached
 
 from pseudodensity.control.train.batches import draw_real_images
 from pseudodensity.control.train.loop import (
@@ -29,8 +28,10 @@ from pseudodensity.control.train.loop import (
     optimizer_state,
     restore_optimizer,
 )
+from pseudodensity.generators.critic import Critic
 from pseudodensity.generators.diffaug import diff_augment
 from pseudodensity.rng import generator as random_stream
+from pseudodensity.rng import seed_layers
 
 __all__ = ["GanTrainer"]
 
@@ -81,7 +82,7 @@ class GanTrainer:
     def __init__(
         self,
         generator: nn.Module,
-        discriminator: nn.Module,
+        discriminator: Critic,
         images: np.ndarray,
         recipe: Mapping[str, Any],
         *,
@@ -101,7 +102,7 @@ class GanTrainer:
         self.discriminator = discriminator.to(device).train()
         average = average if average is not None else copy.deepcopy(generator)
         self.average = ExponentialAverage(
-            average.to(device), recipe["ema_half_life"], recipe["ema_ramp_up"]
+            average.to(device), self.generator, recipe["ema_half_life"], recipe["ema_ramp_up"]
         )
         self.images, self.recipe, self.iterations = images, dict(recipe), iterations
         self.batch_size, self.mirror, self.seed = int(recipe["batch_size"]), mirror, seed
@@ -133,7 +134,8 @@ class GanTrainer:
     def step(self, iteration: int) -> dict[str, float]:
         """One update of the discriminator and one of the generator.
 
-        Both see the same accepted fakes: drawing them once halves the cost of the rejection.
+        Both see the same accepted fakes, augmented alike: drawing them once halves the cost of
+        the rejection.
         """
         stream = random_stream(self.seed, "gan step", iteration)
         self._set_learning_rates(iteration)
@@ -144,14 +146,14 @@ class GanTrainer:
             latents = self._draw_latents(stream)
         else:
             latents = self._accepted_latents(stream)
-        self._seed_noise(stream)
-        fake = self.generator(latents)
-        loss_d = self._update_discriminator(real, fake.detach(), iteration, stream)
-        loss_g = self._update_generator(fake, stream)
+        seed_layers(stream, self.device)
+        fake = self._show(self.generator(latents), stream)
+        loss_d = self._update_discriminator(real, [x.detach() for x in fake], iteration, stream)
+        loss_g = self._update_generator(fake)
         if self.recipe["path_length_weight"] and iteration % PATH_LENGTH_INTERVAL == 0:
             self._regularise_path_length(stream)
         seen = (iteration + 1) * self.batch_size
-        self.average.update(self.generator, seen, self.batch_size)
+        self.average.update(seen, self.batch_size)
         numbers = {"loss D": loss_d, "loss G": loss_g}
         if self.accept is not None:
             numbers["accepted"] = self.accepted / self.proposed
@@ -166,11 +168,6 @@ class GanTrainer:
     def _draw_latents(self, stream: torch.Generator, count: int | None = None) -> torch.Tensor:
         shape = (count or self.batch_size, *self.generator.latent_shape)
         return torch.randn(shape, generator=stream).to(self.device)
-
-    @staticmethod
-    def _seed_noise(stream: torch.Generator) -> None:
-        """In train mode layers draw noise of their own, from torch's default stream."""
-        torch.manual_seed(int(torch.randint(2**31, (), generator=stream)))
 
     @torch.no_grad()
     def _accepted_latents(self, stream: torch.Generator) -> torch.Tensor:
@@ -193,35 +190,40 @@ class GanTrainer:
             self.accepted, self.proposed = self.accepted + accepted, self.proposed + len(latents)
         return torch.cat(kept)[: self.batch_size]
 
-    def _see(self, images: torch.Tensor, stream: torch.Generator) -> torch.Tensor:
-        return self.discriminator(diff_augment(images, stream, self.recipe["augment"]))
+    def _show(self, images: torch.Tensor, stream: torch.Generator) -> Sequence[torch.Tensor]:
+        """What the trained part of the discriminator sees of images."""
+        return self.discriminator.features(diff_augment(images, stream, self.recipe["augment"]))
 
     def _update_discriminator(
-        self, real: torch.Tensor, fake: torch.Tensor, iteration: int, stream: torch.Generator
+        self,
+        real: torch.Tensor,
+        fake: Sequence[torch.Tensor],
+        iteration: int,
+        stream: torch.Generator,
     ) -> float:
         optimizer = self.optimizers["discriminator"]
         kind, gamma = self.recipe["loss"], self.recipe["r1_gamma"]
         optimizer.zero_grad(set_to_none=True)
-        with cached():  # both pass the same weights, to be normalised once
-            loss = _discriminator_loss(kind, self._see(real, stream), self._see(fake, stream))
+        logits = self.discriminator.judge_both(self._show(real, stream), fake)
+        loss = _discriminator_loss(kind, *logits)
         loss.backward()
         optimizer.step()
         interval = self.recipe["r1_interval"]
         if gamma and iteration % interval == 0:
             optimizer.zero_grad(set_to_none=True)
             leaf = real.detach().requires_grad_(True)
-            logits = self._see(leaf, stream)
+            logits = self.discriminator.judge(self._show(leaf, stream))
             (gradient,) = torch.autograd.grad(logits.sum(), leaf, create_graph=True)
             penalty = gradient.square().sum((1, 2, 3)).mean() * (gamma / 2)
             (penalty * interval).backward()
             optimizer.step()
         return loss.item()
 
-    def _update_generator(self, fake: torch.Tensor, stream: torch.Generator) -> float:
+    def _update_generator(self, fake: Sequence[torch.Tensor]) -> float:
         optimizer = self.optimizers["generator"]
         optimizer.zero_grad(set_to_none=True)
         self.discriminator.requires_grad_(False)
-        loss = _generator_loss(self.recipe["loss"], self._see(fake, stream))
+        loss = _generator_loss(self.recipe["loss"], self.discriminator.judge(fake))
         loss.backward()
         self._unfreeze_discriminator()
         optimizer.step()
@@ -237,7 +239,7 @@ class GanTrainer:
         optimizer = self.optimizers["generator"]
         optimizer.zero_grad(set_to_none=True)
         latents = self._draw_latents(stream)
-        self._seed_noise(stream)
+        seed_layers(stream, self.device)
         styles = self.generator.mapping(latents[: max(1, self.batch_size // 2)])
         styles = styles.unsqueeze(1).repeat(1, self.generator.synthesis.num_ws, 1)
         images = self.generator.synthesis(styles)

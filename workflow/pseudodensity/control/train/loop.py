@@ -53,30 +53,35 @@ class Trainer(Protocol):
 
 
 class ExponentialAverage:
-    """Exponential moving average of a module: parameters averaged, buffers copied.
+    """Exponential moving average ``module`` of a ``source``: parameters averaged, buffers copied.
 
-    Buffers of a source in eval mode do not move; then the average keeps its own.
+    Buffers of a source in eval mode do not move; then the average keeps its own. Which tensors
+    the two modules have is settled here: their values may change later, by loading too.
 
     The decay of one step of ``b`` images is ``0.5 ** (b / half_life)``; with ``ramp_up`` r the
     half-life is at most r times the images seen so far (the StyleGAN convention), so that the
     average of a run from scratch forgets its random start.
     """
 
-    def __init__(self, module: nn.Module, half_life: float, ramp_up: float | None) -> None:
-        self.module, self.half_life, self.ramp_up = module, float(half_life), ramp_up
-        self.module.requires_grad_(False).eval()
+    def __init__(
+        self, module: nn.Module, source: nn.Module, half_life: float, ramp_up: float | None
+    ) -> None:
+        self.module, self.source = module.requires_grad_(False).eval(), source
+        self.half_life, self.ramp_up = float(half_life), ramp_up
+        # Walking through a deep module at every step would cost as much as the average itself.
+        self.parameters = list(module.parameters()), list(source.parameters())
+        self.buffers = list(zip(module.buffers(), source.buffers(), strict=True))
 
     @torch.no_grad()
-    def update(self, source: nn.Module, images_seen: int, batch_size: int) -> None:
-        """Move towards ``source`` after a step of ``batch_size`` images."""
+    def update(self, images_seen: int, batch_size: int) -> None:
+        """Move towards the source after a step of ``batch_size`` images."""
         half_life = self.half_life
         if self.ramp_up is not None:
             half_life = min(half_life, self.ramp_up * images_seen)
         decay = 0.5 ** (batch_size / max(half_life, 1e-8))
-        ours, theirs = list(self.module.parameters()), list(source.parameters())
-        torch._foreach_lerp_(ours, theirs, 1.0 - decay)
-        if source.training:
-            for average, buffer in zip(self.module.buffers(), source.buffers(), strict=True):
+        torch._foreach_lerp_(*self.parameters, 1.0 - decay)
+        if self.source.training:
+            for average, buffer in self.buffers:
                 average.copy_(buffer)
 
 

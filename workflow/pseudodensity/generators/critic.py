@@ -1,0 +1,34 @@
+"""What every discriminator is: images -> logits, in two stages that its trainer runs apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn.utils.parametrize import cached
+
+__all__ = ["Critic"]
+
+
+class Critic(nn.Module):
+    """Images ``(n, 3, R, R)`` in [-1, 1] -> logits, ``(n,)`` or ``(n, m)``.
+
+    Both updates of a step show the discriminator the same fakes. What the first stage makes of
+    them serves both, because nothing in it is trained. Subclasses define :meth:`judge`.
+    """
+
+    def features(self, images: Tensor) -> Sequence[Tensor]:
+        """The stage without trained weights, differentiable: here the images themselves."""
+        return [images]
+
+    def judge(self, features: Sequence[Tensor]) -> Tensor:
+        """Logits of what :meth:`features` returned."""
+        raise NotImplementedError
+
+    def judge_both(self, real: Sequence[Tensor], fake: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Logits of two batches, each as in a call of its own."""
+        with cached():  # both pass the same weights, to be normalised once
+            return self.judge(real), self.judge(fake)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.judge(self.features(images))
