@@ -169,7 +169,7 @@ def test_sampling_leaves_out_the_variances_and_nothing_else():
 def test_sampling_with_products_gives_the_images_of_the_network_itself(changes, monkeypatch):
     kinds = []
     monkeypatch.setattr(
-        diffusion, "use_products", lambda unet, run: (use_products(unet, run), kinds.append(unet))
+        diffusion, "use_products", lambda unet, *x: (use_products(unet, *x), kinds.append(unet))
     )
     model = small_model(**changes).double()
     z = noise(3, 3, 16, 16).double()

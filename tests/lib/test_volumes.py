@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.autograd.functional import jacobian
 from torch.func import jvp
@@ -302,6 +303,27 @@ def test_all_columns_are_the_jacobian():
     columns = all_columns([torch.sin, torch.square], points)
     expected = torch.diag_embed((2 * points).sin()).transpose(0, 1)
     torch.testing.assert_close(columns, expected)
+
+
+RUNNING = torch.arange(1.0, 7, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: F.glu(x, 1),
+        lambda x: F.glu(x.view(-1, 2, 3), dim=1),
+        lambda x: F.batch_norm(x, RUNNING, RUNNING),
+        lambda x: F.scaled_dot_product_attention(*x.view(-1, 3, 2, 1).unbind(1)),
+        lambda x: x[..., None, None].contiguous(memory_format=torch.channels_last).sin(),
+    ],
+    ids=["glu", "glu of maps", "batch norm", "attention", "memory format"],
+)
+def test_calls_spelled_otherwise_for_tangents_have_the_jacobian_of_torchs_own(call):
+    points = torch.randn(3, 6, dtype=torch.float64)
+    columns = all_columns([call], points)
+    rows = torch.stack([jacobian(lambda x: call(x[None]).flatten(), point) for point in points])
+    torch.testing.assert_close(columns, rows.permute(2, 0, 1), rtol=1e-10, atol=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -151,8 +151,7 @@ class DiffusionModel(nn.Module):
         unet = self._network_of_means()
         if not torch.is_grad_enabled():
             example = torch.zeros(1, *x.shape[1:], device=x.device, dtype=x.dtype)
-            times = torch.zeros(1, device=x.device)
-            use_products(unet, lambda network: network(example, times, return_dict=False))
+            use_products(unet, example, torch.zeros(1, device=x.device))
         for i in range(self.sampler.steps - 1, -1, -1):
             step = torch.full((len(z),), i, device=z.device)
             if torch.is_grad_enabled():

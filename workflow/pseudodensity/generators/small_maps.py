@@ -132,11 +132,11 @@ def _as_product(layer: nn.Module, shape: tuple[int, int, int]) -> nn.Module | No
 
 
 @torch.no_grad()
-def use_products(network: nn.Module, run: Callable[[nn.Module], object]) -> None:
+def use_products(network: nn.Module, *inputs: Tensor) -> None:
     """Replace layers by products where their maps are small and a product is less work.
 
-    network: its layers see maps of one size each; afterwards it is for inference only. run: calls
-    the network once, on an input of that size.
+    network: its layers see maps of one size each; afterwards it is for inference only. inputs: to
+    call it with once, of that size.
     """
     shapes: dict[str, tuple[int, int, int]] = {}
 
@@ -145,7 +145,7 @@ def use_products(network: nn.Module, run: Callable[[nn.Module], object]) -> None
 
     layers = {name: layer for name, layer in network.named_modules() if _convolution(layer)}
     hooks = [layer.register_forward_hook(note(name)) for name, layer in layers.items()]
-    run(network)
+    network(*inputs)
     for hook in hooks:
         hook.remove()
     products = {name: _as_product(layers[name], shape) for name, shape in shapes.items()}
