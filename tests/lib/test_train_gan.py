@@ -18,7 +18,7 @@ from pseudodensity.control.train.loop import run
 from pseudodensity.density import PseudoDensity
 from pseudodensity.features import build_extractor, extract
 from pseudodensity.generators import build_discriminator, build_generator
-from pseudodensity.generators.critic import Critic
+from pseudodensity.generators.discriminator import StagedDiscriminator
 from pseudodensity.progress import Progress
 from pseudodensity.rng import numpy_generator
 
@@ -56,7 +56,7 @@ def flat_images(levels, side: int = 4) -> np.ndarray:
     return np.stack([np.full((3, side, side), level, np.uint8) for level in levels])
 
 
-class LinearDiscriminator(Critic):
+class LinearDiscriminator(StagedDiscriminator):
     """logit = a . x + b; keeps what it saw and its weights at each call."""
 
     def __init__(self, side: int, a: float = 0.0, b: float = 0.0):

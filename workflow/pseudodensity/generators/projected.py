@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from pseudodensity.generators import fastgan
-from pseudodensity.generators.critic import Critic
+from pseudodensity.generators.discriminator import StagedDiscriminator
 
 __all__ = ["ProjectedDiscriminator", "build_discriminator", "public_key"]
 
@@ -155,7 +155,7 @@ class Head(nn.Module):
         return self.main(x)
 
 
-class ProjectedDiscriminator(Critic):
+class ProjectedDiscriminator(StagedDiscriminator):
     """Images ``(n, 3, R, R)`` float32 in [-1, 1] -> hinge logits of all heads ``(n, m)``.
 
     In ``train()`` the batch normalisation of the heads couples the batch: real and fake images

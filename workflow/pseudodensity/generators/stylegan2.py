@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pseudodensity.generators.critic import Critic
+from pseudodensity.generators.discriminator import StagedDiscriminator
 from pseudodensity.generators.filters import (
     blur,
     double,
@@ -371,7 +371,7 @@ class DiscriminatorEpilogue(nn.Module):
         return self.out(self.fc(x.flatten(1))).squeeze(1)
 
 
-class Discriminator(Critic):
+class Discriminator(StagedDiscriminator):
     """Residual StyleGAN2 discriminator: images (n, 3, R, R) -> logits (n,).
 
     A logit depends on the other images of its group (minibatch standard deviation).

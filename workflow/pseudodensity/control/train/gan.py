@@ -28,7 +28,7 @@ from pseudodensity.control.train.loop import (
     optimizer_state,
     restore_optimizer,
 )
-from pseudodensity.generators.critic import Critic
+from pseudodensity.generators.discriminator import StagedDiscriminator
 from pseudodensity.generators.diffaug import diff_augment
 from pseudodensity.rng import generator as random_stream
 from pseudodensity.rng import seed_layers
@@ -82,7 +82,7 @@ class GanTrainer:
     def __init__(
         self,
         generator: nn.Module,
-        discriminator: Critic,
+        discriminator: StagedDiscriminator,
         images: np.ndarray,
         recipe: Mapping[str, Any],
         *,

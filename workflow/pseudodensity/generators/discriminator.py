@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import cached
 
-__all__ = ["Critic"]
+__all__ = ["StagedDiscriminator"]
 
 
-class Critic(nn.Module):
+class StagedDiscriminator(nn.Module):
     """Images ``(n, 3, R, R)`` in [-1, 1] -> logits, ``(n,)`` or ``(n, m)``.
 
     Both updates of a step show the discriminator the same fakes. What the first stage makes of
