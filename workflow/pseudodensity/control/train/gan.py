@@ -28,8 +28,8 @@ from pseudodensity.control.train.loop import (
     optimizer_state,
     restore_optimizer,
 )
-from pseudodensity.generators.discriminator import StagedDiscriminator
 from pseudodensity.generators.diffaug import diff_augment
+from pseudodensity.generators.discriminator import StagedDiscriminator
 from pseudodensity.rng import generator as random_stream
 from pseudodensity.rng import seed_layers
 
