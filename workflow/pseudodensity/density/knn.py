@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp
 
 from pseudodensity.neighbors import knn
 
@@ -40,6 +39,8 @@ def measure_knn_density(features: np.ndarray, k: int = 10, n: float = 1) -> KnnD
     median distance (the median of the positive ones if most are 0).
     ValueError: features not (N, d) or not finite, k outside 1..N-1, n <= 0.
     """
+    from scipy.special import logsumexp  # slow to import, for jobs that only load a density
+
     features = _checked(features, k, n)
     neighbour_distances, _ = knn(features, features, k, exclude_self=True)
     distances = np.asarray(neighbour_distances, dtype=np.float64).mean(axis=1)
