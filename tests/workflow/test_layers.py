@@ -18,6 +18,7 @@ SCRIPTS = sorted((ROOT.parent / "scripts").glob("*.py"))
 # Modules of a floor may import those of the floors before it, and of their own.
 FLOORS = [
     (
+        "idle_compiler",
         "artifacts",
         "rng",
         "progress",
@@ -43,6 +44,7 @@ FLOORS = [
 # Judges stand beside the house: they see features, never what made them.
 JUDGES = {"metrics": {"metrics", "neighbors"}}
 LIGHT = (
+    "idle_compiler",
     "runs",
     "sweeps",
     "frontier_runs",

@@ -26,8 +26,9 @@ def _file_of(module: str) -> Path | None:
 
 
 def _parents(module: str) -> list[str]:
+    """The packages that a module is in; the outermost is called ""."""
     parts = module.split(".")
-    return [".".join(parts[:i]) for i in range(1, len(parts))]
+    return [".".join(parts[:i]) for i in range(len(parts))]
 
 
 def _package(path: Path, level: int) -> str:

@@ -18,6 +18,12 @@ os.environ.setdefault(
     "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824"
     ":glibc.malloc.trim_threshold=4294967296",
 )
+# Nothing here compiles, and loading the compiler takes longer than many a job computes.
+os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
+# With a limit of job starts per second Snakemake looks at all ready jobs again every second, and
+# once more a second for each job that has ended: in the end a tenth of a core for nothing.
+if workflow.scheduling_settings:
+    workflow.scheduling_settings.max_jobs_per_timespan = None
 from pseudodensity.architectures import architecture
 from pseudodensity.closure import code_files
 from pseudodensity.figure_runs import FigureRuns
