@@ -20,10 +20,6 @@ os.environ.setdefault(
 )
 # Nothing here compiles, and loading the compiler takes longer than many a job computes.
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
-# With a limit of job starts per second Snakemake looks at all ready jobs again every second, and
-# once more a second for each job that has ended: in the end a tenth of a core for nothing.
-if workflow.scheduling_settings:
-    workflow.scheduling_settings.max_jobs_per_timespan = None
 from pseudodensity.architectures import architecture
 from pseudodensity.closure import code_files
 from pseudodensity.figure_runs import FigureRuns
@@ -43,6 +39,14 @@ def _plan():
         return plan, FrontierRuns(plan)
     except ConfigError as error:
         raise WorkflowError(str(error)) from None
+
+
+onstart:
+    # Snakemake's default limit of 100 job starts per second makes it look at all ready jobs again
+    # every second, and once more a second for each job that has ended: a tenth of a core and more.
+    limit = workflow.scheduler.job_rate_limiter
+    if limit and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
 
 
 plan, frontiers = _plan()
