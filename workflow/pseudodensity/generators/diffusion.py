@@ -171,6 +171,11 @@ class DiffusionModel(nn.Module):
         for name, parameter in list(last.named_parameters()):
             delattr(last, name)  # a parameter could only be replaced by another one
             setattr(last, name, parameter.chunk(2)[0])
+        # Attention hands transposed maps on, and torch multiplies such rows map by map, tens of
+        # times slower, where the weights need no gradient.
+        for layer in unet.modules():
+            if isinstance(layer, nn.Linear):
+                layer.register_forward_pre_hook(lambda _, inputs: (inputs[0].contiguous(),))
         return unet
 
     def _ddim_step(self, unet: UNet2DModel, x: Tensor, i: Tensor) -> Tensor:
