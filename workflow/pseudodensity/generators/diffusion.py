@@ -161,7 +161,7 @@ class DiffusionModel(nn.Module):
         return pixel_shuffle(x, self.patch)
 
     def _network_of_means(self) -> UNet2DModel:
-        """The network without the channels of the variances, which DDIM does not read.
+        """The network as DDIM calls it: without the channels of the variances, rows contiguous.
 
         A copy in structure; the tensors are the network's own.
         """
