@@ -100,6 +100,16 @@ def modules_of(checkpoint):
     return architecture(plan.checkpoints[checkpoint].artifact.spec["architecture"])
 
 
+def share_of_longest(checkpoint):
+    """Iterations of a pre-training as a share of those of the longest one."""
+    specs = {
+        name: made.artifact.spec
+        for name, made in plan.checkpoints.items()
+        if made.origin == "trained"
+    }
+    return specs[checkpoint]["iterations"] / max(spec["iterations"] for spec in specs.values())
+
+
 def importance(checkpoint):
     """How a fine-tuned checkpoint was importance-sampled."""
     return plan.checkpoints[checkpoint].artifact.spec["importance"]

@@ -11,8 +11,8 @@ rule pretrain:
         "results/logs/train/{checkpoint}.log",
     benchmark:
         "results/logs/train/{checkpoint}.benchmark.tsv"
-    # The longest jobs first, or the last one runs alone.
-    priority: 10
+    # The longest first, or it ends alone; still after the short jobs that others wait for.
+    priority: lambda wildcards: 10 + 9 * share_of_longest(wildcards.checkpoint)
     conda:
         "../../envs/conda.yaml"
     threads: 1
