@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
+from diffusers.models.resnet import ResnetBlock2D
+from diffusers.models.upsampling import Upsample2D
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 
@@ -88,8 +90,8 @@ def test_flavours_keep_their_families_at_small_size():
         "default",
         "scale_shift",
     ]
-    resampling = [type(m.up_blocks[0].upsamplers[0]).__name__ for m in (iddpm, adm)]
-    assert resampling == ["Upsample2D", "ResnetBlock2D"]
+    resampling = [type(m.up_blocks[0].upsamplers[0]) for m in (iddpm, adm)]
+    assert resampling[0] is Upsample2D and issubclass(resampling[1], ResnetBlock2D)
     heads = [[m.heads for m in u.modules() if hasattr(m, "heads")] for u in (iddpm, adm)]
     assert set(heads[0]) == {1} and min(heads[1]) > 1 and len(heads[1]) > len(heads[0])
     assert adm.mid_block.attentions[0].group_norm is not None
@@ -151,6 +153,32 @@ class ExactNetwork(nn.Module):
         v = abar.sqrt() * eps - (1 - abar).sqrt() * x0
         mean = eps if self.of.prediction == "epsilon" else v
         return (self.conv_out(mean),)
+
+
+@pytest.mark.parametrize("changes", [{}, FOLDED | {"blocks": 1}, ADM, FOLDED | ADM])
+def test_residual_blocks_are_those_of_diffusers_in_the_layout_of_their_input(changes):
+    model, x = small_model(**changes).double(), noise(64, 3, 16, 16).double()
+    blocks = {n: m for n, m in model.unet.named_modules() if isinstance(m, ResnetBlock2D)}
+    calls = {}
+    for name, block in blocks.items():
+        block.register_forward_pre_hook(
+            lambda _, args, named, name=name: calls.update({name: (*args, *named.values())}),
+            with_kwargs=True,
+        )
+    model.predict(x, torch.arange(64))
+    assert calls.keys() == blocks.keys()
+    for name, block in blocks.items():
+        maps, embedding = calls[name]
+        maps = maps.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+        parameters = [maps, *block.parameters()]
+        ours, theirs = block(maps, embedding), ResnetBlock2D.forward(block, maps, embedding)
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+        assert ours.is_contiguous(memory_format=torch.channels_last)
+        gradients = (
+            torch.autograd.grad(out.square().sum(), parameters, retain_graph=True)
+            for out in (ours, theirs)
+        )
+        torch.testing.assert_close(*gradients, rtol=1e-10, atol=1e-10)
 
 
 def test_sampling_leaves_out_the_variances_and_nothing_else():

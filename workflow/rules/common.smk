@@ -110,6 +110,11 @@ def share_of_longest(checkpoint):
     return specs[checkpoint]["iterations"] / max(spec["iterations"] for spec in specs.values())
 
 
+def denoises(checkpoint):
+    """Whether each image of a checkpoint takes many calls of its network."""
+    return plan.checkpoints[checkpoint].artifact.spec["architecture"] == "diffusion"
+
+
 def importance(checkpoint):
     """How a fine-tuned checkpoint was importance-sampled."""
     return plan.checkpoints[checkpoint].artifact.spec["importance"]

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 
 import torch
 from diffusers import UNet2DModel
+from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
-from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+from torch.nn.functional import interpolate, pixel_shuffle, pixel_unshuffle
 from torch.utils.checkpoint import checkpoint
 
 from pseudodensity.generators.gaussian_diffusion import (
@@ -86,7 +87,37 @@ def build_unet(
         dropout=dropout,
     )
     unet.time_proj = _Clock(unet.time_proj)
+    for block in unet.modules():
+        if isinstance(block, ResnetBlock2D):
+            block.__class__ = _ResidualBlock
     return unet
+
+
+class _ResidualBlock(ResnetBlock2D):
+    """diffusers' block, but channels last stays channels last.
+
+    The parent makes the input of its shortcut and of its upsampling contiguous.
+    """
+
+    def forward(self, x: Tensor, temb: Tensor) -> Tensor:
+        """Maps (n, c, h, w) and the time's embedding (n or 1, d) -> maps."""
+        residual = self.nonlinearity(self.norm1(x))
+        resample = self.downsample or (_double if self.upsample else nn.Identity())
+        x, residual = resample(x), self.conv1(resample(residual))
+        time = self.time_emb_proj(self.nonlinearity(temb))[:, :, None, None]
+        if self.time_embedding_norm == "scale_shift":
+            scale, shift = time.chunk(2, dim=1)
+            residual = torch.addcmul(shift, self.norm2(residual), 1 + scale)
+        else:
+            residual = self.norm2(residual + time)
+        residual = self.conv2(self.dropout(self.nonlinearity(residual)))
+        return residual + (x if self.conv_shortcut is None else self.conv_shortcut(x))
+
+
+def _double(x: Tensor) -> Tensor:
+    if x.device.type != "cpu":
+        x = x.contiguous()  # large batches in channels last fail on GPUs: diffusers' issue 984
+    return interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 class _Clock(nn.Module):
