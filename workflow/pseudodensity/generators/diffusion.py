@@ -96,14 +96,17 @@ def build_unet(
 class _ResidualBlock(ResnetBlock2D):
     """diffusers' block, but channels last stays channels last.
 
-    The parent makes the input of its shortcut and of its upsampling contiguous.
+    The parent makes the input of its upsampling contiguous, and in training of its shortcut.
     """
 
     def forward(self, x: Tensor, temb: Tensor) -> Tensor:
         """Maps (n, c, h, w) and the time's embedding (n or 1, d) -> maps."""
         residual = self.nonlinearity(self.norm1(x))
-        resample = self.downsample or (_double if self.upsample else nn.Identity())
-        x, residual = resample(x), self.conv1(resample(residual))
+        if self.upsample is not None:
+            x, residual = _double(x), _double(residual)
+        elif self.downsample is not None:
+            x, residual = self.downsample(x), self.downsample(residual)
+        residual = self.conv1(residual)
         time = self.time_emb_proj(self.nonlinearity(temb))[:, :, None, None]
         if self.time_embedding_norm == "scale_shift":
             scale, shift = time.chunk(2, dim=1)
