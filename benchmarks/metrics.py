@@ -25,7 +25,7 @@ TILE = 2048  # side of the timed matrix product
 
 
 def manifold_ours(real, fake):
-    from pseudodensity.metrics import manifold_metrics
+    from pseudodensity.metrics.manifold import manifold_metrics
 
     manifold_metrics(real, fake, k=3)
 
@@ -56,7 +56,7 @@ def knn_two_sets(real, fake):
 
 
 def knn_density_ours(real, fake):
-    from pseudodensity.density import knn_density
+    from pseudodensity.density.knn import knn_density
 
     knn_density(real, k=10)
 
@@ -76,7 +76,7 @@ def knn_sklearn(real, fake):
 
 
 def frechet_ours(real, fake):
-    from pseudodensity.metrics import frechet_distance
+    from pseudodensity.metrics.frechet import frechet_distance
 
     frechet_distance(real, fake)
 

@@ -23,9 +23,10 @@ import yaml
 from safetensors.torch import save_file
 
 from pseudodensity.artifacts import file_sha256
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import Extractor, build_extractor, extract
-from pseudodensity.generators import build_generator
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.build import build_extractor
+from pseudodensity.features.extractor import Extractor, extract
+from pseudodensity.generators.build import build_generator
 from pseudodensity.images.transform import to_uint8
 from pseudodensity.rng import normal
 

@@ -11,11 +11,10 @@ from pseudodensity.artifacts import (
     atomic_path,
     file_sha256,
     load_json,
-    load_tensors,
     save_json,
     save_npy,
-    save_tensors,
 )
+from pseudodensity.tensors import load_tensors, save_tensors
 
 DTYPES = [
     torch.float16,

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from pseudodensity.artifacts import ArtifactError, save_tensors
+from pseudodensity.artifacts import ArtifactError
 from pseudodensity.control.train import checkpoint as training
 from pseudodensity.control.train import gan
 from pseudodensity.control.train.checkpoint import finetune, pretrain
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import build_extractor, extract
-from pseudodensity.generators import build_discriminator, build_generator
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.build import build_extractor
+from pseudodensity.features.extractor import extract
+from pseudodensity.generators.build import build_discriminator, build_generator
 from pseudodensity.generators.checkpoint import (
     CheckpointFile,
     load_checkpoint,
@@ -24,6 +25,7 @@ from pseudodensity.generators.checkpoint import (
 )
 from pseudodensity.progress import Progress
 from pseudodensity.rng import normal, numpy_generator
+from pseudodensity.tensors import save_tensors
 
 torch.set_num_threads(1)
 

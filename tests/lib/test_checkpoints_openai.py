@@ -12,7 +12,7 @@ from torch import nn
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.checkpoints.convert import convert
 from pseudodensity.checkpoints.openai import split_heads
-from pseudodensity.generators import build_generator
+from pseudodensity.generators.build import build_generator
 from pseudodensity.generators.diffusion import build_unet
 
 

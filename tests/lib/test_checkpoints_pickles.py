@@ -22,7 +22,7 @@ from torch.nn.utils import parametrize
 from pseudodensity.artifacts import ArtifactError, file_sha256
 from pseudodensity.checkpoints.convert import convert
 from pseudodensity.checkpoints.reader import read_networks
-from pseudodensity.generators import build_discriminator, build_generator
+from pseudodensity.generators.build import build_discriminator, build_generator
 
 pytestmark = pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from pseudodensity.artifacts import ArtifactError, save_tensors
-from pseudodensity.density import PseudoDensity, knn_density, measure_knn_density
-from pseudodensity.density.network import MAX_PARAMETERS
+from pseudodensity.artifacts import ArtifactError
+from pseudodensity.density.knn import knn_density, measure_knn_density
+from pseudodensity.density.network import MAX_PARAMETERS, PseudoDensity
 from pseudodensity.rng import numpy_generator
+from pseudodensity.tensors import save_tensors
 
 torch.set_num_threads(1)
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import nn
 
-from pseudodensity.control.move import perturb
-from pseudodensity.generators import build_generator
+from pseudodensity.control.move.perturb import perturb
+from pseudodensity.generators.build import build_generator
 from pseudodensity.generators.external import ExternalGenerator, load_external_generator
 from pseudodensity.generators.vetting import vetted_program
 from pseudodensity.rng import normal

@@ -9,14 +9,9 @@ from safetensors.torch import save_file
 from torch_fidelity import feature_extractor_inceptionv3 as fidelity
 
 from pseudodensity.artifacts import ArtifactError, file_sha256
-from pseudodensity.features import (
-    TrainingSet,
-    build_extractor,
-    extract,
-    load_extractor,
-    save_extractor,
-    train_extractor,
-)
+from pseudodensity.features.build import build_extractor, load_extractor, save_extractor
+from pseudodensity.features.extractor import extract
+from pseudodensity.features.training import TrainingSet, train_extractor
 from pseudodensity.images.labels import Labels
 from pseudodensity.images.transform import to_float
 from pseudodensity.rng import numpy_generator

@@ -6,9 +6,10 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pseudodensity.artifacts import save_npy, save_tensors
+from pseudodensity.artifacts import save_npy
 from pseudodensity.figures import draw_density_extremes, draw_table1, load_images, tile
 from pseudodensity.rng import numpy_generator
+from pseudodensity.tensors import save_tensors
 
 PLACES = {  # role -> recall, precision
     "pretrained": (0.60, 0.60),

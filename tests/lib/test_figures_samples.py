@@ -9,12 +9,12 @@ import yaml
 from matplotlib.figure import Figure
 from PIL import Image
 
-from pseudodensity.artifacts import save_tensors
-from pseudodensity.control.move import DensityObjective, perturb
 from pseudodensity.control.move.panel import checkpoint_objective, perturbation_panel
+from pseudodensity.control.move.perturb import DensityObjective, perturb
 from pseudodensity.control.select.extremes import density_extremes
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import build_extractor, extract
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.build import build_extractor
+from pseudodensity.features.extractor import extract
 from pseudodensity.figure_runs import FigureRuns
 from pseudodensity.figures_samples import (
     draw_extremes,
@@ -24,12 +24,13 @@ from pseudodensity.figures_samples import (
     load_panels,
     perturbation_table,
 )
-from pseudodensity.generators import build_discriminator, build_generator
+from pseudodensity.generators.build import build_discriminator, build_generator
 from pseudodensity.generators.checkpoint import CheckpointFile
 from pseudodensity.images.transform import to_uint8
 from pseudodensity.progress import Progress
 from pseudodensity.rng import normal, numpy_generator
 from pseudodensity.runs import ConfigError, Plan
+from pseudodensity.tensors import save_tensors
 
 torch.set_num_threads(1)
 

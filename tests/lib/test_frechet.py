@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
-from pseudodensity.metrics import frechet_distance
+from pseudodensity.metrics.frechet import frechet_distance
 
 
 def normal(n, d, seed=0):

@@ -17,7 +17,7 @@ from pseudodensity.artifacts import load_json
 from pseudodensity.control.select.growing import Demand, PoolWriter, accepted_rows, set_name
 from pseudodensity.control.select.importance import expected_acceptance
 from pseudodensity.control.select.proposals import Proposer, load_described
-from pseudodensity.features import Extractor
+from pseudodensity.features.extractor import Extractor
 from pseudodensity.frontier import Judgement, measure_frontier, open_pool
 from pseudodensity.progress import Progress
 

@@ -7,10 +7,10 @@ import torch
 from pseudodensity.control.select.growing import accepted_rows
 from pseudodensity.control.select.likelihood import image_log_likelihoods, proposal_log_likelihoods
 from pseudodensity.control.select.proposals import Described
-from pseudodensity.density import PseudoDensity
+from pseudodensity.density.network import PseudoDensity
 from pseudodensity.figures_likelihood import draw_likelihood, likelihood_table
 from pseudodensity.frontier import Judgement, Pool, measure_frontier
-from pseudodensity.generators import build_generator
+from pseudodensity.generators.build import build_generator
 from pseudodensity.images.transform import to_float
 from pseudodensity.likelihood_frontier import likelihood_facts, measure_likelihood_frontier
 from pseudodensity.progress import Progress

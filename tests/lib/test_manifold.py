@@ -11,7 +11,7 @@ from torch_fidelity.metric_prc import (
 )
 
 from pseudodensity import neighbors
-from pseudodensity.metrics import Manifold, manifold_metrics
+from pseudodensity.metrics.manifold import Manifold, manifold_metrics
 
 
 def brute_force(real, fake, k, inclusive=True):

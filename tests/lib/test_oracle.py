@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from pseudodensity.control.select import expected_acceptance
+from pseudodensity.control.select.importance import expected_acceptance
 from pseudodensity.control.select.oracle import accepted_rows, reweighted_sets
 from pseudodensity.control.select.pool import Pool
-from pseudodensity.features import Extractor
+from pseudodensity.features.extractor import Extractor
 from pseudodensity.images.dataset import ImageSet
 from pseudodensity.images.procedural import render
 from pseudodensity.progress import Progress

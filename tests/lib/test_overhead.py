@@ -10,9 +10,10 @@ from torch import nn
 
 from pseudodensity.control.select.critic import Critic
 from pseudodensity.control.select.importance import expected_acceptance
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import build_extractor, extract
-from pseudodensity.generators import build_discriminator, build_generator
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.build import build_extractor
+from pseudodensity.features.extractor import extract
+from pseudodensity.generators.build import build_discriminator, build_generator
 from pseudodensity.generators.checkpoint import CheckpointFile
 from pseudodensity.images.transform import to_float, to_uint8
 from pseudodensity.overhead import Bench, sampling_costs, training_costs

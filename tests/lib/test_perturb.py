@@ -5,16 +5,17 @@ import pytest
 import torch
 from torch import nn
 
-from pseudodensity.control.move import (
+from pseudodensity.control.move.gradient import per_sample_gradient
+from pseudodensity.control.move.perturb import (
     DensityObjective,
     DiscriminatorObjective,
     perturb,
     random_direction,
 )
-from pseudodensity.control.move.gradient import per_sample_gradient
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import build_extractor, extract
-from pseudodensity.generators import build_discriminator, build_generator
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.build import build_extractor
+from pseudodensity.features.extractor import extract
+from pseudodensity.generators.build import build_discriminator, build_generator
 from pseudodensity.images.transform import to_uint8
 from pseudodensity.rng import generator, normal
 

@@ -6,9 +6,10 @@ import torch
 from torch import nn
 
 from pseudodensity.control.select.pool import describe, draw_pool
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import build_extractor, extract
-from pseudodensity.generators import build_generator
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.build import build_extractor
+from pseudodensity.features.extractor import extract
+from pseudodensity.generators.build import build_generator
 from pseudodensity.images.transform import to_uint8
 from pseudodensity.progress import Progress
 from pseudodensity.rng import normal, numpy_generator

@@ -6,12 +6,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from pseudodensity.control.select import expected_acceptance
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import Extractor, extract
+from pseudodensity.control.select.importance import expected_acceptance
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.extractor import Extractor, extract
 from pseudodensity.generators.external import ExternalGenerator
 from pseudodensity.images.transform import to_uint8
-from pseudodensity.metrics import frechet_distance, manifold_metrics
+from pseudodensity.metrics.frechet import frechet_distance
+from pseudodensity.metrics.manifold import manifold_metrics
 from pseudodensity.quick import frontier, importance_sample, read_images
 from pseudodensity.rng import generator as stream
 from pseudodensity.rng import normal

@@ -9,7 +9,7 @@ from scipy.stats import chi2
 
 from pseudodensity.control.train.autoregressive import AutoregressiveTrainer
 from pseudodensity.control.train.loop import run
-from pseudodensity.generators import build_generator
+from pseudodensity.generators.build import build_generator
 from pseudodensity.generators.checkpoint import (
     CheckpointFile,
     load_checkpoint,

@@ -10,14 +10,15 @@ import torch.nn.functional as F
 from scipy.stats import chi2
 from torch import nn
 
-from pseudodensity.control.select import importance_acceptance, sampling_weights
+from pseudodensity.control.select.importance import importance_acceptance, sampling_weights
 from pseudodensity.control.train.checkpoint import _fake_filter
 from pseudodensity.control.train.fakes import FakeFilter
 from pseudodensity.control.train.gan import GanTrainer
 from pseudodensity.control.train.loop import run
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import build_extractor, extract
-from pseudodensity.generators import build_discriminator, build_generator
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.build import build_extractor
+from pseudodensity.features.extractor import extract
+from pseudodensity.generators.build import build_discriminator, build_generator
 from pseudodensity.generators.discriminator import StagedDiscriminator
 from pseudodensity.progress import Progress
 from pseudodensity.rng import numpy_generator

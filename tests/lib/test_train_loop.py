@@ -14,7 +14,6 @@ import pytest
 import torch
 from torch import nn
 
-from pseudodensity.artifacts import load_tensors
 from pseudodensity.control.train.loop import (
     ExponentialAverage,
     exclusive,
@@ -25,6 +24,7 @@ from pseudodensity.control.train.loop import (
 )
 from pseudodensity.progress import Progress
 from pseudodensity.rng import generator
+from pseudodensity.tensors import load_tensors
 
 torch.set_num_threads(1)
 

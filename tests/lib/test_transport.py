@@ -8,7 +8,7 @@ import torch
 from scipy.optimize import brentq
 from torch import nn
 
-from pseudodensity.control.move import (
+from pseudodensity.control.move.transport import (
     largest_slope,
     lipschitz_estimate,
     paper_transport_latents,

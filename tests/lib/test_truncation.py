@@ -7,7 +7,7 @@ import torch
 from scipy.stats import kstest, norm, truncnorm
 from torch import nn
 
-from pseudodensity.generators import build_generator
+from pseudodensity.generators.build import build_generator
 from pseudodensity.generators.toy import Affine
 from pseudodensity.generators.truncation import families, truncated_images
 from pseudodensity.rng import generator

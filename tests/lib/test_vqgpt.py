@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import chi2
 
-from pseudodensity.generators import build_generator
+from pseudodensity.generators.build import build_generator
 from pseudodensity.generators.vqgpt import Gpt, VqGpt
 
 torch.set_num_threads(1)

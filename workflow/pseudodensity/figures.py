@@ -13,7 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .artifacts import load_tensors
+from pseudodensity.tensors import load_tensors
+
 from .drawing import BLACK, BLUE, GREEN, GREY, ORANGE, page, place, tile, write
 
 __all__ = ["draw_density_extremes", "draw_table1", "load_images", "tile"]

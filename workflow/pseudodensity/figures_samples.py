@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .artifacts import load_tensors
+from pseudodensity.tensors import load_tensors
+
 from .drawing import BLACK, BLUE, ORANGE, page, place, tile, write
 
 __all__ = [

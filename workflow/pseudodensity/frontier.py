@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pseudodensity.artifacts import load_json, load_tensors
+from pseudodensity.artifacts import load_json
 from pseudodensity.control.select.discriminator import (
     Calibration,
     drs_log_acceptance,
@@ -22,11 +22,12 @@ from pseudodensity.control.select.importance import expected_acceptance, importa
 from pseudodensity.control.select.polarity import polarity_log_weights
 from pseudodensity.control.select.proposals import Described, load_described
 from pseudodensity.control.select.schemes import effective_sample_size, rejection, resample
-from pseudodensity.density import PseudoDensity
-from pseudodensity.metrics import Manifold
+from pseudodensity.density.network import PseudoDensity
 from pseudodensity.metrics.evaluate import evaluate, real_sides
+from pseudodensity.metrics.manifold import Manifold
 from pseudodensity.progress import Progress
 from pseudodensity.rng import generator as stream_of
+from pseudodensity.tensors import load_tensors
 
 __all__ = ["Choice", "Judgement", "measure_frontier", "open_pool"]
 

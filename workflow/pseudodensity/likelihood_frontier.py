@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pseudodensity.density import PseudoDensity
+from pseudodensity.density.network import PseudoDensity
 from pseudodensity.frontier import Judgement, Pool, measure_frontier
 from pseudodensity.progress import Progress
 

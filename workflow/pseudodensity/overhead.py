@@ -27,8 +27,8 @@ from pseudodensity.control.select.importance import expected_acceptance, importa
 from pseudodensity.control.select.schemes import rejection
 from pseudodensity.control.train.fakes import FakeFilter, weight_of_fakes
 from pseudodensity.control.train.gan import GanTrainer
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import Extractor, extract
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.extractor import Extractor, extract
 from pseudodensity.generators.checkpoint import CheckpointFile
 from pseudodensity.generators.truncation import families, truncated_images
 from pseudodensity.generators.volumes import log_volumes

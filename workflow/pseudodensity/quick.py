@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pseudodensity.control.select import expected_acceptance, importance_acceptance
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import Extractor, extract
+from pseudodensity.control.select.importance import expected_acceptance, importance_acceptance
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.extractor import Extractor, extract
 from pseudodensity.frontier_tables import pareto_front
 from pseudodensity.images.sources import open_source
 from pseudodensity.images.transform import load_image, to_uint8
-from pseudodensity.metrics import Manifold
 from pseudodensity.metrics.evaluate import evaluate
+from pseudodensity.metrics.manifold import Manifold
 from pseudodensity.rng import normal, uniform
 
 __all__ = ["ImportanceSample", "frontier", "importance_sample", "read_images"]

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from pseudodensity.density import PseudoDensity
+from pseudodensity.density.network import PseudoDensity
 
 torch.set_num_threads(snakemake.threads)
 settings = snakemake.params.settings

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from pseudodensity.artifacts import save_json
-from pseudodensity.density import PseudoDensity
+from pseudodensity.density.network import PseudoDensity
 from pseudodensity.density.quality import agreement_with_truth
 from pseudodensity.figures import draw_density_extremes
 from pseudodensity.images.dataset import open_dataset

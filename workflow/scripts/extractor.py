@@ -4,7 +4,8 @@ from pathlib import Path
 
 import torch
 
-from pseudodensity.features import TrainingSet, build_extractor, save_extractor, train_extractor
+from pseudodensity.features.build import build_extractor, save_extractor
+from pseudodensity.features.training import TrainingSet, train_extractor
 from pseudodensity.images.dataset import open_dataset
 
 torch.set_num_threads(snakemake.threads)

@@ -5,7 +5,8 @@ from pathlib import Path
 import torch
 
 from pseudodensity.artifacts import save_npy
-from pseudodensity.features import extract, load_extractor
+from pseudodensity.features.build import load_extractor
+from pseudodensity.features.extractor import extract
 from pseudodensity.images.dataset import open_dataset
 
 torch.set_num_threads(snakemake.threads)

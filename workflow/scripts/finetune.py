@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 
 from pseudodensity.control.train.checkpoint import finetune
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import load_extractor
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.build import load_extractor
 from pseudodensity.images.dataset import open_dataset
 from pseudodensity.progress import Progress
 

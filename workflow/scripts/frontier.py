@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from pseudodensity.artifacts import save_json
-from pseudodensity.density import PseudoDensity
+from pseudodensity.density.network import PseudoDensity
 from pseudodensity.frontier import Judgement, measure_frontier, open_pool
 from pseudodensity.progress import Progress
 

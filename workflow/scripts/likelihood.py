@@ -5,7 +5,7 @@ import torch
 
 from pseudodensity.artifacts import save_json
 from pseudodensity.control.select.likelihood import image_log_likelihoods, proposal_log_likelihoods
-from pseudodensity.density import PseudoDensity
+from pseudodensity.density.network import PseudoDensity
 from pseudodensity.frontier import Judgement, open_pool
 from pseudodensity.generators.checkpoint import load_generator
 from pseudodensity.likelihood_frontier import likelihood_facts, measure_likelihood_frontier

@@ -3,9 +3,10 @@
 import numpy as np
 import torch
 
-from pseudodensity.artifacts import load_tensors, save_json
+from pseudodensity.artifacts import save_json
 from pseudodensity.generators.checkpoint import load_checkpoint
 from pseudodensity.metrics.evaluate import evaluate, real_sides
+from pseudodensity.tensors import load_tensors
 
 torch.set_num_threads(snakemake.threads)
 inputs, given = snakemake.input, snakemake.params

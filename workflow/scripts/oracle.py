@@ -7,8 +7,8 @@ import torch
 
 from pseudodensity.artifacts import save_json
 from pseudodensity.control.select.oracle import reweighted_sets
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import load_extractor
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.build import load_extractor
 from pseudodensity.images.dataset import open_dataset
 from pseudodensity.metrics.evaluate import evaluate, real_sides
 from pseudodensity.progress import Progress

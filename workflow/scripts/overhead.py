@@ -6,8 +6,8 @@ import pandas as pd
 import torch
 
 from pseudodensity.control.select.critic import open_critic
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import load_extractor
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.build import load_extractor
 from pseudodensity.generators.checkpoint import load_checkpoint
 from pseudodensity.images.dataset import open_dataset
 from pseudodensity.overhead import Bench, sampling_costs, training_costs

@@ -3,12 +3,12 @@
 import numpy as np
 import torch
 
-from pseudodensity.artifacts import save_tensors
 from pseudodensity.control.move.panel import checkpoint_objective, perturbation_panel
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import load_extractor
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.build import load_extractor
 from pseudodensity.generators.checkpoint import load_checkpoint
 from pseudodensity.progress import Progress
+from pseudodensity.tensors import save_tensors
 
 torch.set_num_threads(snakemake.threads)
 spec, device, backbone = (

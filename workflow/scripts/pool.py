@@ -8,8 +8,8 @@ from pseudodensity.artifacts import file_sha256
 from pseudodensity.control.select.critic import open_critic
 from pseudodensity.control.select.growing import Demand, PoolWriter
 from pseudodensity.control.select.proposals import Proposer
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import load_extractor
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.build import load_extractor
 from pseudodensity.generators.opening import open_generator
 from pseudodensity.images.dataset import open_dataset
 from pseudodensity.progress import Progress

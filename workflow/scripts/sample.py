@@ -2,12 +2,12 @@
 
 import torch
 
-from pseudodensity.artifacts import save_tensors
 from pseudodensity.control.select.pool import draw_pool
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import load_extractor
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.build import load_extractor
 from pseudodensity.generators.checkpoint import load_generator
 from pseudodensity.progress import Progress
+from pseudodensity.tensors import save_tensors
 
 torch.set_num_threads(snakemake.threads)
 sampling, device = snakemake.params.spec["sampling"], snakemake.resources.device

@@ -19,7 +19,7 @@ from torch import Tensor
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.checkpoints.fit import check_architecture, extent, fit
 from pseudodensity.checkpoints.reader import load_tensors_only, plain_reason
-from pseudodensity.generators import build_generator
+from pseudodensity.generators.build import build_generator
 
 __all__ = ["convert_openai", "split_heads"]
 

@@ -16,7 +16,8 @@ from typing import Any
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.checkpoints.fit import check_architecture, extent, fit
 from pseudodensity.checkpoints.reader import Network, read_networks
-from pseudodensity.generators import build_discriminator, build_generator, fastgan
+from pseudodensity.generators import fastgan
+from pseudodensity.generators.build import build_discriminator, build_generator
 
 __all__ = ["convert_projectedgan"]
 

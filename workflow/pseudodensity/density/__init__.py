@@ -1,6 +1,19 @@
 """Density of one feature: the nearest-neighbour labels of the main paper and the network that learns them."""
 
-from pseudodensity.density.knn import KnnDensity, knn_density, measure_knn_density
-from pseudodensity.density.network import PseudoDensity
+from importlib import import_module
+from typing import Any
 
-__all__ = ["KnnDensity", "PseudoDensity", "knn_density", "measure_knn_density"]
+# For users of the library. Handed on lazily: a name must not cost the imports of its neighbours.
+_MODULES = {
+    "PseudoDensity": "network",
+    "knn_density": "knn",
+    "measure_knn_density": "knn",
+}
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pseudodensity.artifacts import load_tensors, save_tensors
 from pseudodensity.density.knn import measure_knn_density
+from pseudodensity.tensors import load_tensors, save_tensors
 
 SPEC = {"kind": "pseudo_density", "format": 1}
 MAX_PARAMETERS = 1_000_000  # the paper's limit

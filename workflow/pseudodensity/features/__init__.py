@@ -1,15 +1,21 @@
 """Images to features: one route for real and fake, pretrained networks and small ones trained here."""
 
-from pseudodensity.features.build import build_extractor, load_extractor, save_extractor
-from pseudodensity.features.extractor import Extractor, extract
-from pseudodensity.features.training import TrainingSet, train_extractor
+from importlib import import_module
+from typing import Any
 
-__all__ = [
-    "Extractor",
-    "TrainingSet",
-    "build_extractor",
-    "extract",
-    "load_extractor",
-    "save_extractor",
-    "train_extractor",
-]
+# For users of the library. Handed on lazily: a name must not cost the imports of its neighbours.
+_MODULES = {
+    "Extractor": "extractor",
+    "build_extractor": "build",
+    "extract": "extractor",
+    "load_extractor": "build",
+    "save_extractor": "build",
+}
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

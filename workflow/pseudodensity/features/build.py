@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-from pseudodensity.artifacts import load_tensors, save_tensors
 from pseudodensity.features.extractor import Extractor
+from pseudodensity.tensors import load_tensors, save_tensors
 
 TRAINED_HERE = {"small_vit": "SmallViT", "small_cnn": "SmallCnn"}
 PRETRAINED = {"timm": "Timm", "inception": "Inception", "vgg16": "Vgg16"}

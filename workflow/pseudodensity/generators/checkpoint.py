@@ -10,8 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from pseudodensity.artifacts import ArtifactError, load_tensors, save_tensors
-from pseudodensity.generators import build_discriminator, build_generator
+from pseudodensity.artifacts import ArtifactError
+from pseudodensity.generators.build import build_discriminator, build_generator
+from pseudodensity.tensors import load_tensors, save_tensors
 
 __all__ = ["CheckpointFile", "load_checkpoint", "load_generator", "save_checkpoint"]
 

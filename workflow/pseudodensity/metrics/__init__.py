@@ -1,6 +1,19 @@
-"""Numbers for how well fake samples match real ones: pure functions (real, fake) -> number."""
+"""Numbers for how well fake samples match real ones: pure functions (real, fake) -> numbers."""
 
-from pseudodensity.metrics.frechet import frechet_distance
-from pseudodensity.metrics.manifold import Manifold, manifold_metrics
+from importlib import import_module
+from typing import Any
 
-__all__ = ["Manifold", "frechet_distance", "manifold_metrics"]
+# For users of the library. Handed on lazily: a name must not cost the imports of its neighbours.
+_MODULES = {
+    "Manifold": "manifold",
+    "frechet_distance": "frechet",
+    "manifold_metrics": "manifold",
+}
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -20,8 +20,8 @@ from pseudodensity.control.move.perturb import (
     perturb,
     random_direction,
 )
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import Extractor, extract
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.extractor import Extractor, extract
 from pseudodensity.generators.checkpoint import CheckpointFile
 from pseudodensity.images.transform import to_float, to_uint8
 from pseudodensity.progress import Progress

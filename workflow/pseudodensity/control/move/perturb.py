@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from pseudodensity.control.move.gradient import Score, check_latents, per_sample_gradient
 from pseudodensity.control.select.discriminator import consistent_logits
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import Extractor
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.extractor import Extractor
 
 __all__ = ["DensityObjective", "DiscriminatorObjective", "perturb", "random_direction"]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pseudodensity.control.select.discriminator import consistent_logits
-from pseudodensity.features import Extractor
+from pseudodensity.features.extractor import Extractor
 from pseudodensity.generators.checkpoint import load_checkpoint
 from pseudodensity.images.dataset import ImageSet
 from pseudodensity.images.procedural import render

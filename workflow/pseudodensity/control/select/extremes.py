@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import Extractor, extract
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.extractor import Extractor, extract
 from pseudodensity.images.transform import to_uint8
 from pseudodensity.progress import Progress
 from pseudodensity.rng import normal

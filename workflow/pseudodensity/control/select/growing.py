@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pseudodensity.artifacts import ArtifactError, load_tensors, save_json, save_tensors
+from pseudodensity.artifacts import ArtifactError, save_json
 from pseudodensity.control.move.transport import (
     fitting_prior,
     lipschitz_estimate,
@@ -27,6 +27,7 @@ from pseudodensity.generators.truncation import truncated_images
 from pseudodensity.progress import Progress
 from pseudodensity.rng import generator as stream_of
 from pseudodensity.sweeps import label, proposals_needed
+from pseudodensity.tensors import load_tensors, save_tensors
 
 __all__ = ["Demand", "PoolWriter", "accepted_rows", "set_name"]
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from pseudodensity.control.select.importance import importance_acceptance
 from pseudodensity.control.select.pool import Pool, describe
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import Extractor
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.extractor import Extractor
 from pseudodensity.images.dataset import ImageSet
 from pseudodensity.images.procedural import render
 from pseudodensity.progress import Progress

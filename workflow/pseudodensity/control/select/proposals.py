@@ -18,12 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pseudodensity.artifacts import ArtifactError, load_tensors, save_tensors
+from pseudodensity.artifacts import ArtifactError
 from pseudodensity.control.select.critic import Critic
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import Extractor, extract
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.extractor import Extractor, extract
 from pseudodensity.images.transform import to_uint8
 from pseudodensity.rng import normal
+from pseudodensity.tensors import load_tensors, save_tensors
 
 __all__ = ["Described", "Proposer", "kept_or_made", "load_described"]
 

@@ -17,9 +17,9 @@ from pseudodensity.artifacts import ArtifactError
 from pseudodensity.control.select.importance import sampling_weights
 from pseudodensity.control.train.fakes import FakeFilter, weight_of_fakes
 from pseudodensity.control.train.loop import Trainer, exclusive, run
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import Extractor
-from pseudodensity.generators import build_discriminator, build_generator
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.extractor import Extractor
+from pseudodensity.generators.build import build_discriminator, build_generator
 from pseudodensity.generators.checkpoint import CheckpointFile, load_checkpoint, save_checkpoint
 from pseudodensity.progress import Progress
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from pseudodensity.control.select.importance import importance_acceptance
-from pseudodensity.density import PseudoDensity
-from pseudodensity.features import Extractor
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.extractor import Extractor
 from pseudodensity.images.transform import to_float, to_uint8
 
 __all__ = ["FakeFilter", "weight_of_fakes"]

@@ -17,8 +17,9 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from pseudodensity.artifacts import ArtifactError, load_tensors, save_tensors
+from pseudodensity.artifacts import ArtifactError
 from pseudodensity.progress import Progress
+from pseudodensity.tensors import load_tensors, save_tensors
 
 __all__ = [
     "ExponentialAverage",
