@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pseudodensity.density.knn import measure_knn_density
+from pseudodensity.density.percentile import threshold
 from pseudodensity.tensors import load_tensors, save_tensors
 
 SPEC = {"kind": "pseudo_density", "format": 1}
@@ -123,12 +124,8 @@ class PseudoDensity(nn.Module):
         return self.network((features - self.centre) / self.scale).squeeze(1)
 
     def threshold(self, percent: float) -> float:
-        """tau at a percentile of the labels (not of the predictions): sorted(labels)[int(p N)], the
-        convention of the paper's code; 100 gives the largest label. ValueError outside 0..100."""
-        if not 0 <= percent <= 100:
-            raise ValueError(f"a threshold is a percentage in 0..100, got {percent}")
-        index = min(int(percent / 100 * len(self.labels)), len(self.labels) - 1)
-        return float(np.sort(self.labels)[index])
+        """tau at a percentile of the labels, not of the predictions (`percentile.threshold`)."""
+        return threshold(self.labels, percent)
 
     def save(self, path: Path | str) -> None:
         """Write weights, labels and report to one safetensors file."""
