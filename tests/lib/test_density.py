@@ -10,6 +10,8 @@ import torch
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.density.knn import knn_density, measure_knn_density
 from pseudodensity.density.network import PAPER_PARAMETERS, PseudoDensity
+from pseudodensity.density.quality import agreement_with_truth
+from pseudodensity.images.procedural import sample_labels
 from pseudodensity.rng import numpy_generator
 from pseudodensity.tensors import save_tensors
 
@@ -277,3 +279,14 @@ def test_features_of_another_dimension_are_refused(density):
 def test_constant_labels_have_no_quality():
     report = PseudoDensity.fit(np.zeros((40, 3)), epochs=1).report
     assert report["r2"] is None and report["floored"] == 40
+
+
+def test_agreement_with_a_known_law_is_named_after_the_density_that_it_judges():
+    labels = sample_labels("faces", range(300), seed=0)
+    truth = labels.log_prob
+    found = agreement_with_truth(np.exp(truth), -truth, labels)
+    assert found == {
+        "spearman_pseudo_density": pytest.approx(1),
+        "spearman_network_density": pytest.approx(-1),
+    }
+    assert agreement_with_truth(np.ones(300), np.ones(300), None) is None
