@@ -95,12 +95,22 @@ def test_a_panel_is_what_direct_calls_give(parts, panel):
     np.testing.assert_allclose(panel.density, described.reshape(panel.density.shape))
 
 
-def test_random_rows_are_independent_corners_of_the_box(parts):
+def test_random_rows_walk_at_random_whatever_the_batch(parts):
     generator, extractor, density, real, _ = parts
     assert checkpoint_objective("random", None, density, extractor, real) is None
-    panel = perturbation_panel(generator, None, density, extractor, SPEC, Progress("p", 12))
-    delta = panel.latents - panel.latents[1]
-    torch.testing.assert_close(delta[[0, 2]].abs(), torch.full((2, 4, 8), 0.1))
+    panels = [
+        perturbation_panel(
+            generator, None, density, extractor, SPEC, Progress("p", 12), batch_size=size
+        )
+        for size in (500, 3, 1)
+    ]
+    for panel in panels[1:]:
+        assert torch.equal(panel.latents, panels[0].latents)
+    delta = panels[0].latents - panels[0].latents[1]
+    # Three steps of .05 end one step from the start, or two where the third was clipped at .1.
+    steps = (delta[[0, 2]] / 0.05).round()
+    torch.testing.assert_close(delta[[0, 2]], 0.05 * steps, rtol=0, atol=1e-6)
+    assert set(steps.abs().unique().tolist()) == {1.0, 2.0}
     assert not torch.equal(delta[0], delta[2]) and not torch.equal(delta[0], -delta[2])
 
 

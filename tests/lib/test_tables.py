@@ -12,11 +12,9 @@ import yaml
 
 from pseudodensity.tables import (
     COLUMNS,
-    density_table,
     metric_values,
     paper_value,
     table1,
-    write_csv,
     write_table1,
 )
 
@@ -221,32 +219,3 @@ def test_latex_is_balanced_and_escaped(written):
     assert text.count("{") == text.count("}")
     assert r"Scenes\_1 \& more" in text and r"0.208 $\pm$ 0.089" in text
     assert text.isascii()
-
-
-def test_density_table_ranks_and_names():
-    names = ["a", "b", "c", "d", "e"]
-    knn = np.array([5.0, 1.0, 3.0, 3.0, 4.0])
-    indices = np.array([[1, 2, 3, 4]] + [[0, 2, 3, 4]] * 4)
-    distances = np.linspace(0.5, 2, 20).reshape(5, 4)
-    copies = [None, None, None, 2, None]
-    table = density_table(names, knn * 2, knn, indices, distances, copies)
-    # Thresholds tau of np.percentile fall between the same images.
-    assert table["percentile"].tolist() == [100, 0, 37.5, 37.5, 75]
-    assert np.percentile(knn, 75) == knn[4]
-    assert table.loc[0, ["neighbour_1", "neighbour_2", "neighbour_3"]].tolist() == ["b", "c", "d"]
-    assert "neighbour_4" not in table
-    assert table["distance_1"].tolist() == distances[:, 0].tolist()
-    assert table["duplicate_of"].iloc[3] == "c" and table["duplicate_of"].isna().sum() == 4
-
-
-def test_density_table_of_few_neighbours_and_its_errors(tmp_path):
-    table = density_table(["a", "b"], [1, 2], [1, 2], [[1], [0]], [[0.25], [0.25]], [None, None])
-    assert [c for c in table if c.startswith("neighbour")] == ["neighbour_1"]
-    write_csv(table, tmp_path / "density" / "set.csv")
-    assert (tmp_path / "density" / "set.csv").read_text().splitlines() == [
-        "file,pseudo_density,knn_density,percentile,neighbour_1,distance_1,duplicate_of",
-        "a,1,1,0,b,0.25,",
-        "b,2,2,100,a,0.25,",
-    ]
-    with pytest.raises(ValueError, match="one data set"):
-        density_table(["a", "b"], [1], [1, 2], [[1], [0]], [[0.25], [0.25]], [None, None])

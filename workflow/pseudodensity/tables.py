@@ -1,4 +1,4 @@
-"""Metrics of the checkpoints -> Table 1 of the main paper; densities -> a table of images."""
+"""Metrics of the checkpoints -> Table 1 of the main paper."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from .artifacts import atomic_path
 
 __all__ = [
-    "density_table",
     "group_by_setting",
     "metric_values",
     "oracle_values",
@@ -35,7 +33,6 @@ COLUMNS = (
     *("paper_precision", "paper_recall", "paper_fid"),
     *("n_real", "n_fake", "k", "repeats", "seeds", "spread_of"),
 )
-NEIGHBOURS_SHOWN = 3
 
 # A setting of one block: (row of the run table, its metrics) per training seed.
 Members = list[tuple[Mapping[str, Any], Mapping[str, Any]]]
@@ -407,52 +404,3 @@ def _latex(table: pd.DataFrame) -> str:
         text += [r"\midrule", rf"\multicolumn{{8}}{{l}}{{\textbf{{{title}}}}} \\*"]
         text += [_latex_line(line) for line in lines]
     return "\n".join([*text, r"\end{longtable}"]) + "\n"
-
-
-# -------------------------------------------------------------------------- densities of images
-
-
-def density_table(
-    names: Sequence[str],
-    density: np.ndarray,
-    knn_density: np.ndarray,
-    indices: np.ndarray,
-    distances: np.ndarray,
-    duplicate_of: Sequence[int | None],
-) -> pd.DataFrame:
-    """Pseudo density of each image of a data set with its nearest neighbours, in data-set order.
-
-    Columns: file, pseudo_density, knn_density, percentile (rank of knn_density, 0 the least and
-    100 the most dense, on the scale of tau), neighbour_1..3, distance_1, duplicate_of.
-
-    Args:
-        names: file names, N of them.
-        density: (N,) from the density network.
-        knn_density: (N,) from the neighbours (main paper, section 3.1).
-        indices, distances: (N, k) nearest other images and their Euclidean distances, ascending.
-        duplicate_of: index of the first image with the same pixels, None for a first one.
-
-    Raises:
-        ValueError: the lengths differ.
-    """
-    columns = (density, knn_density, indices, distances, duplicate_of)
-    lengths = [len(names), *(len(column) for column in columns)]
-    if len(set(lengths)) > 1:
-        raise ValueError(
-            f"names, densities, neighbours and duplicates have {lengths} entries: "
-            "they must be of one data set"
-        )
-    files = np.asarray(names, dtype=object)
-    # Ranks on the scale of np.percentile, so that a threshold tau falls between the same images.
-    percentile = (rankdata(knn_density) - 1) * 100 / max(len(files) - 1, 1)
-    table = {
-        "file": files,
-        "pseudo_density": np.asarray(density),
-        "knn_density": np.asarray(knn_density),
-        "percentile": percentile.round(2),
-    }
-    for rank in range(min(NEIGHBOURS_SHOWN, np.shape(indices)[1])):
-        table[f"neighbour_{rank + 1}"] = files[np.asarray(indices)[:, rank]]
-    table["distance_1"] = np.asarray(distances)[:, 0]
-    table["duplicate_of"] = [None if first is None else names[first] for first in duplicate_of]
-    return pd.DataFrame(table)
