@@ -40,7 +40,7 @@ def logged(log: str | Path) -> Iterator[None]:
         warnings.showwarning = keep
         try:
             yield
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (whatever it is, the log must have it)
             write(traceback.format_exc())
             said = str(error) if isinstance(error, EXPECTED) else f"{type(error).__name__}: {error}"
             raise SystemExit(f"{said} (traceback: {log})") from None

@@ -25,6 +25,14 @@ __all__ = ["cheapest", "wanted", "wanted_frame"]
 
 Goal = Mapping[str, Any]
 
+NOTES = (
+    (
+        "A setting is found on half of the repeats of each point; *reached* and the other scores are of "
+        "the other half, and *confirmed* says whether they meet the goal too."
+    ),
+    "Cost counts images that the generator makes for one that is kept.",
+)
+
 
 def cheapest(lines: Sequence[Mapping[str, Any]], goal: Goal) -> Mapping[str, Any] | None:
     """The line that meets a goal with the fewest generator calls per image, or None.
@@ -98,9 +106,5 @@ def wanted(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
             Column("fid", "FID", 2),
             Column("generator_calls_per_image", "generator calls per image", 2),
         ],
-        notes=[
-            "A setting is found on half of the repeats of each point; *reached* and the other scores are "
-            "of the other half, and *confirmed* says whether they meet the goal too.",
-            "Cost counts images that the generator makes for one that is kept.",
-        ],
+        notes=NOTES,
     )
