@@ -37,11 +37,11 @@ _SIZES = (
     (r"\normalsize", 66, False),
     (r"\footnotesize", 80, False),
     (r"\scriptsize", 92, False),
-    (r"\tiny", 120, False),
+    (r"\footnotesize", 128, True),
     (r"\scriptsize", 147, True),
     (r"\tiny", 190, True),
 )
-_TEXT_WIDTH = 28  # characters at which a column of text is broken into lines
+_TEXT_WIDTH = 20  # characters at which a column of text is broken into lines
 _GAP = 0.015  # of the line, beside each column, at the \tabcolsep that is set below
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ class Column:
     specification such as ``+.3f`` (decimals 3 is ``.3f``); without either a whole number gets
     separators of thousands, a float six significant digits. spread: column shown behind the value
     as ±. low, high: columns shown behind it as an interval. of_paper: what the paper prints, set
-    in italics. optional: left out where it holds nothing. align: left | right; without it, text
-    is left.
+    in italics. optional: left out where it holds nothing. in_latex: shown there too, which has the
+    width of a page. align: left | right; without it, text is left.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Column:
     high: str | None = None
     of_paper: bool = False
     optional: bool = False
+    in_latex: bool = True
     align: str | None = None
 
 
@@ -77,9 +78,12 @@ def write_table(table: Table, csv: str | Path, md: str | Path, tex: str | Path) 
     Raises:
         ValueError: a column of the table is not in its frame.
     """
-    shown = page(table)
+    texts = {
+        md: markdown_text(page(table)),
+        tex: latex_text(page(replace(table, columns=[c for c in table.columns if c.in_latex]))),
+    }
     write_csv(table.frame, csv)
-    for path, text in ((md, markdown_text(shown)), (tex, latex_text(shown))):
+    for path, text in texts.items():
         with atomic_path(path) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
