@@ -27,7 +27,8 @@ class Column:
     name: column of the frame. head: plain text above it. decimals, or format: a format
     specification such as ``+.3f`` (decimals 3 is ``.3f``); without either a whole number gets
     separators of thousands, a float six significant digits. spread: column shown behind the value
-    as ±. low, high: columns shown behind it as an interval. of_paper: what the paper prints, set
+    as ±. low, high: columns shown behind it as an interval. words: what to write for a text,
+    where that is not the text itself. of_paper: what the paper prints, set
     in italics. optional: left out where it holds nothing. in_latex: shown there too, which has the
     width of a page. align: left | right; without it, text is left.
     """
@@ -39,6 +40,7 @@ class Column:
     spread: str | None = None
     low: str | None = None
     high: str | None = None
+    words: Mapping[str, str] = field(default_factory=dict)
     of_paper: bool = False
     optional: bool = False
     in_latex: bool = True
@@ -165,7 +167,8 @@ def _cell(column: Column, line: Mapping[str, Any]) -> Cell:
     if pd.isna(value) or value == "":
         return Cell(NOTHING, is_number=True)
     if isinstance(value, str | bool):
-        text = value if isinstance(value, str) else ("yes" if value else "no")
+        named = {True: "yes", False: "no"} if isinstance(value, bool) else column.words
+        text = named.get(value, value)
         return Cell(text, of_paper=column.of_paper)
     text = _number(column, value)
     if column.spread and not pd.isna(line[column.spread]):
