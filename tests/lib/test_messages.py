@@ -13,7 +13,7 @@ from pseudodensity.features.build import build_extractor
 from pseudodensity.features.pretrained import read_weights
 from pseudodensity.images.dataset import build_dataset, open_dataset
 from pseudodensity.images.sources import open_source
-from pseudodensity.messages import LONGEST, one_line
+from pseudodensity.artifacts import LONGEST, one_line
 
 FILES = sorted(f for name in ("features", "density", "images") for f in (ROOT / name).glob("*.py"))
 

@@ -41,6 +41,7 @@ rule density_table:
             caption="../report/density.rst",
             labels={"data set": "{dataset}", "what": "extremes"},
         ),
+        svg="results/density/{dataset}.svg",
         quality="results/density/{dataset}.json",
     log:
         "results/logs/density/{dataset}.log",
@@ -49,6 +50,7 @@ rule density_table:
     threads: 1
     params:
         code=code_digest(HERE / "workflow/scripts/density_table.py"),
+        look={"extractor": plan.data.steering},
     message:
         "List the images of {wildcards.dataset} by pseudo density"
     script:

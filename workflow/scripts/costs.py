@@ -1,11 +1,11 @@
 """What each method costs: seconds per 1,000 images, on one model."""
 
 import torch
-from pseudodensity.costs import Bench, sampling_costs, training_costs
 
 from pseudodensity.artifacts import save_json
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.build import load_extractor
+from pseudodensity.judging.costs import Bench, sampling_costs, training_costs
 from pseudodensity.progress import Progress, logged
 
 torch.set_num_threads(snakemake.threads)

@@ -8,22 +8,31 @@ import torch
 from pseudodensity.artifacts import save_json
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.density.quality import agreement_with_truth
-from pseudodensity.figures import draw_density_extremes
 from pseudodensity.images.dataset import open_dataset
 from pseudodensity.neighbors import knn
+from pseudodensity.papers.pseudo_density.density_figure import density_extremes
+from pseudodensity.progress import logged
 from pseudodensity.report.density_table import density_table
-from pseudodensity.tables import write_csv
+from pseudodensity.report.drawing import save
+from pseudodensity.report.table import write_csv
 
 torch.set_num_threads(snakemake.threads)
-data, output = open_dataset(Path(snakemake.input.data).parent), snakemake.output
-features = np.load(snakemake.input.features)
-network = PseudoDensity.load(snakemake.input.density)
-pseudo_density, network_density = network.labels, network(features)
-distances, indices = knn(features, features, 3, exclude_self=True)
-duplicates = data.manifest["duplicate_of"]
-table = density_table(data.names, pseudo_density, network_density, indices, distances, duplicates)
-write_csv(table, output.csv)
-draw_density_extremes(data.images, pseudo_density, data.names, output.png)
-truth = agreement_with_truth(pseudo_density, network_density, data.labels)
-facts = {"rejected": data.manifest["rejected"], "counts": data.manifest["counts"]}
-save_json(output.quality, {"fit": network.report, "truth": truth, **facts})
+source, output = snakemake.input, snakemake.output
+with logged(snakemake.log[0]):
+    data = open_dataset(Path(source.data).parent)
+    features, network = np.load(source.features), PseudoDensity.load(source.density)
+    density, estimated = network.labels, network(features)
+    distances, indices = knn(features, features, 3, exclude_self=True)
+    copies = data.manifest["duplicate_of"]
+    write_csv(
+        density_table(data.names, density, estimated, indices, distances, copies), output.csv
+    )
+    look = {**snakemake.params.look, "k": network.report["k"], "seed": network.report["seed"]}
+    save(
+        density_extremes({"table": output.csv, "images": source.data}, look),
+        output.svg,
+        output.png,
+    )
+    truth = agreement_with_truth(density, estimated, data.labels)
+    facts = {"rejected": data.manifest["rejected"], "counts": data.manifest["counts"]}
+    save_json(output.quality, {"fit": network.report, "truth": truth, **facts})

@@ -7,9 +7,9 @@ import torch
 
 from pseudodensity.artifacts import save_json
 from pseudodensity.density.network import PseudoDensity
+from pseudodensity.judging.scoring import Judge, measure
 from pseudodensity.plan.methods import metric_module
 from pseudodensity.progress import Progress, logged
-from pseudodensity.scoring import Judge, measure
 
 torch.set_num_threads(snakemake.threads)
 spec, items, source = (

@@ -3,9 +3,8 @@
 import sys
 from importlib import import_module
 
-from pseudodensity.report.table import write_table
-
 from pseudodensity.progress import logged
+from pseudodensity.report.table import write_table
 
 params, output = snakemake.params, snakemake.output
 with logged(snakemake.log[0]):

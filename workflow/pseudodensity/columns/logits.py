@@ -7,7 +7,7 @@ import torch
 
 from pseudodensity.columns.context import Context, clock
 from pseudodensity.columns.pool import Column
-from pseudodensity.control.select.critic import critic_of
+from pseudodensity.generators.critic import critic_of
 from pseudodensity.images.transform import to_float
 
 NAME = "logits"

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from pseudodensity.artifacts import one_line
 from pseudodensity.features.extractor import Extractor
-from pseudodensity.messages import one_line
 from pseudodensity.tensors import load_tensors, save_tensors
 
 TRAINED_HERE = {"small_vit": "SmallViT", "small_cnn": "SmallCnn"}

@@ -15,9 +15,8 @@ from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
-from pseudodensity.artifacts import file_sha256
+from pseudodensity.artifacts import file_sha256, one_line
 from pseudodensity.features.extractor import Extractor
-from pseudodensity.messages import one_line
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 

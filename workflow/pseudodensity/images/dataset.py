@@ -18,11 +18,10 @@ from numpy.lib import format as npy
 from rich.console import Console
 from rich.progress import track
 
-from pseudodensity.artifacts import ArtifactError, atomic_path, load_json, save_json
+from pseudodensity.artifacts import ArtifactError, atomic_path, load_json, one_line, save_json
 from pseudodensity.images import digits, procedural, sources
 from pseudodensity.images.labels import Labels
 from pseudodensity.images.transform import load_image
-from pseudodensity.messages import one_line
 from pseudodensity.tensors import load_tensors, save_tensors
 
 __all__ = ["ImageSet", "build_dataset", "open_dataset"]

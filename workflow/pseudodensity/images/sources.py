@@ -11,7 +11,7 @@ from typing import Protocol
 
 import lmdb
 
-from pseudodensity.messages import one_line
+from pseudodensity.artifacts import one_line
 
 __all__ = ["KINDS", "Source", "open_source"]
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from pseudodensity.messages import one_line
+from pseudodensity.artifacts import one_line
 
 __all__ = ["load_image", "resize", "to_float", "to_uint8"]
 

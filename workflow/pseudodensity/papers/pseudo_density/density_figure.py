@@ -1,7 +1,7 @@
 """The least and the most dense images of a data set, with their densities and names.
 
 ``inputs``
-    ``table``: CSV, one line per image in the order of the data set: ``file, pseudo_density``.
+    ``table``: CSV, one line per image: ``file, image`` (its row in the data set), ``pseudo_density``.
     ``images``: the data set's images.npy, uint8 (N, 3, R, R).
 ``settings``
     ``extractor``: title of the network in whose features the density was fitted; ``k``: neighbours
@@ -48,8 +48,9 @@ def density_extremes(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> 
         figure = Figure(figsize=(max(columns * (CELL + 0.05), 5), 2 * height))
         for axes, (title, chosen) in zip(figure.subplots(2, 1), ends.items(), strict=True):
             lines = table.iloc[chosen][["pseudo_density", "file"]]
+            shown = np.stack([images[i] for i in table["image"].iloc[chosen]])
             words = [f"{_three_digits(v)}\n{_short(f)}" for v, f in lines.itertuples(index=False)]
-            show_images(axes, np.stack([images[i] for i in chosen]), columns, words)
+            show_images(axes, shown, columns, words)
             subtitle(axes, f"{title} {count} of {len(order):,} images")
         caption = (
             f"n = {len(order):,} images. Below each image: its pseudo density (1 = mean of real "

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from pseudodensity.control.select.discriminator import consistent_logits
 from pseudodensity.features.extractor import Extractor
-from pseudodensity.generators.checkpoint import load_checkpoint
+from pseudodensity.generators.checkpoint import CheckpointFile
+from pseudodensity.generators.discriminator import StagedDiscriminator
 from pseudodensity.images.dataset import ImageSet
 from pseudodensity.images.procedural import render
 from pseudodensity.images.transform import to_float
 
-__all__ = ["Critic", "held_out_images", "open_critic"]
+__all__ = ["Critic", "critic_of", "held_out_images"]
 
 COMPANIONS = 16  # more than any discriminator here compares with
 
@@ -29,13 +28,13 @@ class Critic:
     other real images (m, 3, R, R) in [-1, 1]. how: where the reals come from.
     """
 
-    discriminator: nn.Module
+    discriminator: StagedDiscriminator
     references: Tensor
     reals: Tensor
     how: str
 
     def __call__(self, images: Tensor) -> Tensor:
-        return consistent_logits(self.discriminator, images, self.references)
+        return self.discriminator.judge_each(images, self.references)
 
     def raw(self, images: Tensor) -> Tensor:
         """Logits of a batch as the discriminator gives them, (n,): they may depend on the batch."""
@@ -48,11 +47,15 @@ class Critic:
         return torch.cat(parts).numpy()
 
 
-def open_critic(
-    path: str | Path, data: ImageSet, count: int, backbone: Extractor | None, device: str = "cpu"
+def critic_of(
+    checkpoint: CheckpointFile,
+    data: ImageSet,
+    count: int,
+    backbone: Extractor | None,
+    device: str = "cpu",
 ) -> Critic:
     """The discriminator of a checkpoint with ``count`` real images. ArtifactError: it has none."""
-    discriminator = load_checkpoint(path).build("discriminator", backbone)
+    discriminator = checkpoint.build("discriminator", backbone)
     discriminator = discriminator.to(device).eval().requires_grad_(False)
     images, how = held_out_images(data, count + COMPANIONS)
     reals = to_float(torch.from_numpy(images)).to(device)
