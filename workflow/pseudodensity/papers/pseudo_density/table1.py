@@ -172,7 +172,7 @@ def _line(members: Members, reported: pd.DataFrame) -> dict[str, Any]:
     setting, tau, w = row["setting"], row["tau"], row["w"]
     line = {key: row[key] for key in ("block", "dataset", "stands_for", "model", "w")}
     if setting.startswith("oracle"):
-        how = found.facts.get("note")
+        how = found.facts.get("how")
         line["model"] = f"real images: {how}" if how else "real images"
     line |= {"role": setting, "setting": _label(setting, w, found.label), "tau_percent": tau}
     line |= {"training_images": row["images"], "seeds": len(members)}
@@ -205,7 +205,9 @@ def _summary(members: Members) -> dict[str, Any]:
         independent = values.mean(axis=1) if len(values) > 1 else values[0]
         line[column] = values.mean()
         line[f"{column}_spread"] = independent.std(ddof=1) if len(independent) > 1 else np.nan
-    accepted = [found.facts.get("acceptance") for _, found in members]
+    # Of fakes in training; of real images in the reweighting of an oracle.
+    kind = "acceptance" if members[0][0]["setting"].startswith("oracle") else "training_acceptance"
+    accepted = [found.facts.get(kind) for _, found in members]
     accepted = [share for share in accepted if share is not None]
     line["acceptance"] = np.mean(accepted) if accepted else np.nan
     line["repeats"] = repeats = values.shape[1]
