@@ -95,13 +95,14 @@ def test_fronts_are_of_a_method_with_the_plain_model():
     assert frontier_frame(*make(points))["front"].tolist() == [True, True, False, False]
 
 
-def test_a_new_method_and_a_new_score_need_no_edit():
+def test_a_new_method_score_and_fact_need_no_edit():
     point = {"method": "budget", "acceptance_wanted": 0.3}
-    found = scored(0.6, 0.4, repeats=2, spread=0.1)
+    found = scored(0.6, 0.4, repeats=2, spread=0.1, rank_correlation=0.3)
     for repeat in found.repeats:
         repeat["kid"] = 0.25
     frame = frontier_frame(*make([(PLAIN, scored(0.5, 0.5)), (point, found)]))
     assert frame["acceptance_wanted"].tolist()[1] == 0.3
+    assert frame["rank_correlation"].tolist()[1] == 0.3 and "independent_repeats" not in frame
     assert frame["kid"].isna().tolist() == [True, False] and frame["kid_low"][1] == 0.25
 
 

@@ -7,9 +7,8 @@
     by (pseudo density | log-likelihood). A row with ``not_served`` (why) in the place of pool and
     point names a ``method`` that the model cannot serve.
 
-Facts of a point that the table shows are acceptance, acceptance_closed_form, ess, unique,
-generator_calls, seconds_per_1000 and note. ``independent_repeats: false`` among the facts says that
-repeats share what they are drawn from: such a point has no interval.
+Every fact of a point is a column of the CSV. ``independent_repeats: false`` among the facts says
+that repeats share what they are drawn from: such a point has no interval.
 """
 
 from __future__ import annotations
@@ -31,8 +30,13 @@ NAMES = ("block", "model", "dataset", "stands_for", "seed")
 FIRST_SCORES = ("precision", "recall", "fid")
 # Settings of the paper's own methods come first; any other method's follow.
 FIRST_SETTINGS = ("tau", "w", "family", "psi", "polarity", "replacement")
-FACTS = ("acceptance", "acceptance_closed_form", "ess", "unique", "generator_calls")
-LAST = ("seconds_per_1000", "n", "repeats", "n_real", "k", "note")
+FIRST_FACTS = (
+    *("acceptance", "acceptance_closed_form", "ess", "unique", "generator_calls"),
+    "seconds_per_1000",
+)
+LAST = ("n", "repeats", "n_real", "k", "note")
+# Facts that are said in other ways.
+TOLD = ("note", "independent_repeats")
 INTEGERS = ("seed", "unique", "generator_calls", "n", "repeats", "n_real", "k")
 
 # ---------------------------------------------------------------------------------- the frame
@@ -56,28 +60,32 @@ def frontier_frame(rows: Sequence[Mapping[str, Any]], book: Any) -> pd.DataFrame
     repeats = [each.repeats for each in found if each is not None]
     known = [score for runs in repeats for repeat in runs for score in repeat]
     scores = _ordered(FIRST_SCORES, known)
+    facts = _ordered(FIRST_FACTS, (key for each in found if each for key in each.facts))
     lines: list[dict[str, Any]] = []
     for block in dict.fromkeys(row["block"] for row in rows):
         pairs = [(r, f) for r, f in zip(rows, found, strict=True) if r["block"] == block]
         deviations = _pooled_deviations([f for _, f in pairs if f is not None], scores)
         lines += _with_fronts([_line(row, each, deviations) for row, each in pairs])
-    return _typed(pd.DataFrame(lines, columns=_columns(rows, settings, scores)))
+    return _typed(pd.DataFrame(lines, columns=_columns(rows, settings, scores, facts)))
 
 
 def _ordered(first: Sequence[str], names: Iterable[str]) -> list[str]:
-    """`first`, then the other names in the order in which they appear; a method is no setting."""
-    return [name for name in dict.fromkeys([*first, *names]) if name != "method"]
+    """`first`, then the other names in the order in which they appear."""
+    return [name for name in dict.fromkeys([*first, *names]) if name not in ("method", *TOLD)]
 
 
 def _columns(
-    rows: Sequence[Mapping[str, Any]], settings: Sequence[str], scores: Sequence[str]
+    rows: Sequence[Mapping[str, Any]],
+    settings: Sequence[str],
+    scores: Sequence[str],
+    facts: Sequence[str],
 ) -> list[str]:
     measured = [_score_column(score) for score in scores]
     return [
         *(*NAMES, *(["by"] if any("by" in row for row in rows) else [])),
         *("method", "setting", *(_setting_column(key) for key in settings)),
         *(f"{score}{end}" for score in measured for end in ("", "_low", "_high")),
-        *("front", *FACTS, *LAST),
+        *("front", *facts, *LAST),
     ]
 
 
@@ -117,7 +125,7 @@ def point_line(
     """
     line: dict[str, Any] = {"method": point["method"], "setting": found.label}
     line |= {_setting_column(key): point[key] for key in point if key != "method"}
-    line |= {key: found.facts.get(key) for key in (*FACTS, "seconds_per_1000")}
+    line |= {key: found.facts.get(key) for key in _ordered(FIRST_FACTS, found.facts)}
     line |= {"n": found.n, "n_real": found.n_real, "k": found.k, "repeats": len(found.repeats)}
     notes = [found.facts.get("note", "")]
     independent = found.facts.get("independent_repeats", True)
