@@ -16,7 +16,7 @@ rule scores:
     params:
         code=code("scores.py", "scores"),
         stamp=stamp("scores"),
-        items=facts("scores"),
+        sets=facts("scores"),
         seed=plan.config["sampling"]["seed"],
     message:
         "Measure {wildcards.name}"

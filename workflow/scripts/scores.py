@@ -14,7 +14,7 @@ from pseudodensity.progress import Progress, logged
 torch.set_num_threads(snakemake.threads)
 spec, items, source = (
     snakemake.params.stamp["spec"],
-    snakemake.params.items["items"],
+    snakemake.params.sets["items"],
     snakemake.input,
 )
 real = source.get("real")

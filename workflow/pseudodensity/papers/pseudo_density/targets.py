@@ -221,7 +221,7 @@ class _Paper:
             for block in panels
         ]
         caption = "The least and the most dense samples of each model, beside real images."
-        settings = {"panels": list(panels.values())}
+        settings = {"title": "Figure 2: extremes of density", "panels": list(panels.values())}
         inputs = {"samples": made}
         yield self._table("fig2", "sample_tables:extremes", inputs, settings, caption)
         look = self._look(self.blocks.run(next(iter(panels)))["dataset"])
@@ -254,7 +254,9 @@ class _Paper:
         caption = (
             "Samples moved towards more and less of an objective, with their pseudo densities."
         )
-        yield self._table(name, "sample_tables:perturbation", inputs, {"panels": panels}, caption)
+        title = f"Figure {name.removeprefix('fig')}: samples moved along an objective"
+        settings = {"title": title, "panels": panels}
+        yield self._table(name, "sample_tables:perturbation", inputs, settings, caption)
         look = self._look(self.blocks.run(panels[0]["block"])["dataset"])
         yield self._figure(name, "sample_figures:perturbation", inputs, look, caption)
 

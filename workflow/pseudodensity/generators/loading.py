@@ -9,31 +9,31 @@ from typing import Any
 
 from torch import nn
 
-from pseudodensity.architectures import architecture
 from pseudodensity.artifacts import ArtifactError, file_sha256
 from pseudodensity.generators.checkpoint import load_generator
 
 __all__ = ["open_generator"]
 
 
-def open_generator(path: str | Path, spec: Mapping[str, Any], device: str = "cpu") -> nn.Module:
+def open_generator(path: str | Path, stamp: Mapping[str, Any], device: str = "cpu") -> nn.Module:
     """A frozen generator in eval mode.
 
     Args:
-        spec: of the checkpoint. ``architecture: external`` is a TorchScript or exported program
-            with ``latent_shape``, ``resolution`` of the images that it is compared with, and
-            ``source.sha256``, which may be None.
+        stamp: of the checkpoint. ``architecture: external`` in its ``spec`` is a TorchScript or
+            exported program with ``latent_shape``, ``resolution`` of the images that it is compared
+            with, and ``source.sha256``, which may be None.
 
     ValueError, in one line: a file of another digest; images of another resolution; as
     `load_external_generator` and `load_generator`.
     """
+    spec = stamp["spec"]
     if spec["architecture"] != "external":
-        return load_generator(path, device, spec)
+        return load_generator(path, device, stamp)
     digest, wanted = file_sha256(path), spec["source"]["sha256"]
     if wanted is not None and digest != wanted:
         raise ArtifactError(f"{path} has SHA-256 {digest}, not {wanted}: it is another generator")
     # By name, so that nothing else depends on the code that reads strangers' files.
-    module = import_module(f"pseudodensity.{architecture('external').generator}")
+    module = import_module("pseudodensity.generators.external")
     generator = module.load_external_generator(path, spec["latent_shape"])
     if generator.resolution != spec["resolution"]:
         raise ValueError(
