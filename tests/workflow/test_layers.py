@@ -40,8 +40,6 @@ FLOORS = [
     ("overhead", "tables_overhead"),
     ("frontier", "frontier_tables", "frontier_figures", "tables_inference", "quick"),
     ("likelihood_frontier", "figures_likelihood"),
-    ("report",),
-    ("papers",),
 ]
 # Judges stand beside the house: they see features, never what made them.
 JUDGES = {"metrics": {"metrics", "neighbors"}}

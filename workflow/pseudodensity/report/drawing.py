@@ -329,7 +329,8 @@ def finish(figure: Figure, caption: str) -> Figure:
     plt.close(figure)
     canvas = FigureCanvasAgg(figure)
     width, height = figure.get_size_inches()
-    caption = caption.replace(" = ", "\u00a0=\u00a0")
+    # No line breaks within "k = 3" or "80 %".
+    caption = caption.replace(" = ", "\u00a0=\u00a0").replace(" %", "\u00a0%")
     text = figure.text(0, 0, caption, fontsize=CAPTION_SIZE, gid="caption")
     length = text.get_window_extent(canvas.get_renderer()).width / figure.dpi
     letters = int(len(caption) * (width - 2 * MARGIN) / length * 0.97)

@@ -48,7 +48,7 @@ from pseudodensity.report.drawing import (
 
 __all__ = ["methods_of_one_model", "precision_recall"]
 
-PANEL, ACROSS, TITLE_WIDTH = 3.2, 3, 34  # inches, panels, characters
+PANEL, ACROSS, TITLE_WIDTH = 3.2, 3, 30  # inches, panels, characters
 PLANE = ["recall", "precision"]
 OVERVIEW = 0.36  # side of the inset, in sides of the panel
 
@@ -174,21 +174,23 @@ def _plane(axes: Axes, points: pd.DataFrame, styles: Styles, references: Sequenc
         front = _front(own, plain)
         look = {"color": styles[method].colour, "linewidth": 1.8, "alpha": 0.75, "zorder": 2}
         axes.plot(front["recall"], front["precision"], gid=f"front {method}", **look)
-    sns.lineplot(
-        treated[treated["dial"].notna()].sort_values("dial"),
-        x="recall",
-        y="precision",
-        hue="method",
-        palette={method: style.colour for method, style in styles.items()},
-        units="series",
-        estimator=None,
-        sort=False,
-        linewidth=0.7,
-        linestyle=(0, (3, 2)),
-        alpha=0.6,
-        legend=False,
-        ax=axes,
-    )
+    series = treated[treated["dial"].notna()].sort_values("dial")
+    if len(series):
+        sns.lineplot(
+            series,
+            x="recall",
+            y="precision",
+            hue="method",
+            palette={method: style.colour for method, style in styles.items()},
+            units="series",
+            estimator=None,
+            sort=False,
+            linewidth=0.7,
+            linestyle=(0, (3, 2)),
+            alpha=0.6,
+            legend=False,
+            ax=axes,
+        )
     _marks(axes, points, "recall", "precision", styles)
     axes.set(xlabel="recall (diversity, share)", ylabel="precision (fidelity, share)")
     beside = points["method"].isin(references)
