@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from pseudodensity.neighbors import Features, as_tensors, mean
+from pseudodensity.feature_sets import Features, as_tensors, mean
 
 _BLOCK = 2048  # rows turned to float64 at once
 _STRIP = 512  # rows of the covariance made by one product

@@ -6,7 +6,8 @@ Precision and recall: Kynkäänniemi et al. 2019, equations 1-3. Density and cov
 
 import torch
 
-from pseudodensity.neighbors import Features, Points, ball_members, frame, nearest
+from pseudodensity.feature_sets import Features, FeatureSet, frame
+from pseudodensity.neighbors import ball_members, nearest
 
 
 class Manifold:
@@ -27,7 +28,7 @@ class Manifold:
         return len(self.features)
 
 
-def _squared_radii(points: Points, k: int) -> torch.Tensor:
+def _squared_radii(points: FeatureSet, k: int) -> torch.Tensor:
     return nearest(points, points, k, exclude_self=True)[0][:, -1]
 
 
