@@ -42,7 +42,7 @@ class FeatureSet:
         """Some rows in the frame, each number rounded once to `dtype`."""
         # A float64 offset is kept for a float32 block too: rounding it would move the centre.
         offset = self._offset.to(torch.promote_types(self._offset.dtype, dtype))
-        return torch.add(offset, self.features[rows], alpha=self.scale, out=out)
+        return torch.add(offset, self.features[rows], alpha=self.scale, out=out).to(dtype)
 
 
 def frame(**sets: Features) -> list[FeatureSet]:
