@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pseudodensity.artifacts import load_json
 from pseudodensity.control.select.growing import Demand, PoolWriter, accepted_rows, set_name
@@ -19,6 +19,7 @@ from pseudodensity.control.select.importance import expected_acceptance
 from pseudodensity.control.select.proposals import Proposer, load_described
 from pseudodensity.features.extractor import Extractor
 from pseudodensity.frontier import Judgement, measure_frontier, open_pool
+from pseudodensity.generators.generator import BaseGenerator
 from pseudodensity.progress import Progress
 
 torch.set_num_threads(1)
@@ -26,10 +27,10 @@ torch.set_num_threads(1)
 N = 200
 
 
-class Grey(nn.Module):
+class Grey(BaseGenerator):
     """z (n, 1) -> grey images of level Phi(z); counts the images."""
 
-    latent_shape, couples_batch, resolution = (1,), False, 8
+    latent_shape, resolution = (1,), 8
 
     def __init__(self):
         super().__init__()

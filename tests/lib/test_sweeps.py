@@ -2,7 +2,7 @@
 
 import pytest
 
-from pseudodensity.architectures import ARCHITECTURES
+from pseudodensity.plan.declared import modules_declaring
 from pseudodensity.sweeps import (
     METHODS,
     PLAIN,
@@ -38,7 +38,7 @@ def test_points_are_those_asked_for_plain_first_and_none_twice():
 
 
 def test_every_architecture_says_what_it_serves_and_why_not_the_rest():
-    for name in ARCHITECTURES:
+    for name in modules_declaring("generators", "DECLARATION"):
         for method in METHODS:
             reason = why_not(name, method)
             if reason is None:

@@ -22,7 +22,7 @@ FLOORS = [
         "artifacts",
         "rng",
         "progress",
-        "architectures",
+        "plan",
         "runs",
         "sweeps",
         "frontier_runs",
@@ -50,7 +50,7 @@ LIGHT = (
     "frontier_runs",
     "figure_runs",
     "closure",
-    "architectures",
+    "plan.declared",
 )  # read by every cluster job
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pseudodensity.architectures import architecture
+from pseudodensity.plan.declared import declared_by_name
 from pseudodensity.runs import FORMAT, Artifact, Checkpoint, ConfigError, Plan
 from pseudodensity.sweeps import PLAIN, importance_points
 
@@ -27,7 +27,7 @@ class FigureRuns:
         """The block to show for one of the paper, see `Plan.nearest_block`. ConfigError: none."""
         found = self.plan.block_ids
         if with_discriminator:
-            found = [b for b in found if self._architecture(b).discriminator]
+            found = [b for b in found if self._has_discriminator(b)]
         nearest = self.plan.nearest_block(block, found)
         if nearest is None:
             kind = "a block whose model has a discriminator" if with_discriminator else "a block"
@@ -38,9 +38,10 @@ class FigureRuns:
         """The pre-trained model of a block."""
         return next(self.plan.block(block, self.plan.config["seeds"][0]))
 
-    def _architecture(self, block: str) -> Any:
+    def _has_discriminator(self, block: str) -> bool:
         model = self.plan.paper["table1"]["blocks"][block]["model"]
-        return architecture(self.plan.config["models"][model]["architecture"])
+        name = self.plan.config["models"][model]["architecture"]
+        return declared_by_name("generators", "DECLARATION", name)[1]["discriminator"] is not None
 
     def _names(self, block: str, wanted: str) -> dict[str, Any]:
         """How a shown block is called, and which one of the paper it is shown for."""
@@ -76,7 +77,7 @@ class FigureRuns:
     def perturbed(self, block: str, objective: str) -> Artifact:
         """Samples of a block moved towards more and less of an objective."""
         rules = self.plan.paper["perturbation"]
-        kind = "gan" if self._architecture(block).discriminator else "diffusion"
+        kind = "gan" if self._has_discriminator(block) else "diffusion"
         spec = self._of_samples("perturbed", block) | {
             "objective": objective,
             "settings": rules["settings"][kind],
@@ -105,7 +106,7 @@ class FigureRuns:
         found = {}
         for block in self.plan.block_ids:
             objectives = ["density", "random"]
-            if self._architecture(block).discriminator:
+            if self._has_discriminator(block):
                 objectives.append("discriminator")
             for objective in objectives:
                 artifact = self.perturbed(block, objective)

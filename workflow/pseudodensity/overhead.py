@@ -30,7 +30,7 @@ from pseudodensity.control.train.gan import GanTrainer
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.extractor import Extractor, extract
 from pseudodensity.generators.checkpoint import CheckpointFile
-from pseudodensity.generators.truncation import families, truncated_images
+from pseudodensity.generators.truncation import truncated_images
 from pseudodensity.generators.volumes import log_volumes
 from pseudodensity.images.transform import to_uint8
 from pseudodensity.progress import Progress
@@ -218,7 +218,7 @@ def _dot(bench: Bench, steps: int, step_size: float) -> Run:
 
 
 def _truncation(bench: Bench, psi: float) -> Run:
-    family, stream = families(bench.generator)[0], bench.stream("truncation")
+    family, stream = bench.generator.truncation[0], bench.stream("truncation")
 
     @torch.no_grad()
     def run(latents: Tensor) -> Outcome:

@@ -20,10 +20,10 @@ os.environ.setdefault(
 )
 # Nothing here compiles, and loading the compiler takes longer than many a job computes.
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
-from pseudodensity.architectures import architecture
 from pseudodensity.closure import code_files
 from pseudodensity.figure_runs import FigureRuns
 from pseudodensity.frontier_runs import FrontierRuns
+from pseudodensity.plan.declared import declared_by_name
 from pseudodensity.runs import ConfigError, Plan, check_config
 
 
@@ -96,8 +96,11 @@ def density_file(dataset):
 
 
 def modules_of(checkpoint):
-    """Modules of the architecture of a checkpoint; they are imported by name."""
-    return architecture(plan.checkpoints[checkpoint].artifact.spec["architecture"])
+    """Modules of the architecture of a checkpoint, its own first; they are imported by name."""
+    architecture = plan.checkpoints[checkpoint].artifact.spec["architecture"]
+    own, says = declared_by_name("generators", "DECLARATION", architecture)
+    trainer = (says["trainer"] or "").partition(":")[0]
+    return [name for name in (own, says["discriminator"], trainer) if name]
 
 
 def share_of_longest(checkpoint):
@@ -166,9 +169,11 @@ def _or_error(function, *arguments):
 
 def generator_modules(task):
     """Modules that draw a pool; those of the discriminator and of volumes only where asked."""
-    modules = architecture(task.checkpoint.artifact.spec["architecture"])
-    volumes = ["generators.volumes"] if task.needs_volumes else []
-    return [modules.generator, *([modules.discriminator] if task.needs_logits else []), *volumes]
+    architecture = task.checkpoint.artifact.spec["architecture"]
+    own, says = declared_by_name("generators", "DECLARATION", architecture)
+    volumes = ["generators.volumes", says["tangents"]] if task.needs_volumes else []
+    logits = [says["discriminator"]] if task.needs_logits else []
+    return [own, *logits, *filter(None, volumes)]
 
 
 def critic_files(task):

@@ -5,7 +5,7 @@ rule extremes:
     input:
         code=lambda wildcards: code(
             "extremes.py",
-            modules_of(extremes[wildcards.extremes][1].name).generator,
+            modules_of(extremes[wildcards.extremes][1].name)[0],
             *feature_modules,
         ),
         checkpoint=lambda wildcards: extremes[wildcards.extremes][1].path,

@@ -1,7 +1,7 @@
 rule overhead:
     input:
         code=lambda wildcards: code(
-            "overhead.py", *modules_of(overhead()[0].name).modules, *feature_modules
+            "overhead.py", *modules_of(overhead()[0].name), *feature_modules
         ),
         checkpoint=lambda wildcards: overhead()[0].path,
         density=lambda wildcards: density_file(overhead()[0].dataset),

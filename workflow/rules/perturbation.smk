@@ -5,7 +5,7 @@ rule perturb:
     input:
         code=lambda wildcards: code(
             "perturb.py",
-            *modules_of(perturbed[wildcards.perturbed][1].name).modules,
+            *modules_of(perturbed[wildcards.perturbed][1].name),
             *feature_modules,
         ),
         checkpoint=lambda wildcards: perturbed[wildcards.perturbed][1].path,

@@ -6,7 +6,7 @@ rule sample:
     input:
         code=lambda wildcards: code(
             "sample.py",
-            modules_of(samples[wildcards.samples].name).generator,
+            modules_of(samples[wildcards.samples].name)[0],
             *feature_modules,
         ),
         checkpoint=lambda wildcards: samples[wildcards.samples].path,

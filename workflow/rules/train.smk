@@ -1,7 +1,7 @@
 rule pretrain:
     input:
         code=lambda wildcards: code(
-            "pretrain.py", *modules_of(wildcards.checkpoint).modules, *feature_modules
+            "pretrain.py", *modules_of(wildcards.checkpoint), *feature_modules
         ),
         data=lambda wildcards: data_file(plan.checkpoints[wildcards.checkpoint].dataset),
         backbone=lambda wildcards: backbone_file(wildcards.checkpoint),
@@ -49,7 +49,7 @@ rule import_checkpoint:
 rule finetune:
     input:
         code=lambda wildcards: code(
-            "finetune.py", *modules_of(wildcards.checkpoint).modules, *feature_modules
+            "finetune.py", *modules_of(wildcards.checkpoint), *feature_modules
         ),
         parent=lambda wildcards: plan.checkpoints[wildcards.checkpoint].parent.path,
         data=lambda wildcards: data_file(plan.checkpoints[wildcards.checkpoint].dataset),

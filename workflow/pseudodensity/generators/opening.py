@@ -9,7 +9,6 @@ from typing import Any
 
 from torch import nn
 
-from pseudodensity.architectures import architecture
 from pseudodensity.artifacts import ArtifactError, file_sha256
 from pseudodensity.generators.checkpoint import load_generator
 
@@ -33,7 +32,7 @@ def open_generator(path: str | Path, spec: Mapping[str, Any], device: str = "cpu
     if wanted is not None and digest != wanted:
         raise ArtifactError(f"{path} has SHA-256 {digest}, not {wanted}: it is another generator")
     # By name, so that nothing else depends on the code that reads strangers' files.
-    module = import_module(f"pseudodensity.{architecture('external').generator}")
+    module = import_module("pseudodensity.generators.external")
     generator = module.load_external_generator(path, spec["latent_shape"])
     if generator.resolution != spec["resolution"]:
         raise ValueError(
