@@ -4,6 +4,7 @@ from importlib import import_module
 
 import pytest
 import torch
+from pseudodensity.sweeps import METHODS, why_not
 
 from pseudodensity.generators.build import build_generator
 from pseudodensity.generators.discriminator import StagedDiscriminator
@@ -11,7 +12,6 @@ from pseudodensity.generators.external import ExternalGenerator
 from pseudodensity.generators.generator import BaseGenerator, LinearisedStage
 from pseudodensity.plan.declared import declared, modules_declaring, parameters
 from pseudodensity.rng import normal
-from pseudodensity.sweeps import METHODS, why_not
 
 torch.set_num_threads(1)
 

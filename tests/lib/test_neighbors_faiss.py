@@ -12,7 +12,7 @@ from pseudodensity import neighbors
 from pseudodensity.feature_sets import frame, squared_distances
 from pseudodensity.neighbors import ball_members, knn
 
-LIGHT = ("neighbors", "metrics.manifold", "metrics.frechet", "density.knn", "quick")
+LIGHT = ("neighbors", "metrics.manifold", "metrics.frechet", "density.knn", "library")
 
 
 def normal(n, d, seed=0):

@@ -329,7 +329,7 @@ def test_calls_spelled_otherwise_for_tangents_have_the_jacobian_of_torchs_own(ca
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"route": "quick"}, "route must be one of"),
+        ({"route": "library"}, "route must be one of"),
         ({"space": "latent"}, "space one of"),
         ({"top": 0}, "at least 1"),
         ({"columns": 0}, "at least 1"),

@@ -30,11 +30,11 @@ FLOORS = [
     ("columns",),
     ("judging",),
     ("report",),
-    ("papers", "quick"),
+    ("papers", "library"),
 ]
 # Judges stand beside the house: they see features, never what made them.
 JUDGES = {"metrics": {"metrics", "neighbors", "feature_sets"}}
-MAY_JUDGE = ("papers", "quick")
+MAY_JUDGE = ("papers", "library")
 # Read by every job of a cluster, so nothing that takes seconds to import.
 LIGHT = ("plan.plan", "plan.resources", "papers.pseudo_density.targets")
 HEAVY = ("torch", "pandas", "scipy", "timm", "matplotlib", "seaborn", "faiss")

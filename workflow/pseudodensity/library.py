@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from pseudodensity.control.select.importance import expected_acceptance, importance_acceptance
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.extractor import Extractor, extract
-from pseudodensity.frontier_tables import pareto_front
 from pseudodensity.images.sources import open_source
 from pseudodensity.images.transform import load_image, to_uint8
 from pseudodensity.metrics import frechet, manifold
+from pseudodensity.report.pareto import pareto_front
 from pseudodensity.rng import normal, uniform
 
 __all__ = ["ImportanceSample", "frontier", "importance_sample", "read_images"]
