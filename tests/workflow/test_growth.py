@@ -14,6 +14,7 @@ import yaml
 
 PLAN = """
 import json, sys
+from pathlib import Path
 from pseudodensity.plan.code import code_digest
 from pseudodensity.plan.config import load_config
 from pseudodensity.plan.plan import Plan
