@@ -1,14 +1,15 @@
-"""Time and memory of the metrics beside their peers and the matrix products they cannot do without.
+"""CPU time and memory of the metrics beside their peers and the products they cannot do without.
 
-    python benchmarks/metrics.py [--threads 2] [--sizes 5000 20000] [--dim 2048] [--repeats 1]
+    python benchmarks/metrics.py [--threads 1] [--sizes 5000] [--dim 2048] [--repeats 3]
 
-Prints one table per task. Every measurement runs in a fresh process on the same normal features (n
-real and n fake, float32), after a small warm-up. `extra MB` is the peak of resident memory above
-the features. `/ products` is CPU time over that of the float32 matrix products of the full task,
-which are timed in the same process before and after: on a shared machine only ratios mean much.
+Prints one table per task, and beneath it the ratios that have a goal. Every measurement runs in a
+fresh process on the same normal features (n real and n fake, float32), after a small warm-up; the
+methods take turns, and the table shows medians of the repeats. `extra MB` is the peak of resident
+memory above the features. `/ products` is CPU time over that of the float32 matrix products of the
+full task, which are timed in the same process before and after: on a shared machine only ratios
+mean much. `/ ours` is that ratio over the one of the first row. Torch and faiss bring matrix
+products of their own: where those of faiss are the faster ones, its ratio may be below 1.
 Linux only (it reads the peak from /proc).
-`/ ours` is CPU time over that of the first row. A product of a set with itself has two equal
-halves; a method that computes one only can stay below 1.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 TILE = 2048  # side of the timed matrix product
@@ -28,6 +30,12 @@ def manifold_ours(real, fake):
     from pseudodensity.metrics.manifold import manifold_metrics
 
     manifold_metrics(real, fake, k=3)
+
+
+def manifold_scores(real, fake):
+    from pseudodensity.metrics import manifold
+
+    manifold.score(manifold.prepare({"features": real}, k=3), {"features": fake})
 
 
 def manifold_prdc(real, fake):
@@ -97,18 +105,34 @@ def frechet_torch_fidelity(real, fake):
     fid_statistics_to_metric(*both, verbose=False)
 
 
-# Task -> (matrix products n x n x d of the full task, {method: (function, bytes needed per n^2)}).
-# The bytes are the peers' full matrices: distances, and indices where they sort.
-TASKS: dict[str, tuple[int, dict[str, tuple[Callable, int]]]] = {
-    "precision, recall, density, coverage, k = 3": (
+@dataclass(frozen=True)
+class Task:
+    """A task: how many n x n x d products it takes, who does it, and the goals.
+
+    methods: name -> (function, bytes of a full matrix that it needs per n^2). goals: (method, what
+    its CPU time is divided by: "products" or a method, at most).
+    """
+
+    title: str
+    products: int
+    methods: dict[str, tuple[Callable, int]]
+    goals: tuple[tuple[str, str, float], ...] = ()
+
+
+TASKS = {
+    "manifold": Task(
+        "precision, recall, density, coverage, k = 3",
         3,
         {
             "manifold_metrics": (manifold_ours, 0),
+            "all scores of metrics.manifold": (manifold_scores, 0),
             "prdc": (manifold_prdc, 12),
             "torch-fidelity (precision, recall only)": (manifold_torch_fidelity, 16),
         },
+        (("manifold_metrics", "products", 1.15),),
     ),
-    "10 nearest neighbours without self": (
+    "knn": Task(
+        "10 nearest neighbours without self",
         1,
         {
             "knn": (knn_ours, 0),
@@ -117,8 +141,10 @@ TASKS: dict[str, tuple[int, dict[str, tuple[Callable, int]]]] = {
             "faiss IndexFlatL2 (with self)": (knn_faiss, 0),
             "scikit-learn NearestNeighbors": (knn_sklearn, 0),
         },
+        (("knn", "faiss IndexFlatL2 (with self)", 1.2),),
     ),
-    "Fréchet distance": (
+    "frechet": Task(
+        "Fréchet distance",
         0,
         {
             "frechet_distance": (frechet_ours, 0),
@@ -162,8 +188,8 @@ def measure(task: str, method: str, n: int, dim: int, threads: int) -> dict[str,
     import torch
 
     torch.set_num_threads(threads)
-    products, methods = TASKS[task]
-    function = methods[method][0]
+    products = TASKS[task].products
+    function = TASKS[task].methods[method][0]
     generator = np.random.default_rng(0)
     real, fake = (generator.standard_normal((n, dim), dtype=np.float32) for _ in range(2))
     function(real[:64, :32].copy(), fake[:64, :32].copy())
@@ -186,8 +212,8 @@ def measure(task: str, method: str, n: int, dim: int, threads: int) -> dict[str,
 
 
 def measure_apart(task: str, method: str, n: int, options: argparse.Namespace) -> dict | str:
-    """`measure` in a fresh process, median of the repeats; a reason instead where it cannot run."""
-    needed = TASKS[task][1][method][1] * n * n / 2**30
+    """`measure` in a fresh process; a reason instead where it cannot run."""
+    needed = TASKS[task].methods[method][1] * n * n / 2**30
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     if needed > 0.8 * free:
         return f"skipped: needs {needed:.0f} GB, {free:.0f} GB free"
@@ -197,48 +223,63 @@ def measure_apart(task: str, method: str, n: int, options: argparse.Namespace) -
     environment = os.environ | dict.fromkeys(names, threads) | {"OMP_WAIT_POLICY": "passive"}
     command = [sys.executable, __file__, "--threads", threads, "--dim", str(options.dim)]
     command += ["--only", task, method, str(n)]
-    results = []
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        return "failed: " + (done.stderr.strip().splitlines() or ["killed"])[-1]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure_all(task: str, n: int, options: argparse.Namespace) -> dict[str, dict | str]:
+    """Medians of every method, which take turns so that a busier minute harms none of them."""
+    runs = {method: [] for method in TASKS[task].methods}
     for _ in range(options.repeats):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            return "failed: " + (done.stderr.strip().splitlines() or ["killed"])[-1]
-        results.append(json.loads(done.stdout.splitlines()[-1]))
-    return {key: statistics.median(result[key] for result in results) for key in results[0]}
+        for method, results in runs.items():
+            results.append(measure_apart(task, method, n, options))
+    found = {}
+    for method, results in runs.items():
+        reasons = [result for result in results if isinstance(result, str)]
+        medians = (
+            {} if reasons else {k: statistics.median(r[k] for r in results) for k in results[0]}
+        )
+        found[method] = reasons[0] if reasons else medians
+    return found
 
 
 def print_task(task: str, n: int, options: argparse.Namespace) -> None:
-    head = f"{task}; n = {n} real and {n} fake, d = {options.dim}, {options.threads} threads"
     columns = ("wall s", "CPU s", "extra MB", "/ products", "/ ours")
-    print(f"\n{head}\n{'':42}" + "".join(f"{column:>11}" for column in columns))
-    ours = None
-    for method in TASKS[task][1]:
-        result = measure_apart(task, method, n, options)
+    print(
+        f"\n{TASKS[task].title}; n = {n} real and {n} fake, d = {options.dim}, "
+        f"{options.threads} threads\n{'':42}" + "".join(f"{column:>11}" for column in columns)
+    )
+    found = measure_all(task, n, options)
+    shares = {}
+    for method, result in found.items():
         if isinstance(result, str):
             print(f"{method:42} {result}", flush=True)
             continue
-        if ours is None:
-            ours = result
-        limit, own = result["product_cpu"], ours["product_cpu"]
-        # Over the products where there are any, so that a busier minute harms no method.
-        share = result["cpu"] / limit if limit else float("nan")
-        ratio = share / (ours["cpu"] / own) if limit else result["cpu"] / ours["cpu"]
+        # Over the products where there are any, so that each stands by its own process's speed.
+        limit = result["product_cpu"]
+        shares[method] = result["cpu"] / (limit or 1)
+        ratio = shares[method] / next(iter(shares.values()))
         print(
             f"{method:42}{result['wall']:11.2f}{result['cpu']:11.2f}{result['extra']:11.0f}"
-            f"{share:11.2f}{ratio:11.2f}",
+            f"{shares[method] if limit else float('nan'):11.2f}{ratio:11.2f}",
             flush=True,
         )
-    if ours and ours["product_cpu"]:
-        print(f"{'matrix products':42}{ours['product_wall']:11.2f}{ours['product_cpu']:11.2f}")
+    for method, over, most in TASKS[task].goals:
+        if method in shares and over in {"products", *shares}:
+            ratio = shares[method] / shares.get(over, 1)
+            print(f"{method} over {over}: {ratio:.2f} (goal: at most {most})", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[5000, 20000])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[5000])
     parser.add_argument("--dim", type=int, default=2048)
-    parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", nargs=3, metavar=("TASK", "METHOD", "N"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.only:

@@ -45,6 +45,7 @@ SETTINGS = {
     },
     "diffusion": {
         "generator": {
+            "network": "small",
             "flavour": "iddpm",
             "channels": [16],
             "blocks": 1,
@@ -164,7 +165,9 @@ def test_settings_that_do_not_fit_are_named():
     with pytest.raises(ValueError, match="ngff") as error:
         build_generator("projectedgan", 16, {"ngff": 4})
     assert "\n" not in str(error.value)
-    with pytest.raises(ValueError, match="unknown architecture 'vae'"):
+    with pytest.raises(
+        ValueError, match="unknown name 'vae' in generators: choose one of diffusion, "
+    ):
         build_generator("vae", 16, {})
     with pytest.raises(ValueError, match="no discriminator"):
         build_discriminator("diffusion", 16, {})

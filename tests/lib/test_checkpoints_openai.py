@@ -13,7 +13,8 @@ from pseudodensity.artifacts import ArtifactError
 from pseudodensity.checkpoints.convert import convert
 from pseudodensity.checkpoints.openai import split_heads
 from pseudodensity.generators.build import build_generator
-from pseudodensity.generators.diffusion import build_unet
+from pseudodensity.generators.diffusers_unet import DiffusersUNet
+from pseudodensity.generators.unet import UNetShape
 
 
 @pytest.fixture(autouse=True)
@@ -209,8 +210,8 @@ def test_split_heads_is_the_attention_of_the_published_order(heads):
     legacy = LegacyAttention(channels, heads).requires_grad_(False)
     legacy.qkv.weight.mul_(5)
     legacy.norm.weight.add_(torch.randn(channels))
-    unet = build_unet(8, 1, "adm", [64], 1, [0], channels // heads, 32, 0.0)
-    block = unet.mid_block.attentions[0].requires_grad_(False)
+    shape = UNetShape(8, 1, "adm", [64], 1, [0], channels // heads, 32, 0.0)
+    block = DiffusersUNet(shape).network.mid_block.attentions[0].requires_grad_(False)
     weights = split_heads(legacy.qkv.weight.squeeze(2), channels // heads)
     biases = split_heads(legacy.qkv.bias, channels // heads)
     for layer, weight, bias in zip(

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pseudodensity.tables import write_csv
 
 import pseudodensity
 from pseudodensity.density.percentile import threshold
 from pseudodensity.report.density_table import density_table
 from pseudodensity.rng import numpy_generator
-from pseudodensity.tables import write_csv
 
 NAMES = ["a", "b", "c", "d", "e"]
 KNN = np.array([5.0, 1.0, 3.0, 3.0, 4.0])

@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
-from diffusers.models.resnet import ResnetBlock2D
-from diffusers.models.upsampling import Upsample2D
 from torch import nn
 from torch.distributions import Normal, kl_divergence
 
-from pseudodensity.generators import diffusion
 from pseudodensity.generators.diffusion import DiffusionModel, build_generator
 from pseudodensity.generators.gaussian_diffusion import (
     GaussianDiffusion,
@@ -19,11 +16,12 @@ from pseudodensity.generators.gaussian_diffusion import (
     discretised_gaussian_nll,
     linear_betas,
 )
-from pseudodensity.generators.small_maps import MapMatrix, WinogradMaps, use_products
+from pseudodensity.generators.unet import Attention, Resampling, ResidualBlock
 
 torch.set_num_threads(1)
 
 SMALL = {
+    "network": "small",
     "flavour": "iddpm",
     "channels": [16, 32],
     "blocks": 1,
@@ -86,15 +84,84 @@ def test_paper_scale_has_the_published_number_of_parameters(settings, parameters
 
 def test_flavours_keep_their_families_at_small_size():
     iddpm, adm = small_model().unet, small_model(**ADM).unet
-    assert [b.resnets[0].time_embedding_norm for b in (iddpm.mid_block, adm.mid_block)] == [
-        "default",
-        "scale_shift",
-    ]
-    resampling = [type(m.up_blocks[0].upsamplers[0]) for m in (iddpm, adm)]
-    assert resampling[0] is Upsample2D and issubclass(resampling[1], ResnetBlock2D)
-    heads = [[m.heads for m in u.modules() if hasattr(m, "heads")] for u in (iddpm, adm)]
+    blocks = [[m for m in u.modules() if isinstance(m, ResidualBlock)] for u in (iddpm, adm)]
+    assert [{block.scale_shift for block in found} for found in blocks] == [{False}, {True}]
+    resampling = [type(u.up_blocks[0].upsamplers[0]) for u in (iddpm, adm)]
+    assert resampling == [Resampling, ResidualBlock]
+    heads = [[m.heads for m in u.modules() if isinstance(m, Attention)] for u in (iddpm, adm)]
     assert set(heads[0]) == {1} and min(heads[1]) > 1 and len(heads[1]) > len(heads[0])
-    assert adm.mid_block.attentions[0].group_norm is not None
+
+
+NETWORKS = [
+    {},
+    ADM,
+    BARE,
+    FOLDED,
+    FOLDED | ADM,
+    {"blocks": 2, "attention_levels": []},
+    ADM | {"channels": [16, 16, 32], "attention_levels": [1], "head_channels": 16},
+]
+
+
+@pytest.mark.parametrize("changes", NETWORKS)
+def test_a_seed_makes_the_weights_that_diffusers_would_draw(changes):
+    ours, theirs = (small_model(network=n, **changes) for n in ("small", "diffusers"))
+    state, public = ours.unet.state_dict(), theirs.unet.network.state_dict()
+    assert state.keys() == public.keys()
+    assert all(torch.equal(state[name], public[name]) for name in state)
+
+
+@pytest.mark.parametrize("changes", NETWORKS)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_network_is_that_of_diffusers(changes, dtype, tolerance, layout):
+    ours, theirs = (small_model(network=n, **changes).to(dtype) for n in ("small", "diffusers"))
+    with torch.no_grad():
+        for name, parameter in ours.unet.named_parameters():
+            # Norms and biases away from the ones and zeros that they start with.
+            parameter.add_(0.05 * noise(*parameter.shape, seed=len(name)))
+        theirs.unet.network.load_state_dict(ours.unet.state_dict())
+    side = 16 // ours.patch
+    x = noise(3, 3 * ours.patch**2, side, side).to(dtype).contiguous(memory_format=layout)
+    times = torch.tensor([0.0, 431.5, 999.0])
+    outputs = [model.unet(x, times) for model in (ours, theirs)]
+    assert outputs[1].std() > 0.1
+    torch.testing.assert_close(*outputs, rtol=0, atol=tolerance)
+    shared = [model.unet(x, times[1:2]) for model in (ours, theirs)]
+    torch.testing.assert_close(*shared, rtol=0, atol=tolerance)
+    assert (shared[0][0] - outputs[0][0]).abs().max() > 1e-3
+    if dtype == torch.float64:
+        gradients = [
+            dict(zip(names, torch.autograd.grad(y.square().sum(), weights), strict=True))
+            for y, (names, weights) in zip(
+                outputs,
+                (zip(*u.named_parameters(), strict=True) for u in (ours.unet, theirs.unet.network)),
+                strict=True,
+            )
+        ]
+        torch.testing.assert_close(*gradients, rtol=1e-8, atol=1e-8)
+
+
+def test_channels_last_stays_channels_last():
+    """Or every second layer would copy its input."""
+    model = small_model(**FOLDED | ADM | {"blocks": 1})
+    layouts = {}
+    for name, module in model.unet.named_modules():
+        if isinstance(module, ResidualBlock | Attention | Resampling):
+            module.register_forward_hook(
+                lambda _, __, y, name=name: layouts.update(
+                    {name: y.is_contiguous(memory_format=torch.channels_last)}
+                )
+            )
+    model.predict(noise(2, 3, 16, 16), torch.tensor([3, 900]))
+    assert len(layouts) > 8 and all(layouts.values())
+
+
+def test_dropout_acts_in_training_only():
+    model, x, times = small_model(dropout=0.5), noise(2, 3, 16, 16), torch.tensor([3, 900])
+    assert torch.equal(model.predict(x, times), model.predict(x, times))
+    model.train()
+    assert not torch.allclose(model.predict(x, times), model.predict(x, times), atol=1e-3)
 
 
 @pytest.mark.parametrize("flavour", [{}, ADM])
@@ -140,77 +207,15 @@ class ExactNetwork(nn.Module):
     def __init__(self, of: GaussianDiffusion, std: float):
         super().__init__()
         self.of, self.std = of, std
-        # As the last layer of a U-Net: three channels of the mean, three of the variances.
-        self.conv_out = nn.Conv2d(3, 6, 1)
-        with torch.no_grad():
-            self.conv_out.weight.copy_(torch.eye(6, 3)[:, :, None, None])
-            self.conv_out.bias.zero_()
 
-    def forward(self, x, times, return_dict):
+    def forward(self, x, times):
         abar = self.of.at("abar", times.long(), x)
         x0 = abar.sqrt() * self.std**2 / (abar * self.std**2 + 1 - abar) * x
         eps = (x - abar.sqrt() * x0) / (1 - abar).sqrt()
         v = abar.sqrt() * eps - (1 - abar).sqrt() * x0
         mean = eps if self.of.prediction == "epsilon" else v
-        return (self.conv_out(mean),)
-
-
-@pytest.mark.parametrize("changes", [{}, FOLDED | {"blocks": 1}, ADM, FOLDED | ADM])
-def test_residual_blocks_are_those_of_diffusers_in_the_layout_of_their_input(changes):
-    model, x = small_model(**changes).double(), noise(64, 3, 16, 16).double()
-    blocks = {n: m for n, m in model.unet.named_modules() if isinstance(m, ResnetBlock2D)}
-    calls = {}
-    for name, block in blocks.items():
-        block.register_forward_pre_hook(
-            lambda _, args, named, name=name: calls.update({name: (*args, *named.values())}),
-            with_kwargs=True,
-        )
-    model.predict(x, torch.arange(64))
-    assert calls.keys() == blocks.keys()
-    for name, block in blocks.items():
-        maps, embedding = calls[name]
-        maps = maps.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
-        parameters = [maps, *block.parameters()]
-        ours, theirs = block(maps, embedding), ResnetBlock2D.forward(block, maps, embedding)
-        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
-        assert ours.is_contiguous(memory_format=torch.channels_last)
-        gradients = (
-            torch.autograd.grad(out.square().sum(), parameters, retain_graph=True)
-            for out in (ours, theirs)
-        )
-        torch.testing.assert_close(*gradients, rtol=1e-10, atol=1e-10)
-
-
-def test_sampling_leaves_out_the_variances_and_nothing_else():
-    model, x = small_model(), noise(3, 3, 16, 16)
-    times = torch.tensor([0, 400, 999])
-    with torch.no_grad():
-        both = model._fold(model.predict(x, times))
-        unet = model._network_of_means()
-        mean = unet(model._fold(x), times, return_dict=False)[0]
-    assert unet.conv_in.weight is model.unet.conv_in.weight, "no second set of weights"
-    assert mean.shape[1] == both.shape[1] // 2
-    torch.testing.assert_close(mean, both[:, : mean.shape[1]], rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("changes", [FOLDED, FOLDED | ADM])
-def test_sampling_with_products_gives_the_images_of_the_network_itself(changes, monkeypatch):
-    kinds = []
-    monkeypatch.setattr(
-        diffusion, "use_products", lambda unet, *x: (use_products(unet, *x), kinds.append(unet))
-    )
-    model = small_model(**changes).double()
-    z = noise(3, 3, 16, 16).double()
-    with torch.no_grad():
-        before = model(z)
-        for parameter in model.parameters():
-            parameter.add_(0.01)
-        after = model(z)
-    assert not torch.allclose(before, after), "made anew where the network is trained on"
-    torch.testing.assert_close(after, model(z).detach(), rtol=1e-9, atol=1e-9)
-    layers = [type(layer) for layer in kinds[0].modules()]
-    assert layers.count(MapMatrix) >= 7 and layers.count(WinogradMaps) >= 4
-    assert not any(isinstance(layer, MapMatrix) for layer in model.modules())
+        # The channels of the variances must not matter to DDIM.
+        return torch.cat([mean, torch.full_like(mean, torch.nan)], 1)
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
@@ -376,6 +381,9 @@ def test_gradient_flows_through_the_whole_chain():
         ({"channels": [16] * 5}, "cannot be halved"),
         ({"channels": [16, 16], "patch": 4}, "below 3 patch"),
         ({"channels": [16, 20]}, "divide by norm_groups"),
+        ({"channels": [27, 27], "norm_groups": 3}, "must be even"),
+        ({"head_channels": 24}, "divide by head_channels"),
+        ({"network": "large"}, "network 'large' unknown"),
     ],
 )
 def test_impossible_settings_are_refused(changes, message):

@@ -6,14 +6,13 @@ import zipfile
 
 import numpy as np
 import pytest
-
-from pseudodensity.artifacts import ArtifactError
 from pseudodensity.closure import ROOT
+
+from pseudodensity.artifacts import LONGEST, ArtifactError, one_line
 from pseudodensity.features.build import build_extractor
 from pseudodensity.features.pretrained import read_weights
 from pseudodensity.images.dataset import build_dataset, open_dataset
 from pseudodensity.images.sources import open_source
-from pseudodensity.artifacts import LONGEST, one_line
 
 FILES = sorted(f for name in ("features", "density", "images") for f in (ROOT / name).glob("*.py"))
 

@@ -26,6 +26,7 @@ GAN = {"steps": 10, "step_size": 0.025, "bound": 0.1}  # appendix A.1
 DIFFUSION = {"steps": 5, "step_size": 0.0025, "bound": 0.0125}
 STYLEGAN = {"z_dim": 8, "w_dim": 12, "mapping_layers": 2, "channel_base": 128, "channel_max": 16}
 UNET = {
+    "network": "small",
     "flavour": "iddpm",
     "channels": [16, 32],
     "blocks": 1,

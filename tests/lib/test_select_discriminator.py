@@ -21,7 +21,7 @@ from pseudodensity.control.select.discriminator import (
 )
 from pseudodensity.control.select.schemes import metropolis, rejection, sir
 from pseudodensity.generators import projected
-from pseudodensity.generators.stylegan2 import build_discriminator
+from pseudodensity.generators.stylegan2_discriminator import build_discriminator
 from pseudodensity.rng import generator
 
 torch.set_num_threads(1)

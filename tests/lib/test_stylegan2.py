@@ -9,15 +9,12 @@ import torch
 import torch.nn.functional as F
 
 from pseudodensity.generators.filters import double, halve, resample_kernel
-from pseudodensity.generators.stylegan2 import (
+from pseudodensity.generators.stylegan2 import Mapping, SynthesisLayer, ToRGB, build_generator
+from pseudodensity.generators.stylegan2_discriminator import (
     Conv,
     Discriminator,
     DiscriminatorBlock,
-    Mapping,
-    SynthesisLayer,
-    ToRGB,
     build_discriminator,
-    build_generator,
     minibatch_stddev,
 )
 

@@ -26,6 +26,7 @@ def make_trainer(images: np.ndarray, iterations: int, **options) -> DiffusionTra
     torch.manual_seed(0)
     model = build_generator(
         8,
+        network="small",
         flavour="iddpm",
         channels=[16, 16],
         blocks=1,

@@ -11,6 +11,7 @@ from scipy.stats import chi2
 from torch import nn
 
 from pseudodensity.control.select.importance import importance_acceptance, sampling_weights
+from pseudodensity.control.train import gan
 from pseudodensity.control.train.checkpoint import _fake_filter
 from pseudodensity.control.train.fakes import FakeFilter
 from pseudodensity.control.train.gan import GanTrainer
@@ -20,6 +21,7 @@ from pseudodensity.features.build import build_extractor
 from pseudodensity.features.extractor import extract
 from pseudodensity.generators.build import build_discriminator, build_generator
 from pseudodensity.generators.discriminator import StagedDiscriminator
+from pseudodensity.generators.generator import BaseGenerator
 from pseudodensity.progress import Progress
 from pseudodensity.rng import numpy_generator
 
@@ -75,7 +77,7 @@ class LinearDiscriminator(StagedDiscriminator):
         return (x * self.a).sum((1, 2, 3)) + self.b
 
 
-class CoupledGenerator(nn.Module):
+class CoupledGenerator(BaseGenerator):
     """All that makes an image depend on more than its latent: its batch, noise, earlier passes."""
 
     couples_batch = True
@@ -378,10 +380,8 @@ def test_r1_of_a_linear_discriminator_is_its_squared_norm():
             torch.testing.assert_close(discriminator.a.grad, 4 * 3.0 * discriminator.weights[2])
 
 
-class ScalingGenerator(nn.Module):
+class ScalingGenerator(BaseGenerator):
     """image = c * w of the first of two layers; the mapping starts as w = z."""
-
-    couples_batch = False
 
     def __init__(self, side: int, c: float):
         super().__init__()
@@ -494,7 +494,52 @@ def test_fine_tuning_leaves_the_average_the_statistics_that_it_was_kept_with():
     trainer = make_trainer(generator, LinearDiscriminator(16), average=average, as_sampled=True)
     trainer.step(0)
     kept = trainer.weights_to_keep()["average"]
-    assert all(torch.equal(kept[name], buffer) for name, buffer in before.items() if name in kept)
+    # But for the mean w, which serves truncation only.
+    names = [name for name in before if name in kept and name != "mapping.w_avg"]
+    assert len(names) > 3 and all(torch.equal(kept[name], before[name]) for name in names)
+
+
+@pytest.mark.parametrize("kind", ["stylegan2", "stylegan3"])
+def test_a_fine_tuned_average_is_truncated_towards_its_own_mean_w(kind):
+    generator = make_generator(kind)
+    discriminator = LinearDiscriminator(generator.resolution)
+    recipe = {"lr_generator": 0.05, "ema_half_life": 1}
+    trainer = make_trainer(generator, discriminator, recipe=recipe, as_sampled=True)
+    with torch.no_grad():
+        trainer.average.module.mapping.w_avg.fill_(3.0)  # the parent's
+    for i in range(5):
+        trainer.step(i)
+    with torch.no_grad():  # five steps are too few to move the mean much
+        trainer.average.module.mapping.fc1.bias.add_(20)
+    settings = STYLEGAN2 if kind == "stylegan2" else STYLEGAN3
+    kept = build_generator(kind, generator.resolution, settings).eval()
+    kept.load_state_dict(trainer.weights_to_keep()["average"])
+
+    with torch.no_grad():
+        w = kept.mapping(torch.randn(100_000, 4, generator=_stream(5)))
+        parent = make_generator(kind).eval().mapping(torch.randn(100_000, 4, generator=_stream(5)))
+    # Both means have a sampling error, that of MEAN_W latents by far the larger.
+    error = w.std(0) * math.sqrt(1 / gan.MEAN_W + 1 / len(w))
+    assert ((kept.mapping.w_avg - w.mean(0)).abs() < 4.5 * error).all()
+    assert ((parent.mean(0) - w.mean(0)).abs() > 9 * error).any(), "the mean has moved"
+
+    z, average = torch.randn(6, 4, generator=_stream(6)), trainer.average.module
+    with torch.no_grad():
+        assert torch.equal(kept(z), average(z)), "plain samples do not depend on it"
+        assert (average.mapping.w_avg == 3).all(), "training does not see it"
+        collapsed = kept(z, psi=0)
+        torch.testing.assert_close(
+            collapsed[:1], kept.synthesis(w.mean(0)[None]), rtol=0, atol=0.05
+        )
+        assert (collapsed - average(z, psi=0)).abs().max() > 0.1
+    assert torch.equal(trainer.weights_to_keep()["average"]["mapping.w_avg"], kept.mapping.w_avg)
+
+
+def test_pre_training_keeps_the_moving_mean_of_w():
+    trainer = make_trainer(make_generator("stylegan2"), LinearDiscriminator(8))
+    trainer.step(0)
+    kept = trainer.weights_to_keep()["average"]["mapping.w_avg"]
+    assert torch.equal(kept, trainer.generator.mapping.w_avg) and kept.abs().max() > 0
 
 
 # ------------------------------------------------------------------------------- death and resurrection

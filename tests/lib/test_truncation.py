@@ -9,13 +9,14 @@ from torch import nn
 
 from pseudodensity.generators.build import build_generator
 from pseudodensity.generators.toy import Affine
-from pseudodensity.generators.truncation import families, truncated_images
+from pseudodensity.generators.truncation import truncated_images
 from pseudodensity.rng import generator
 
 torch.set_num_threads(1)
 STYLEGAN2 = {"z_dim": 8, "w_dim": 8, "mapping_layers": 2, "channel_base": 64, "channel_max": 8}
 STYLEGAN3 = STYLEGAN2 | {"num_layers": 4, "margin_size": 4}
 DIFFUSION = {
+    "network": "small",
     "flavour": "adm",
     "channels": [8, 8],
     "blocks": 1,
@@ -41,7 +42,7 @@ SETTINGS = {
 def make(kind):
     torch.manual_seed(0)
     network = build_generator(kind, 16, SETTINGS[kind])
-    if hasattr(network, "mapping"):
+    if network.w_space:
         nn.init.normal_(network.mapping.w_avg)
     return network.eval().requires_grad_(False)
 
@@ -53,15 +54,15 @@ def latents(network, count=4, name="latents"):
 @pytest.mark.parametrize("kind", SETTINGS)
 def test_what_each_architecture_takes(kind):
     first = "style" if kind.startswith("stylegan") else "scale"
-    assert families(make(kind)) == (first, "resample")
-    assert families(Affine(torch.eye(2))) == ("scale", "resample")
+    assert list(make(kind).truncation) == [first, "resample"]
+    assert list(Affine(torch.eye(2)).truncation) == ["scale", "resample"]
 
 
 @pytest.mark.parametrize("kind", SETTINGS)
 def test_psi_one_changes_nothing_and_others_do(kind):
     network = make(kind)
     z = latents(network)
-    plain, family = network(z), families(network)[0]
+    plain, family = network(z), network.truncation[0]
     assert torch.allclose(truncated_images(network, z, 1, family), plain, rtol=0, atol=1e-6)
     for psi in (0.5, 1.5):
         images = truncated_images(network, z, psi, family)

@@ -11,6 +11,7 @@ from torch.autograd.functional import jacobian
 from torch.func import jvp
 
 from pseudodensity.generators import diffusion, fastgan, stylegan2, stylegan3
+from pseudodensity.generators.generator import BaseGenerator
 from pseudodensity.generators.tangents import all_columns, jacobian_columns
 from pseudodensity.generators.volumes import (
     LEFT_OUT,
@@ -30,6 +31,7 @@ STYLEGAN3 = STYLEGAN2 | {
 }
 
 DIFFUSION = {
+    "network": "small",
     "channels": [16, 16],
     "blocks": 0,
     "attention_levels": [],
@@ -45,10 +47,8 @@ DIFFUSION = {
 }
 
 
-class Analytic(nn.Module):
+class Analytic(BaseGenerator):
     """A function of rows as a generator."""
-
-    couples_batch = False
 
     def __init__(self, size, function):
         super().__init__()
@@ -329,7 +329,7 @@ def test_calls_spelled_otherwise_for_tangents_have_the_jacobian_of_torchs_own(ca
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"route": "quick"}, "route must be one of"),
+        ({"route": "library"}, "route must be one of"),
         ({"space": "latent"}, "space one of"),
         ({"top": 0}, "at least 1"),
         ({"columns": 0}, "at least 1"),

@@ -28,7 +28,9 @@ __all__ = [
 ]
 
 
-LONGEST = 200  # characters of another library's message: PyTorch lists every weight that does not fit
+LONGEST = (
+    200  # characters of another library's message: PyTorch lists every weight that does not fit
+)
 
 
 class ArtifactError(ValueError):

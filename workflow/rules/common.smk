@@ -77,9 +77,9 @@ def facts(kind):
     return lambda wildcards: dict(made(kind, wildcards).facts)
 
 
-def code(script, kind):
-    """Digest of the code that makes an artefact: a script, and the modules imported by name."""
-    path = HERE / "workflow/scripts" / script
+def code(kind):
+    """Digest of the code that makes an artefact: the script of its kind, and modules imported by name."""
+    path = HERE / f"workflow/scripts/{kind}.py"
     return lambda wildcards: code_digest(path, made(kind, wildcards).modules)
 
 

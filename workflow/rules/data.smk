@@ -15,7 +15,7 @@ rule data:
         runtime=asks("data", "runtime"),
         disk_mb=asks("data", "disk_mb"),
     params:
-        code=code("data.py", "data"),
+        code=code("data"),
         settings=facts("data"),
         stamp=stamp("data"),
     message:

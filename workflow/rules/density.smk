@@ -13,7 +13,7 @@ rule density:
         mem_mb=asks("density", "mem_mb"),
         runtime=asks("density", "runtime"),
     params:
-        code=code("density.py", "density"),
+        code=code("density"),
         stamp=stamp("density"),
     message:
         "Estimate and learn the pseudo density {wildcards.name}"

@@ -14,7 +14,7 @@ rule extractor:
         mem_mb=asks("extractor", "mem_mb"),
         runtime=asks("extractor", "runtime"),
     params:
-        code=code("extractor.py", "extractor"),
+        code=code("extractor"),
         stamp=stamp("extractor"),
     message:
         "Prepare the feature extractor {wildcards.name}"
@@ -40,7 +40,7 @@ rule features:
         mem_mb=asks("features", "mem_mb"),
         runtime=asks("features", "runtime"),
     params:
-        code=code("features.py", "features"),
+        code=code("features"),
         stamp=stamp("features"),
     message:
         "Extract the features {wildcards.name}"

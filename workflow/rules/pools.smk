@@ -20,7 +20,7 @@ rule pool:
         mem_mb=asks("pool", "mem_mb"),
         runtime=asks("pool", "runtime"),
     params:
-        code=code("pool.py", "pool"),
+        code=code("pool"),
         stamp=stamp("pool"),
         checkpoint=stamp_of("pool", "checkpoint"),
         judges=plan.config["judges"],
@@ -50,7 +50,7 @@ rule reals:
         mem_mb=asks("reals", "mem_mb"),
         runtime=asks("reals", "runtime"),
     params:
-        code=code("reals.py", "reals"),
+        code=code("reals"),
         stamp=stamp("reals"),
         judges=plan.config["judges"],
     message:
@@ -79,7 +79,7 @@ rule column:
         mem_mb=asks("column", "mem_mb"),
         runtime=asks("column", "runtime"),
     params:
-        code=code("column.py", "column"),
+        code=code("column"),
         stamp=stamp("column"),
         pool=stamp_of("column", "pool"),
         checkpoint=stamp_of("column", "checkpoint"),

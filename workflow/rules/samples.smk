@@ -15,13 +15,13 @@ rule moved:
         mem_mb=asks("moved", "mem_mb"),
         runtime=asks("moved", "runtime"),
     params:
-        code=code("perturb.py", "moved"),
+        code=code("moved"),
         stamp=stamp("moved"),
         checkpoint=stamp_of("moved", "checkpoint"),
     message:
         "Move samples: {wildcards.name}"
     script:
-        "../scripts/perturb.py"
+        "../scripts/moved.py"
 
 
 rule extremes:
@@ -41,7 +41,7 @@ rule extremes:
         mem_mb=asks("extremes", "mem_mb"),
         runtime=asks("extremes", "runtime"),
     params:
-        code=code("extremes.py", "extremes"),
+        code=code("extremes"),
         stamp=stamp("extremes"),
         checkpoint=stamp_of("extremes", "checkpoint"),
         pool=facts("extremes"),
@@ -67,7 +67,7 @@ rule costs:
         mem_mb=asks("costs", "mem_mb"),
         runtime=asks("costs", "runtime"),
     params:
-        code=code("costs.py", "costs"),
+        code=code("costs"),
         stamp=stamp("costs"),
         checkpoint=stamp_of("costs", "checkpoint"),
     message:

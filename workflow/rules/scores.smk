@@ -14,7 +14,7 @@ rule scores:
         mem_mb=asks("scores", "mem_mb"),
         runtime=asks("scores", "runtime"),
     params:
-        code=code("scores.py", "scores"),
+        code=code("scores"),
         stamp=stamp("scores"),
         sets=facts("scores"),
         seed=plan.config["sampling"]["seed"],

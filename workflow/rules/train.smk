@@ -17,13 +17,13 @@ rule trained:
         mem_mb=asks("trained", "mem_mb"),
         runtime=asks("trained", "runtime"),
     params:
-        code=code("pretrain.py", "trained"),
+        code=code("trained"),
         stamp=stamp("trained"),
         workdir="results/work/{name}",
     message:
         "Pre-train {wildcards.name}"
     script:
-        "../scripts/pretrain.py"
+        "../scripts/trained.py"
 
 
 rule imported:
@@ -37,12 +37,12 @@ rule imported:
         "../../envs/conda.yaml"
     threads: 1
     params:
-        code=code("import_checkpoint.py", "imported"),
+        code=code("imported"),
         stamp=stamp("imported"),
     message:
         "Convert the public file of {wildcards.name}"
     script:
-        "../scripts/import_checkpoint.py"
+        "../scripts/imported.py"
 
 
 rule finetuned:
@@ -64,11 +64,11 @@ rule finetuned:
         mem_mb=asks("finetuned", "mem_mb"),
         runtime=asks("finetuned", "runtime"),
     params:
-        code=code("finetune.py", "finetuned"),
+        code=code("finetuned"),
         stamp=stamp("finetuned"),
         parent=stamp_of("finetuned", "parent"),
         workdir="results/work/{name}",
     message:
         "Fine-tune {wildcards.name}"
     script:
-        "../scripts/finetune.py"
+        "../scripts/finetuned.py"

@@ -24,9 +24,7 @@ with logged(snakemake.log[0]):
     density, estimated = network.labels, network(features)
     distances, indices = knn(features, features, 3, exclude_self=True)
     copies = data.manifest["duplicate_of"]
-    write_csv(
-        density_table(data.names, density, estimated, indices, distances, copies), output.csv
-    )
+    write_csv(density_table(data.names, density, estimated, indices, distances, copies), output.csv)
     look = {**snakemake.params.look, "k": network.report["k"], "seed": network.report["seed"]}
     save(
         density_extremes({"table": output.csv, "images": source.data}, look),

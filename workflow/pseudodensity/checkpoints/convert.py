@@ -11,14 +11,15 @@ from pseudodensity.checkpoints.openai import convert_openai
 from pseudodensity.checkpoints.projectedgan import convert_projectedgan
 from pseudodensity.checkpoints.stylegan import convert_stylegan
 from pseudodensity.generators.checkpoint import CheckpointFile, save_checkpoint
+from pseudodensity.plan.declared import declared, modules_declaring
 
 __all__ = ["FORMATS", "convert", "import_checkpoint"]
 
-# format -> (its converter, the architectures it comes in)
+# format -> its converter; a generator module declares which formats it comes in
 FORMATS = {
-    "nvlabs": (convert_stylegan, ("stylegan2", "stylegan3")),
-    "projectedgan": (convert_projectedgan, ("projectedgan",)),
-    "openai": (convert_openai, ("diffusion",)),
+    "nvlabs": convert_stylegan,
+    "projectedgan": convert_projectedgan,
+    "openai": convert_openai,
 }
 
 
@@ -48,7 +49,10 @@ def convert(
     path = Path(path)
     if format not in FORMATS:
         raise ArtifactError(f"unknown format {format!r}: choose one of {', '.join(FORMATS)}")
-    read, architectures = FORMATS[format]
+    modules = modules_declaring("generators", "DECLARATION")
+    architectures = [
+        n for n, m in modules.items() if format in declared(m, "DECLARATION")["formats"]
+    ]
     if architecture not in architectures:
         raise ArtifactError(
             f"{path}: a file of format {format} holds {' or '.join(architectures)}, "
@@ -60,7 +64,7 @@ def convert(
     if sha256 is not None and digest != sha256.strip().lower():
         raise ArtifactError(f"{path} has SHA-256 {digest}, expected {sha256}: download it again")
     try:
-        return {**read(path, architecture), "sha256": digest}
+        return {**FORMATS[format](path, architecture), "sha256": digest}
     except ArtifactError as error:
         raise ArtifactError(f"{path} {error}") from None
 

@@ -30,6 +30,7 @@ FLAVOURS = {
 }
 # Common to the published LSUN models.
 COMMON = {
+    "network": "diffusers",
     "norm_groups": 32,
     "patch": 1,
     "schedule": "linear",
@@ -196,7 +197,7 @@ def _public_modules(settings: dict[str, Any]) -> dict[str, str]:
 
 def _public_key(modules: dict[str, str], name: str) -> str:
     """Public name of our state-dict entry ``name``."""
-    layer, _, kind = name.removeprefix("unet.").rpartition(".")
+    layer, _, kind = name.removeprefix("unet.network.").rpartition(".")
     if layer in modules:
         return f"{modules[layer]}.{kind}"
     part = next(part for part in PARTS if layer.endswith(f".{part}"))

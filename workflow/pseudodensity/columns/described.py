@@ -111,5 +111,5 @@ def draw_part(
         device,
     )
     columns, images = describer.draw(context.draw, context.batches(rows), kept)
-    meta = {"seconds": describer.seconds, "calls": context.calls, "facts": context.facts}
+    meta = {"seconds": describer.seconds, "calls": context.maker.calls, "facts": context.facts}
     write_described(path, columns, images, stamp, meta)

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from pseudodensity.architectures import architecture
+from pseudodensity.plan.declared import declared_by_name
 
 __all__ = ["build_discriminator", "build_generator"]
 
@@ -16,7 +16,8 @@ __all__ = ["build_discriminator", "build_generator"]
 def build_generator(name: str, resolution: int, settings: Mapping[str, Any]) -> nn.Module:
     """A freshly initialised generator of architecture ``name``. Seed torch before for
     repeatable weights. ValueError for an unknown name or settings that cannot be built."""
-    module = import_module(f"pseudodensity.{architecture(name).generator}")
+    module, _ = declared_by_name("generators", "DECLARATION", name)
+    module = import_module(f"pseudodensity.{module}")
     return _build(module.build_generator, resolution, settings)
 
 
@@ -25,7 +26,8 @@ def build_discriminator(
 ) -> nn.Module:
     """A freshly initialised discriminator, on a frozen ``backbone`` if it is a projected one.
     ValueError as :func:`build_generator`, and for an architecture without a discriminator."""
-    path = architecture(name).discriminator
+    _, declaration = declared_by_name("generators", "DECLARATION", name)
+    path = declaration["discriminator"]
     if path is None:
         raise ValueError(f"a {name} model has no discriminator")
     module = import_module(f"pseudodensity.{path}")

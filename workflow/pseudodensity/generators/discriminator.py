@@ -25,6 +25,19 @@ class StagedDiscriminator(nn.Module):
         """Logits of what :meth:`features` returned."""
         raise NotImplementedError
 
+    @property
+    def companions(self) -> int:
+        """How many other images of its batch it compares each image with; here none."""
+        return 0
+
+    def judge_each(self, images: Tensor, references: Tensor | None = None) -> Tensor:
+        """One logit per image, (n,), whatever else is in the batch; in ``eval`` mode.
+
+        references: at least :attr:`companions` images, that each image is compared with. By
+        default there are none, and of m logits per image their mean is taken.
+        """
+        return self(images).flatten(1).mean(1)
+
     def judge_both(self, real: Sequence[Tensor], fake: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Logits of two batches, each as in a call of its own."""
         with cached():  # both pass the same weights, to be normalised once

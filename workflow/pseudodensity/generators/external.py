@@ -13,10 +13,27 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from pseudodensity.generators.generator import BaseGenerator
 from pseudodensity.generators.vetting import vetted_program, vetted_script
 from pseudodensity.rng import normal
 
 __all__ = ["ExternalGenerator", "load_external_generator"]
+
+DECLARATION = {
+    "name": "external",
+    "prior": "normal",
+    "classes": False,
+    "w_space": False,
+    "normalises_z": False,
+    "discriminator": None,
+    "trainer": None,
+    "tangents": None,
+    "no_jacobian": None,
+    "truncation": ["scale", "resample"],
+    "likelihood": False,
+    "calls_per_image": "one",
+    "formats": ["torchscript", "exported"],
+}
 
 TRIAL = 4  # latents of the check
 WIDE = 1.2  # a pixel beyond this is out of range; GANs overshoot 1 a little, and here and there
@@ -25,14 +42,14 @@ NOISE = 1e-3  # what rounding may change from call to call: fast kernels add in 
 LEAKAGE = 0.02  # what rounding may change in an image when its batch does; a grey level is 0.008
 
 
-class ExternalGenerator(nn.Module):
+class ExternalGenerator(BaseGenerator):
     """A generator given as a function: latents (n, *latent_shape) -> images (n, 3, R, R).
 
     `resolution` is R, measured. Frozen and always in eval mode, `train` included: it is given,
     not trained. Differentiable if the function is.
     """
 
-    couples_batch = False
+    truncation = DECLARATION["truncation"]
 
     def __init__(self, function: nn.Module, latent_shape: Sequence[int]):
         """function: module float32 -> float32 with images in about [-1, 1]; it is put into eval

@@ -13,9 +13,26 @@ from torch import nn
 from torch.nn.functional import conv_transpose2d
 from torch.nn.utils.parametrizations import spectral_norm
 
+from pseudodensity.generators.generator import BaseGenerator
 from pseudodensity.rng import numpy_generator
 
 __all__ = ["FastGan", "build_generator", "public_key"]
+
+DECLARATION = {
+    "name": "projectedgan",
+    "prior": "normal",
+    "classes": False,
+    "w_space": False,
+    "normalises_z": True,
+    "discriminator": "generators.projected",
+    "trainer": "control.train.gan:GanTrainer",
+    "tangents": None,
+    "no_jacobian": None,
+    "truncation": ["scale", "resample"],  # of the normalised latent
+    "likelihood": False,
+    "calls_per_image": "one",
+    "formats": ["projectedgan"],
+}
 
 RESOLUTIONS = (16, 32, 64, 128, 256, 512)
 # Channels at each resolution, in units of ngf.
@@ -56,21 +73,16 @@ class NoiseInjection(nn.Module):
         return x + self.weight * noise
 
 
-def gated_linear_unit(input: torch.Tensor, dim: int = -1) -> torch.Tensor:
-    """The first half along ``dim``, scaled by the sigmoid of the second: ``F.glu``.
+class GatedLinearUnit(nn.Module):
+    """The first half of the channels, scaled by the sigmoid of the second: ``nn.GLU(1)``.
 
     Channels last, torch's own reads both halves with a stride and is not vectorised; a dense copy
     of the gates makes it two to three times as fast, both ways.
     """
-    values, gates = input.chunk(2, dim)
-    return values * gates.clone().sigmoid()
-
-
-class GatedLinearUnit(nn.Module):
-    """:func:`gated_linear_unit` of the channels."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return gated_linear_unit(x, dim=1)
+        values, gates = x.chunk(2, 1)
+        return values * gates.clone().sigmoid()
 
 
 class DoublingConv2d(nn.Conv2d):
@@ -169,7 +181,7 @@ class Synthesis(nn.Module):
         return self.to_big(x)
 
 
-class FastGan(nn.Module):
+class FastGan(BaseGenerator):
     """z ``(n, z_dim)`` float32 -> images ``(n, 3, R, R)`` float32, about [-1, 1], not clamped.
 
     In ``eval()`` an image depends on its own z only; in ``train()`` batch normalisation couples
@@ -187,6 +199,7 @@ class FastGan(nn.Module):
     """
 
     couples_batch = True
+    truncation = DECLARATION["truncation"]
 
     def __init__(self, resolution: int, z_dim: int = 256, ngf: int = 128, skip_ratio: int = 16):
         super().__init__()
@@ -200,13 +213,19 @@ class FastGan(nn.Module):
         self.resolution = resolution
         self.latent_shape = (z_dim,)
         self.synthesis = Synthesis(resolution, z_dim, ngf, skip_ratio)
+        # Convolutions keep this layout and run faster in it, on a CPU and in half precision.
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, z: torch.Tensor) -> torch.Tensor:
-        z = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
-        return self.synthesis(z)
+        return self.synthesis(_normalised(z))
+
+    def scaled(self, z: torch.Tensor, psi: float) -> torch.Tensor:
+        """Images of psi times the normalised latent, as BigGAN-like generators have it."""
+        return self.synthesis(psi * _normalised(z))
 
 
-def build_generator(resolution: int, **settings) -> FastGan:
-    """A freshly initialised :class:`FastGan`; ``settings`` are its arguments."""
-    # Convolutions keep this layout and run faster in it, on a CPU and in half precision.
-    return FastGan(resolution, **settings).to(memory_format=torch.channels_last)
+def _normalised(z: torch.Tensor) -> torch.Tensor:
+    return z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
+
+
+build_generator = FastGan

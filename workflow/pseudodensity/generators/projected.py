@@ -203,7 +203,9 @@ def build_discriminator(
     resolution: int,
     backbone: nn.Module | None = None,
     features: dict | None = None,
-    **settings,
+    width: int = 64,
+    head_end: int = 8,
+    input_size: int = 224,
 ) -> ProjectedDiscriminator:
     """A :class:`ProjectedDiscriminator` on a ready ``backbone``, or on the timm network that
     ``features`` names: ``{kind: timm, name: tf_efficientnet_lite0, weights: file}`` with
@@ -216,7 +218,7 @@ def build_discriminator(
         raise ValueError("the projected discriminator takes either a backbone or features")
     if backbone is None:
         backbone = _timm_backbone(**features)
-    discriminator = ProjectedDiscriminator(backbone, resolution, **settings)
+    discriminator = ProjectedDiscriminator(backbone, resolution, width, head_end, input_size)
     return discriminator.to(memory_format=torch.channels_last)
 
 

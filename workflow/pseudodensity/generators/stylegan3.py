@@ -6,7 +6,8 @@ discriminator is that of StyleGAN2.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from importlib import import_module
 
 import numpy as np
 import torch
@@ -15,17 +16,34 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from pseudodensity.generators.filters import Resample, kaiser_lowpass
+from pseudodensity.generators.generator import LinearisedStage
 from pseudodensity.generators.stylegan2 import (
     GAIN,
     FullyConnected,
     Mapping,
+    StyleGenerator,
     bounded_lrelu,
-    build_discriminator,
     demodulation,
     modulated_colours,
 )
 
-__all__ = ["Generator", "build_discriminator", "build_generator"]
+__all__ = ["Generator", "build_generator"]
+
+DECLARATION = {
+    "name": "stylegan3",
+    "prior": "normal",
+    "classes": False,
+    "w_space": True,
+    "normalises_z": True,
+    "discriminator": "generators.stylegan2_discriminator",
+    "trainer": "control.train.gan:GanTrainer",
+    "tangents": "generators.stylegan_tangents",
+    "no_jacobian": None,
+    "truncation": ["style", "resample"],
+    "likelihood": False,
+    "calls_per_image": "one",
+    "formats": ["nvlabs"],
+}
 
 FILTER_SIZE = 6  # taps per unit of the resampling factor
 OVERSAMPLING = 2  # the nonlinearity runs at twice the higher of the two rates around it
@@ -184,7 +202,7 @@ class SynthesisLayer(nn.Module):
         return self.down(x, self.down_filter)
 
 
-class Synthesis(nn.Module):
+class Synthesis(LinearisedStage):
     """g: w -> image."""
 
     def __init__(
@@ -214,15 +232,19 @@ class Synthesis(nn.Module):
             x = getattr(self, name)(x, ws[:, i + 1])
         return x * self.output_scale
 
+    def linearised(self, w: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+        """Images (m, 3, R, R) of w (m, w_dim), and dw (c, m, w_dim) -> (c, m, 3, R, R)."""
+        # By name, so that training does not depend on it.
+        tangents = import_module(f"pseudodensity.{DECLARATION['tangents']}")
+        return tangents.linearised_stylegan3(self, w)
 
-class Generator(nn.Module):
+
+class Generator(StyleGenerator):
     """StyleGAN3-T generator: z (n, z_dim) -> images (n, 3, R, R) in about [-1, 1].
 
     `recompute` trades time for memory: the activations at the high rate, 5 GB per image at 1024
     pixels, are computed again in the backward pass instead of kept.
     """
-
-    couples_batch = False
 
     def __init__(
         self,
@@ -287,6 +309,4 @@ class Generator(nn.Module):
         self.train(was_training)
 
 
-def build_generator(resolution: int, **settings) -> Generator:
-    """The generator with the settings of its constructor (defaults: the published model)."""
-    return Generator(resolution, **settings)
+build_generator = Generator

@@ -23,16 +23,9 @@ from pseudodensity.generators.filters import blur, double
 from pseudodensity.generators.stylegan2 import GAIN, SLOPE, bounded_lrelu, demodulation
 from pseudodensity.generators.tiles import resample_scaled, slopes_of_tiles, tiles_of
 
+__all__ = ["linearised_stylegan2", "linearised_stylegan3"]
+
 Push = Callable[..., Tensor]
-
-
-def linearised_synthesis(
-    synthesis: stylegan2.Synthesis | stylegan3.Synthesis, w: Tensor
-) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """Images (m, 3, R, R) of w (m, w_dim) in eval mode, and dw (c, m, w_dim) -> (c, m, 3, R, R)."""
-    if isinstance(synthesis, stylegan2.Synthesis):
-        return _synthesis2(synthesis, w)
-    return _synthesis3(synthesis, w)
 
 
 def _fold(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
@@ -124,9 +117,10 @@ def _layer2(layer: stylegan2.SynthesisLayer, x: Tensor, w: Tensor) -> tuple[Tens
     return bounded_lrelu(before, layer.clamp), push
 
 
-def _synthesis2(
+def linearised_stylegan2(
     synthesis: stylegan2.Synthesis, w: Tensor
 ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """Images (m, 3, R, R) of w (m, w_dim) in eval mode, and dw (c, m, w_dim) -> (c, m, 3, R, R)."""
     x = image = None
     steps = []
     for size in synthesis.sizes:
@@ -200,9 +194,10 @@ def _waves(waves: stylegan3.FourierInput, w: Tensor, following: Tensor) -> tuple
     return waves.field(placement), push
 
 
-def _synthesis3(
+def linearised_stylegan3(
     synthesis: stylegan3.Synthesis, w: Tensor
 ) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """As :func:`linearised_stylegan2`."""
     *layers, colours = (getattr(synthesis, name) for name in synthesis.layer_names)
     styles = [layer.affine(w) for layer in layers]
     styles.append(torch.ones_like(colours.affine(w)))  # whose push styles its input itself

@@ -15,9 +15,7 @@ from torch.func import jvp, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 
-from pseudodensity.generators import stylegan2, stylegan3
-from pseudodensity.generators.fastgan import gated_linear_unit
-from pseudodensity.generators.stylegan_tangents import linearised_synthesis
+from pseudodensity.generators.generator import LinearisedStage
 
 Function = Callable[[Tensor], Tensor]
 
@@ -49,6 +47,11 @@ def _batch_norm(
     return input * scale.view(shape) + shift.view(shape)
 
 
+def _gated_linear_unit(input: Tensor, dim: int = -1) -> Tensor:
+    values, gates = input.chunk(2, dim)
+    return values * gates.sigmoid()
+
+
 def _attention(*args, **kwargs) -> Tensor:
     with sdpa_kernel(SDPBackend.MATH):
         return F.scaled_dot_product_attention(*args, **kwargs)
@@ -59,7 +62,7 @@ def _contiguous(input: Tensor, memory_format: torch.memory_format | None = None)
 
 
 SIMPLE = {
-    F.glu: gated_linear_unit,
+    F.glu: _gated_linear_unit,
     F.batch_norm: _batch_norm,
     F.scaled_dot_product_attention: _attention,
     Tensor.contiguous: _contiguous,
@@ -68,8 +71,8 @@ SIMPLE = {
 
 def _linearised(function: Function, points: Tensor) -> tuple[Tensor, Function]:
     """Values at the points (m, ...), and the map of directions (c, m, ...) to derivatives."""
-    if isinstance(function, stylegan2.Synthesis | stylegan3.Synthesis):
-        return linearised_synthesis(function, points)
+    if isinstance(function, LinearisedStage):
+        return function.linearised(points)
 
     def simplified(points: Tensor) -> Tensor:
         with _Simplified():

@@ -1,7 +1,7 @@
 """Small analytic generators: their laws and Jacobians are known, so every method can be checked.
 
-As every generator they have ``latent_shape`` and ``couples_batch`` and map standard normal latents
-``(n, *latent_shape)``; their outputs are points ``(n, d)`` in the plane or in space, not images.
+As every generator they map standard normal latents ``(n, *latent_shape)``; their
+outputs are points ``(n, d)`` in the plane or in space, not images.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from pseudodensity.generators.generator import BaseGenerator
 
 __all__ = ["Affine", "GaussianGrid", "TwoPieces"]
 
 
-class Affine(nn.Module):
+class Affine(BaseGenerator):
     """z (n, d) -> z A^T + b (n, D). Its law is N(b, A A^T) and its Jacobian is A everywhere."""
-
-    couples_batch = False
 
     def __init__(self, matrix: Tensor, offset: Tensor | None = None):
         """matrix: A, (D, d) floating point. offset: b, (D,); zero if None.
@@ -38,7 +38,7 @@ class Affine(nn.Module):
         return z @ self.matrix.t() + self.offset
 
 
-class TwoPieces(nn.Module):
+class TwoPieces(BaseGenerator):
     """z (n, 1) -> (n, 2): a line bent at the origin, left part of one slope, right of another.
 
     Both parts carry half of the mass. The left one is ``left |z| (cos 120, sin 120)``, the right
@@ -46,7 +46,6 @@ class TwoPieces(nn.Module):
     sampling at polarity rho gives the left part the mass 1 / (1 + (right / left)^rho).
     """
 
-    couples_batch = False
     latent_shape = (1,)
 
     def __init__(self, left: float = 1.0, right: float = 3.0):
@@ -61,7 +60,7 @@ class TwoPieces(nn.Module):
         return z * torch.where(z < 0, left, right)
 
 
-class GaussianGrid(nn.Module):
+class GaussianGrid(BaseGenerator):
     """z (n, 2) -> (n, 2): a grid of side x side equal, round Gaussians, exactly.
 
     The whole part of side * Phi(z) picks the column and the row, what is left of it becomes the
@@ -69,7 +68,6 @@ class GaussianGrid(nn.Module):
     i, j in -2 .. 2 and deviation 0.05, all divided by 2.828 (Azadi et al. 2019; Tanaka 2019).
     """
 
-    couples_batch = False
     latent_shape = (2,)
 
     def __init__(self, side: int = 5, spacing: float = 2 / 2.828, deviation: float = 0.05 / 2.828):

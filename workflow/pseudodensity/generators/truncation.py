@@ -12,22 +12,15 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-__all__ = ["families", "truncated_images"]
+from pseudodensity.generators.generator import BaseGenerator
 
-
-def families(generator: nn.Module) -> tuple[str, ...]:
-    """The truncations that a generator can take, the customary one first.
-
-    A generator with a mapping network (StyleGAN2 and 3) takes ``style`` and ``resample``: its
-    mapping normalises z, which undoes every scale. All others take ``scale`` and ``resample``.
-    """
-    return ("style", "resample") if _has_style(generator) else ("scale", "resample")
+__all__ = ["truncated_images"]
 
 
 def truncated_images(
-    generator: nn.Module,
+    generator: BaseGenerator,
     latents: Tensor,
     psi: float,
     family: str,
@@ -40,7 +33,8 @@ def truncated_images(
         latents: ``(n, *latent_shape)`` standard normal.
         psi: 1 changes nothing for ``style`` and ``scale``; an infinite psi changes nothing for
             ``resample``.
-        family: one of :func:`families`.
+        family: one of ``generator.truncation``. A mapping network normalises z, which undoes every
+            scale, so a generator that has one takes ``style`` instead.
         stream: CPU generator for ``resample``. It is advanced by as many draws as there are
             coordinates, whatever psi, so that batches in order give what one batch gives.
 
@@ -60,11 +54,7 @@ def truncated_images(
         return generator(latents, psi=psi)
     if family == "resample":
         return generator(_resampled(latents, psi, stream))
-    if not isinstance(getattr(generator, "synthesis", None), nn.Module):
-        return generator(psi * latents)
-    scale = generator.synthesis.register_forward_pre_hook(lambda _, inputs: (psi * inputs[0],))
-    with scale:
-        return generator(latents)
+    return generator.scaled(latents, psi)
 
 
 def _resampled(latents: Tensor, bound: float, stream: torch.Generator) -> Tensor:
@@ -76,20 +66,16 @@ def _resampled(latents: Tensor, bound: float, stream: torch.Generator) -> Tensor
     return torch.where(latents.abs() > bound, inside, latents)
 
 
-def _has_style(generator: nn.Module) -> bool:
-    return hasattr(getattr(generator, "mapping", None), "w_avg")
-
-
 def _check(
-    generator: nn.Module,
+    generator: BaseGenerator,
     latents: Tensor,
     psi: float,
     family: str,
     stream: torch.Generator | None,
 ) -> None:
-    possible = families(generator)
-    if family not in possible:
-        raise ValueError(f"this generator takes truncation {' or '.join(possible)}, not {family}")
+    if family not in generator.truncation:
+        possible = " or ".join(generator.truncation) or "of no kind"
+        raise ValueError(f"this generator takes truncation {possible}, not {family}")
     if not psi >= 0 or (family == "resample" and psi == 0):
         least = "above 0" if family == "resample" else "0 or more"
         raise ValueError(f"psi must be {least} for truncation by {family}, got {psi}")

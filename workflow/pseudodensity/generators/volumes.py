@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
+from pseudodensity.generators.generator import BaseGenerator
 from pseudodensity.generators.tangents import all_columns, jacobian_columns
 
 __all__ = ["log_volumes"]
@@ -30,7 +31,7 @@ LEFT_OUT = 0.045  # energy left out, of that of the columns standing in: errors 
 
 
 def log_volumes(
-    generator: nn.Module,
+    generator: BaseGenerator,
     latents: Tensor,
     *,
     top: int = 30,
@@ -85,7 +86,7 @@ def log_volumes(
 
 
 def _check(
-    generator: nn.Module,
+    generator: BaseGenerator,
     latents: Tensor,
     top: int,
     columns: int | None,
@@ -108,18 +109,17 @@ def _check(
         raise ValueError("space 'feature' needs features (images -> features), others take none")
 
 
-def _settled(generator: nn.Module, latents: Tensor, route: str, space: str) -> str:
+def _settled(generator: BaseGenerator, latents: Tensor, route: str, space: str) -> str:
     """The route that is taken; see `log_volumes`."""
-    mapped = _mapped(generator)
     size = latents.shape[1:].numel()
     if space == "style" and route == "mapping":
         raise ValueError("the mapping route works in latent space: use route='exact' for 'style'")
-    if not mapped and (space == "style" or route == "mapping"):
+    if not generator.w_space and (space == "style" or route == "mapping"):
         wanted = "space 'style'" if space == "style" else "route 'mapping'"
         raise ValueError(f"{wanted} needs a generator with a mapping network, as StyleGANs have")
     if route != "auto":
         return route
-    if mapped and space != "style" and size >= MAPPING_PAYS:
+    if generator.w_space and space != "style" and size >= MAPPING_PAYS:
         return "mapping"
     if size > TOO_DEAR:
         raise ValueError(
@@ -128,27 +128,23 @@ def _settled(generator: nn.Module, latents: Tensor, route: str, space: str) -> s
     return "exact"
 
 
-def _mapped(generator: nn.Module) -> bool:
-    return hasattr(generator, "mapping") and hasattr(generator, "synthesis")
-
-
 def _jacobian(
-    generator: nn.Module, latents: Tensor, space: str, after: Sequence[Function]
+    generator: BaseGenerator, latents: Tensor, space: str, after: Sequence[Function]
 ) -> Tensor:
     """All columns (d, m, D) of the Jacobian of a space."""
     if space == "style":
         with torch.no_grad():
             styles = generator.mapping(latents)
         return all_columns([generator.synthesis], styles)
-    stages = [generator.mapping, generator.synthesis] if _mapped(generator) else [generator]
+    stages = [generator.mapping, generator.synthesis] if generator.w_space else [generator]
     return all_columns([*stages, *after], latents)
 
 
-def _block_size(generator: nn.Module, latents: Tensor, route: str, columns: int | None) -> int:
+def _block_size(generator: BaseGenerator, latents: Tensor, route: str, columns: int | None) -> int:
     """Latents worked on at once: small generators live from large batches."""
     size = latents.shape[1:].numel()
     kept = min(size, columns or size // 4) if route == "mapping" else size
-    pixels = 3 * generator.resolution**2 if hasattr(generator, "resolution") else size
+    pixels = 3 * generator.resolution**2 if generator.resolution else size
     # dw/dz and its eigenvectors count too
     return max(1, BLOCK // max(kept * pixels, 4 * size * size))
 

@@ -14,7 +14,25 @@ from diffusers import VQModel
 from torch import Tensor, nn
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle, scaled_dot_product_attention
 
+from pseudodensity.generators.generator import BaseGenerator
+
 __all__ = ["Gpt", "VqGpt", "build_generator", "build_tokeniser"]
+
+DECLARATION = {
+    "name": "vqgpt",
+    "prior": "uniform",  # of each normal number only the quantile counts
+    "classes": False,
+    "w_space": False,
+    "normalises_z": False,
+    "discriminator": None,
+    "trainer": "control.train.autoregressive:AutoregressiveTrainer",
+    "tangents": None,
+    "no_jacobian": "needs a Jacobian, and codes are discrete",
+    "truncation": [],
+    "likelihood": True,
+    "calls_per_image": "many",
+    "formats": [],
+}
 
 # The largest float64 below 1: a uniform of 1 would lie beyond the last code.
 _BELOW_ONE = 1 - 2**-53
@@ -148,7 +166,7 @@ class Gpt(nn.Module):
         return self.head(self.norm(x))
 
 
-class VqGpt(nn.Module):
+class VqGpt(BaseGenerator):
     """Tokeniser and GPT as one generator: latents -> codes -> images.
 
     A latent is one standard normal per token. Its normal CDF is the uniform number that picks
@@ -159,7 +177,7 @@ class VqGpt(nn.Module):
     patch: side of the pixel blocks folded into channels before the tokeniser (1 at paper scale).
     """
 
-    couples_batch = False
+    truncation = DECLARATION["truncation"]
 
     def __init__(self, tokeniser: VQModel, gpt: Gpt, resolution: int, patch: int):
         super().__init__()

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from pseudodensity.generators.discriminator import StagedDiscriminator
 
 __all__ = [
     "Calibration",
@@ -27,7 +29,7 @@ PAPER_LOG_MAX = 29.34
 
 
 def consistent_logits(
-    discriminator: nn.Module, images: Tensor, reference_images: Tensor | None = None
+    discriminator: StagedDiscriminator, images: Tensor, reference_images: Tensor | None = None
 ) -> Tensor:
     """One logit per image, a function of that image alone, (n,), differentiable in the images.
 
@@ -49,32 +51,11 @@ def consistent_logits(
     """
     if discriminator.training:
         raise ValueError("a discriminator in training mode couples its batch: call eval() first")
-    epilogue = getattr(discriminator, "b4", None)
-    if not hasattr(epilogue, "group_size"):
-        return discriminator(images).flatten(1).mean(1)
-    companions = epilogue.group_size - 1
+    companions = discriminator.companions
     found = 0 if reference_images is None else len(reference_images)
     if found < companions:
         raise ValueError(f"this discriminator compares with {companions} references, got {found}")
-    if companions == 0:
-        return discriminator(images)
-    references = _epilogue_input(discriminator, reference_images[:companions])
-
-    def complete(_: nn.Module, inputs: tuple[Tensor]) -> tuple[Tensor]:
-        # Image i shares its group with rows i + n, i + 2n, ...: one copy of every reference.
-        n = len(inputs[0])
-        return (torch.cat([inputs[0], references.repeat_interleave(n, 0)]),)
-
-    with epilogue.register_forward_pre_hook(complete):
-        return discriminator(images)[: len(images)]
-
-
-def _epilogue_input(discriminator: nn.Module, images: Tensor) -> Tensor:
-    """The features that the last block compares; the trunk before it treats images alone."""
-    seen: list[Tensor] = []
-    with discriminator.b4.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0])):
-        discriminator(images)
-    return seen[0]
+    return discriminator.judge_each(images, reference_images)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from pseudodensity.architectures import architecture
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.control.select.importance import sampling_weights
 from pseudodensity.control.train.fakes import FakeFilter, weight_of_fakes
@@ -21,16 +20,10 @@ from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.extractor import Extractor
 from pseudodensity.generators.build import build_discriminator, build_generator
 from pseudodensity.generators.checkpoint import CheckpointFile, load_checkpoint, save_checkpoint
+from pseudodensity.plan.declared import declared_by_name
 from pseudodensity.progress import Progress
 
 __all__ = ["finetune", "pretrain"]
-
-# Imported by name: a job loads the trainer that it needs.
-TRAINERS = {
-    "control.train.gan": "GanTrainer",
-    "control.train.diffusion": "DiffusionTrainer",
-    "control.train.autoregressive": "AutoregressiveTrainer",
-}
 
 
 def pretrain(
@@ -152,13 +145,21 @@ def _trainer(
 ) -> Trainer:
     common = {key: spec[key] for key in ("iterations", "mirror", "seed")}
     common |= {"average": average, "weights": weights, "device": device}
-    path = architecture(spec["architecture"]).trainer
-    trainer = getattr(import_module(f"pseudodensity.{path}"), TRAINERS[path])
+    trainer = _trainer_class(spec["architecture"])
     if discriminator is None:
         return trainer(generator, images, spec["recipe"], **common)
     # Only fine-tuning brings an average to continue.
     common |= {"accept": accept, "as_sampled": average is not None}
     return trainer(generator, discriminator, images, spec["recipe"], **common)
+
+
+def _trainer_class(architecture: str) -> type:
+    """What trains an architecture, imported by name: a job loads no other. ValueError: nothing."""
+    _, declaration = declared_by_name("generators", "DECLARATION", architecture)
+    if declaration["trainer"] is None:
+        raise ValueError(f"{architecture} models are used as they are and cannot be trained")
+    module, name = declaration["trainer"].split(":")
+    return getattr(import_module(f"pseudodensity.{module}"), name)
 
 
 def _finish(

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from pseudodensity.control.train.batches import draw_real_images
 from pseudodensity.control.train.loop import (
@@ -30,6 +29,7 @@ from pseudodensity.control.train.loop import (
 )
 from pseudodensity.generators.diffaug import diff_augment
 from pseudodensity.generators.discriminator import StagedDiscriminator
+from pseudodensity.generators.generator import BaseGenerator
 from pseudodensity.rng import generator as random_stream
 from pseudodensity.rng import seed_layers
 
@@ -56,6 +56,8 @@ PATH_LENGTH_INTERVAL = 4
 LARGEST_PROPOSAL = 4
 # Batches that the running statistics of the finished average are measured on.
 STATISTICS = 100
+# Latents that the mean w of a fine-tuned average is measured on.
+MEAN_W = 10_000
 
 AcceptImages = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
@@ -74,7 +76,8 @@ class GanTrainer:
     """One GAN in training; see :class:`pseudodensity.control.train.loop.Trainer`.
 
     Args:
-        generator: latents ``(n, *latent_shape)`` -> images in [-1, 1].
+        generator: latents ``(n, *latent_shape)`` -> images in [-1, 1]; one with a w space where
+            ``path_length_weight`` is not 0.
         discriminator: images -> logits ``(n,)`` or ``(n, m)``.
         average: the generator's exponential average to continue, or None to start one.
         images: real images ``(N, 3, R, R)`` uint8 (an array or a memory map).
@@ -96,7 +99,7 @@ class GanTrainer:
 
     def __init__(
         self,
-        generator: nn.Module,
+        generator: BaseGenerator,
         discriminator: StagedDiscriminator,
         images: np.ndarray,
         recipe: Mapping[str, Any],
@@ -104,7 +107,7 @@ class GanTrainer:
         iterations: int,
         mirror: bool,
         seed: int,
-        average: nn.Module | None = None,
+        average: BaseGenerator | None = None,
         weights: torch.Tensor | None = None,
         as_sampled: bool = False,
         accept: AcceptImages | None = None,
@@ -268,12 +271,19 @@ class GanTrainer:
         optimizer.step()
 
     def weights_to_keep(self) -> dict[str, dict[str, torch.Tensor]]:
-        """The averaged generator to sample from; generator and discriminator to train on."""
-        average = self.average.module
-        if self.generator.training and hasattr(average, "measure_statistics"):
-            average = copy.deepcopy(average)
+        """The averaged generator to sample from; generator and discriminator to train on.
+
+        What the average knows of its own weights is measured anew, because it has other weights
+        than the generator: in train mode the statistics of its layers, which follow those of the
+        generator; in eval mode, where they must stay as they are, the mean w of truncation, which
+        would be that of the parent.
+        """
+        average = copy.deepcopy(self.average.module)
+        if self.generator.training:
             stream = random_stream(self.seed, "statistics")
             average.measure_statistics(self._draw_latents(stream) for _ in range(STATISTICS))
+        else:
+            average.measure_mean_w(self._draw_latents(random_stream(self.seed, "mean w"), MEAN_W))
         return self._weights() | {"average": average.state_dict()}
 
     def _weights(self) -> dict[str, dict[str, torch.Tensor]]:

@@ -93,8 +93,12 @@ def _score_column(score: str) -> str:
     return "mean_pseudo_density" if score == "mean_density" else score
 
 
+# A percentile is said so; and what a point asks for is not what it got.
+RENAMED = {"tau": "tau_percent", "acceptance": "wanted_acceptance"}
+
+
 def _setting_column(key: str) -> str:
-    return "tau_percent" if key == "tau" else key
+    return RENAMED.get(key, key)
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

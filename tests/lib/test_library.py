@@ -11,9 +11,9 @@ from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.extractor import Extractor, extract
 from pseudodensity.generators.external import ExternalGenerator
 from pseudodensity.images.transform import to_uint8
+from pseudodensity.library import frontier, importance_sample, read_images
 from pseudodensity.metrics.frechet import frechet_distance
 from pseudodensity.metrics.manifold import manifold_metrics
-from pseudodensity.quick import frontier, importance_sample, read_images
 from pseudodensity.rng import generator as stream
 from pseudodensity.rng import normal
 

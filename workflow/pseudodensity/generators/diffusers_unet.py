@@ -1,0 +1,47 @@
+"""diffusers' UNet2DModel, unmodified, for public weights; `unet` is ours for models trained here."""
+
+from __future__ import annotations
+
+from diffusers import UNet2DModel
+from torch import Tensor, nn
+
+from pseudodensity.generators.unet import UNetShape
+
+__all__ = ["DiffusersUNet"]
+
+# flavour: plain down and up block, resampling, conditioning
+FLAVOURS = {
+    "iddpm": ("DownBlock2D", "UpBlock2D", "conv", "default"),
+    "adm": ("ResnetDownsampleBlock2D", "ResnetUpsampleBlock2D", "resnet", "scale_shift"),
+}
+
+
+class DiffusersUNet(nn.Module):
+    """A UNet2DModel of a shape, called as `unet.UNet` is."""
+
+    def __init__(self, shape: UNetShape):
+        super().__init__()
+        down, up, resample, conditioning = FLAVOURS[shape.flavour]
+        attended = [level in shape.attention_levels for level in range(len(shape.channels))]
+        self.network = UNet2DModel(
+            sample_size=shape.size,
+            in_channels=shape.inputs,
+            out_channels=2 * shape.inputs,
+            block_out_channels=tuple(shape.channels),
+            layers_per_block=shape.blocks,
+            down_block_types=tuple("AttnDownBlock2D" if a else down for a in attended),
+            up_block_types=tuple("AttnUpBlock2D" if a else up for a in reversed(attended)),
+            downsample_type=resample,
+            upsample_type=resample,
+            resnet_time_scale_shift=conditioning,
+            attention_head_dim=shape.head_channels,
+            norm_num_groups=shape.norm_groups,
+            # Without it the attention of a scale-and-shift middle block would lose its norm.
+            attn_norm_num_groups=shape.norm_groups,
+            norm_eps=1e-5,
+            dropout=shape.dropout,
+        )
+
+    def forward(self, x: Tensor, times: Tensor) -> Tensor:
+        """Images x (n, c, h, h), times (n,) from 0 to 1000, or (1,) for all -> (n, 2 c, h, h)."""
+        return self.network(x, times, return_dict=False)[0]
