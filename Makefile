@@ -5,14 +5,26 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # All cores of this machine unless told otherwise: make table1 CORES=2
 CORES ?= all
+# glibc hands the memory of a freed tensor back to the system, and the next one is faulted in again page
+# by page; keeping it, in huge pages, makes CPU jobs up to a fifth faster.
+export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967296
 
-.PHONY: table1 test lock
+.PHONY: table1 test test-slow check lock
 
 table1: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake results/table1.csv results/table1.png --cores $(CORES)
 
 test: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest
+
+# The long ones, which the default leaves out.
+test-slow: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest -m slow
+
+check: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" ruff check . && PATH="$(CURDIR)/$(BIN):$$PATH" ruff format --check . \
+	  && PATH="$(CURDIR)/$(BIN):$$PATH" snakefmt --check Snakefile workflow/rules \
+	  && PATH="$(CURDIR)/$(BIN):$$PATH" snakemake --lint
 
 # The stamp is touched last, so an interrupted installation is done again.
 $(READY): envs/cpu.txt pyproject.toml

@@ -15,27 +15,22 @@ import yaml
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 ROOT = Path(__file__).parents[1]
-
-
-def smoke_config() -> dict:
-    """The config of seconds."""
-    return yaml.safe_load((ROOT / "config/smoke.yaml").read_text())
+SMOKE = "config/scales/smoke.yaml"
 
 
 def one_block() -> dict:
-    """Of it the block with all there is: frozen features, filtered fakes, real images."""
-    config = smoke_config()
-    config["table1"]["blocks"] = ["projectedgan-digits"]
-    config["datasets"] = {"digits": config["datasets"]["digits"]}
-    config["models"] = {"projectedgan": config["models"]["projectedgan"]}
-    methods = config["frontier"]["methods"]
-    config["frontier"]["methods"] = {"projectedgan": methods["projectedgan"]}
-    for extractor in config["extractors"].values():
-        extractor["trained_on"] = ["digits"]
+    """An overlay of the smoke scale: the block with frozen features, filtered fakes, real images."""
+    model = yaml.safe_load((ROOT / SMOKE).read_text())["models"]["projectedgan"]
     # One number of images for all rows, so that one control serves them all.
-    tuning = config["models"]["projectedgan"]["finetuning"]
-    tuning["fid_images"] = tuning["images"]
-    return config
+    tuning = {"fid_images": model["finetuning"]["images"]}
+    every = ["plain", "importance", "oracle", "training_copies"]
+    extractors = ("density_vit", "judge_cnn", "backbone_cnn")
+    return {
+        "extractors": {name: {"trained_on": ["digits"]} for name in extractors},
+        "models": {"projectedgan": {"finetuning": tuning}},
+        "frontier": {"methods": {"every": every, "projectedgan": ["truncation", "budgeted"]}},
+        "papers": {"pseudo_density": {"blocks": ["projectedgan-digits"]}},
+    }
 
 
 class Workflow:
@@ -44,9 +39,10 @@ class Workflow:
     The copy imports its own package, not the installed one, so that a test may edit files.
     """
 
-    command = ("--cores", "2", "--configfile", "config.yaml", "--")
-    command += ("all", "results/density/digits.csv", "results/fig4.svg", "results/table2.csv")
-    command += ("results/fig2.png", "results/fig8.png")
+    overlays = (SMOKE, "one_block.yaml")
+    targets = ("all", "results/density/digits.csv", "results/fig4.svg", "results/table2.csv")
+    targets += ("results/fig2.png", "results/fig8.png")
+    targets += ("results/frontier/projectedgan-digits.wanted.csv",)
 
     def __init__(self, folder: Path, source: Path = ROOT):
         self.folder = folder
@@ -54,24 +50,33 @@ class Workflow:
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(source / name, folder / name, symlinks=True, ignore=ignored)
         shutil.copy(source / "Snakefile", folder)
+        self.write("one_block.yaml", one_block())
 
-    def write_config(self, name: str, config: dict) -> str:
-        """Write a config; its path, to hand to ``--configfile``."""
-        (self.folder / name).write_text(yaml.safe_dump(config, sort_keys=False))
+    @property
+    def command(self) -> tuple[str, ...]:
+        """Arguments of Snakemake for the one block."""
+        return ("--cores", "2", "--configfile", *self.overlays, "--", *self.targets)
+
+    def write(self, name: str, content: dict) -> str:
+        """Write an overlay; its path, to hand to ``--configfile``."""
+        (self.folder / name).write_text(yaml.safe_dump(content, sort_keys=False))
         return name
 
-    def start(self, *arguments: str, **options) -> subprocess.Popen:
-        """Snakemake in a process group of its own."""
-        binaries = Path(sys.executable).parent
-        environment = os.environ | {
-            "PATH": f"{binaries}{os.pathsep}{os.environ['PATH']}",
+    @property
+    def environment(self) -> dict[str, str]:
+        """Where the copy's own package and the tests' own programs are found first."""
+        return os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(self.folder / "workflow"),
             "OMP_NUM_THREADS": "1",
         }
+
+    def start(self, *arguments: str, **options) -> subprocess.Popen:
+        """Snakemake in a process group of its own."""
         return subprocess.Popen(
-            [str(binaries / "snakemake"), *arguments],
+            [str(Path(sys.executable).parent / "snakemake"), *arguments],
             cwd=self.folder,
-            env=environment,
+            env=self.environment,
             start_new_session=True,
             text=True,
             **options,
@@ -102,7 +107,6 @@ def smoke_run(request, tmp_path_factory) -> Iterator[tuple[Workflow, subprocess.
         yield None
         return
     workflow = Workflow(tmp_path_factory.mktemp("made"))
-    workflow.write_config("config.yaml", one_block())
     with open(workflow.folder / "output", "w") as output:
         process = workflow.start(*workflow.command, stdout=output, stderr=output)
         try:

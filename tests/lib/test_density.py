@@ -1,6 +1,7 @@
 """The pseudo density against its closed forms, and the network that learns it."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ import torch
 
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.density.knn import knn_density, measure_knn_density
-from pseudodensity.density.network import MAX_PARAMETERS, PseudoDensity
+from pseudodensity.density.network import PAPER_PARAMETERS, PseudoDensity
+from pseudodensity.density.quality import agreement_with_truth
+from pseudodensity.images.procedural import sample_labels
 from pseudodensity.rng import numpy_generator
 from pseudodensity.tensors import save_tensors
 
@@ -97,6 +100,48 @@ def test_a_set_of_mostly_or_only_copies_stays_finite():
     assert np.isfinite(knn_density(features, k=5)).all()
 
 
+def test_dedup_gives_all_others_the_density_of_the_set_without_the_copies():
+    """Twelve copies of row 40: more than k, so without dedup they have the floored distance."""
+    features = numpy_generator(0, "dedup").normal(size=(150, 4)).astype(np.float32)
+    places = [3, 40, 41, 60, 61, 62, 90, 97, 120, 155, 158, 160]
+    others = [i for i in range(161) if i not in places]
+    crowded = np.empty((161, 4), np.float32)
+    crowded[others], crowded[places] = np.delete(features, 40, axis=0), features[40]
+    plain = measure_knn_density(features, k=10)
+    measured = measure_knn_density(crowded, k=10, dedup=True)
+    np.testing.assert_allclose(measured.values[others], np.delete(plain.values, 40), rtol=1e-12)
+    np.testing.assert_allclose(measured.values[places], plain.values[40], rtol=1e-12)
+    np.testing.assert_array_equal(measured.distances[places], np.full(12, plain.distances[40]))
+    assert (measured.first[places] == 3).all() and len(measured.counted) == 150
+    assert measured.floored == 0 and measured.floor == plain.floor
+    assert measured.values[measured.counted].mean() == pytest.approx(1, abs=1e-12)
+    np.testing.assert_array_equal(knn_density(crowded, dedup=True), measured.values)
+    # What dedup is for: otherwise the copies hold nearly all of the density.
+    without = knn_density(crowded)
+    assert without[places].sum() > 0.98 * without.sum()
+    assert np.median(without[others] / measured.values[others]) < 1 / 50
+
+
+def test_dedup_changes_nothing_without_copies_and_tells_near_from_exact():
+    features = numpy_generator(0, "near").normal(size=(50, 3)).astype(np.float32)
+    features[7] = np.nextafter(features[6], np.float32(9))
+    features[9, 0], features[8] = 0.0, features[9]
+    features[8, 0] = -0.0  # the same number
+    measured = measure_knn_density(features, k=4, dedup=True)
+    assert measured.first[8] == 8 and measured.first[9] == 8 and measured.first[7] == 7
+    distinct = np.delete(features, 9, axis=0)
+    np.testing.assert_array_equal(knn_density(distinct, 4, dedup=True), knn_density(distinct, 4))
+
+
+def test_dedup_counts_k_among_the_rows_that_are_left():
+    features = np.repeat(numpy_generator(0, "few").normal(size=(5, 3)), 4, axis=0)
+    assert np.isfinite(knn_density(features, k=4, dedup=True)).all()
+    with pytest.raises(ValueError, match=r"1..4 for 5 features \(15 more are copies\), got 5"):
+        knn_density(features, k=5, dedup=True)
+    with pytest.raises(ValueError, match="10 different features or more, got 5"):
+        PseudoDensity.fit(features, k=3, dedup=True)
+
+
 @pytest.mark.parametrize(
     ("features", "settings", "message"),
     [
@@ -131,6 +176,21 @@ def test_the_network_learns_the_labels(density, features):
     assert density.report["r2"] > 0.8
     assert density.report["spearman"] > 0.9
     assert {"k": 10, "n": 1, "N": 1500, "floored": 0}.items() <= density.report.items()
+
+
+def test_a_fit_with_dedup_is_the_fit_of_the_set_without_copies(features):
+    distinct = features[:300]
+    crowded = np.concatenate([distinct, np.repeat(distinct[:1], 11, axis=0)])
+    fits = [
+        PseudoDensity.fit(rows, k=5, epochs=2, dedup=dedup)
+        for rows, dedup in ((distinct, False), (crowded, True), (crowded, False))
+    ]
+    np.testing.assert_array_equal(fits[1](features), fits[0](features))
+    np.testing.assert_array_equal(fits[1].labels[:300], fits[0].labels)
+    np.testing.assert_array_equal(fits[1].labels[300:], np.full(11, fits[0].labels[0]))
+    assert [fit.report["copies"] for fit in fits] == [0, 11, 0]
+    assert [fit.report["dedup"] for fit in fits] == [False, True, False]
+    assert not np.allclose(fits[2](features), fits[0](features))
 
 
 def test_the_network_is_differentiable_and_keeps_its_weights(density, features):
@@ -192,9 +252,23 @@ def test_threshold_is_an_order_statistic_of_the_labels():
 
 def test_the_network_has_the_size_of_the_paper():
     count = sum(p.numel() for p in PseudoDensity(768, np.ones(1), {}).network.parameters())
-    assert count == 558_081 < MAX_PARAMETERS
-    with pytest.raises(ValueError, match="smaller extractor"):
-        PseudoDensity(2048, np.ones(1), {})
+    assert count == 558_081 < PAPER_PARAMETERS
+
+
+def test_a_network_beyond_the_paper_is_fitted_with_a_warning(features, tmp_path):
+    wide = np.tile(features[:60], (1, 256))
+    with pytest.warns(UserWarning, match="2048-d features has 1,213,441 parameters") as caught:
+        density = PseudoDensity.fit(wide, epochs=1)
+    assert len(caught) == 1 and "\n" not in str(caught[0].message)
+    assert caught[0].filename == __file__
+    assert density.report["note"] == str(caught[0].message)
+    assert density.report["parameters"] == 1_213_441 >= PAPER_PARAMETERS
+    density.save(tmp_path / "wide.safetensors")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded = PseudoDensity.load(tmp_path / "wide.safetensors")
+        assert PseudoDensity.fit(features[:60], epochs=1).report["note"] == ""
+    assert loaded(wide).shape == (60,) and loaded.report["note"] == density.report["note"]
 
 
 def test_features_of_another_dimension_are_refused(density):
@@ -205,3 +279,14 @@ def test_features_of_another_dimension_are_refused(density):
 def test_constant_labels_have_no_quality():
     report = PseudoDensity.fit(np.zeros((40, 3)), epochs=1).report
     assert report["r2"] is None and report["floored"] == 40
+
+
+def test_agreement_with_a_known_law_is_named_after_the_density_that_it_judges():
+    labels = sample_labels("faces", range(300), seed=0)
+    truth = labels.log_prob
+    found = agreement_with_truth(np.exp(truth), -truth, labels)
+    assert found == {
+        "spearman_pseudo_density": pytest.approx(1),
+        "spearman_network_density": pytest.approx(-1),
+    }
+    assert agreement_with_truth(np.ones(300), np.ones(300), None) is None

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.stats import chisquare
 from torch import nn
 
 from pseudodensity.control.move.gradient import per_sample_gradient
@@ -17,7 +18,7 @@ from pseudodensity.features.build import build_extractor
 from pseudodensity.features.extractor import extract
 from pseudodensity.generators.build import build_discriminator, build_generator
 from pseudodensity.images.transform import to_uint8
-from pseudodensity.rng import generator, normal
+from pseudodensity.rng import normal
 
 torch.set_num_threads(1)
 
@@ -122,15 +123,60 @@ def test_a_sample_does_not_depend_on_its_batch():
     torch.testing.assert_close(together, alone, rtol=0, atol=1e-14)
 
 
-def test_random_direction_is_a_fair_corner():
-    z = normal(0, "z", range(500), (20,))
-    moved = random_direction(z, 0.1, generator(0, "corner"))
-    delta = moved - z
-    torch.testing.assert_close(delta.abs(), torch.full_like(z, 0.1), rtol=1e-5, atol=1e-6)
-    # 10,000 fair signs: the mean has a standard deviation of 0.01.
-    assert abs((delta > 0).double().mean().item() - 0.5) < 4 * 0.5 / 100
-    assert torch.equal(moved, random_direction(z, 0.1, generator(0, "corner")))
-    assert not torch.equal(moved, random_direction(z, 0.1, generator(1, "corner")))
+def law_of_the_clipped_walk(steps, step_size, bound):
+    """Places k (in step sizes) and their exact probabilities after a walk clipped to the box."""
+    edge = round(bound / step_size)
+    places = np.arange(-edge, edge + 1)
+    move = np.zeros((len(places), len(places)))
+    for column, place in enumerate(places):
+        for sign in (-1, 1):
+            move[np.clip(place + sign, -edge, edge) + edge, column] += 0.5
+    return places, np.linalg.matrix_power(move, steps)[:, edge]
+
+
+@pytest.mark.parametrize("settings", [GAN, DIFFUSION, {"steps": 1, "step_size": 0.1, "bound": 1}])
+def test_a_random_direction_is_a_clipped_walk(settings):
+    """The frequencies of all places are those of the exact law."""
+    z = normal(0, "z", range(500), (40,)).double()
+    moved = random_direction(z, range(500), 0, "walk", **settings)
+    ended = ((moved - z) / settings["step_size"]).flatten()
+    assert (ended - ended.round()).abs().max() < 1e-9
+    places, law = law_of_the_clipped_walk(**settings)
+    found = np.array([(ended.round() == place).sum().item() for place in places])
+    possible = law > 0
+    assert found.sum() == 20_000 == found[possible].sum()
+    assert chisquare(found[possible], 20_000 * law[possible]).pvalue > 1e-4
+    # Not along one line: the signs of neighbouring coordinates are unrelated.
+    signs = (moved - z).sign()
+    assert abs((signs[:, 1:] * signs[:, :-1]).mean().item()) < 4 / (500 * 39) ** 0.5
+
+
+def test_a_random_direction_uses_up_half_of_the_box_of_the_paper():
+    places, law = law_of_the_clipped_walk(**GAN)
+    mean = (abs(places) * law).sum() * 0.025
+    assert mean == pytest.approx(0.051, abs=5e-4)
+    z = torch.zeros(500, 40)
+    moved = random_direction(z, range(500), 0, "mean", **GAN)
+    spread = np.sqrt(((abs(places) * 0.025 - mean) ** 2 * law).sum())
+    assert moved.abs().mean().item() == pytest.approx(mean, abs=4 * spread / 20_000**0.5)
+    assert moved.abs().max().item() == pytest.approx(0.1)
+
+
+def test_a_random_walk_belongs_to_its_sample():
+    z = normal(0, "z", range(6), (3, 4))
+    together = random_direction(z, range(6), 0, "walk", **GAN)
+    alone = [random_direction(z[i : i + 1], [i], 0, "walk", **GAN) for i in range(6)]
+    assert torch.equal(together, torch.cat(alone))
+    order = [4, 0, 5]
+    assert torch.equal(random_direction(z[order], order, 0, "walk", **GAN), together[order])
+    others = [(1, "walk"), (0, "another")]
+    for seed, name in others:
+        assert not torch.equal(random_direction(z, range(6), seed, name, **GAN), together)
+    # Longer walks begin with the shorter ones, and no step is the identity.
+    first = random_direction(z, range(6), 0, "walk", **(GAN | {"steps": 1}))
+    second = random_direction(z, range(6), 0, "walk", **(GAN | {"steps": 2}))
+    torch.testing.assert_close((second - first).abs(), torch.full_like(z, 0.025))
+    assert torch.equal(random_direction(z, range(6), 0, "walk", **(GAN | {"steps": 0})), z)
 
 
 # ---------------------------------------------------------------- real objectives
@@ -264,4 +310,6 @@ def test_unfit_latents_generators_and_objectives_are_refused():
     with pytest.raises(ValueError, match="training mode"):
         perturb(model.train(), z, density, **GAN)
     with pytest.raises(ValueError, match="bound must be finite"):
-        random_direction(z, -1.0, generator(0))
+        random_direction(z, range(5), 0, "walk", **(GAN | {"bound": -1.0}))
+    with pytest.raises(ValueError, match="5 latents but 4 sample numbers"):
+        random_direction(z, range(4), 0, "walk", **GAN)

@@ -30,7 +30,7 @@ FLOORS = [
         "closure",
     ),
     ("images",),
-    ("neighbors",),
+    ("feature_sets", "neighbors"),
     ("features",),
     ("density",),
     ("generators",),
@@ -42,7 +42,7 @@ FLOORS = [
     ("likelihood_frontier", "figures_likelihood"),
 ]
 # Judges stand beside the house: they see features, never what made them.
-JUDGES = {"metrics": {"metrics", "neighbors"}}
+JUDGES = {"metrics": {"metrics", "feature_sets", "neighbors"}}
 LIGHT = (
     "idle_compiler",
     "runs",

@@ -22,13 +22,22 @@ __all__ = [
     "atomic_path",
     "file_sha256",
     "load_json",
+    "one_line",
     "save_json",
     "save_npy",
 ]
 
 
+LONGEST = 200  # characters of another library's message: PyTorch lists every weight that does not fit
+
+
 class ArtifactError(ValueError):
     """A file is missing, damaged, or was made for another spec."""
+
+
+def one_line(error: Exception) -> str:
+    """What an error says, on one line and cut to a readable length; its type if it says nothing."""
+    return " ".join(str(error).split())[:LONGEST] or type(error).__name__
 
 
 @contextmanager

@@ -1,29 +1,32 @@
-"""Exact nearest neighbours and ball membership over tiles of two feature sets.
+"""Exact nearest neighbours and ball membership of two feature sets.
 
 Speed comes from float32 matrix products, exactness from never trusting them: with `a` and `b`
 centred, `|a|^2 + |b|^2 - 2ab` is off by at most `margin * (|a|^2 + |b|^2)`, in whatever order the
-product is summed. So a tile holds LOWER BOUNDS of squared distances, and the pairs that the bound
-leaves open are decided by differences, squared and summed in float64 in one fixed order. Hence the
-answers depend on no tile size, number of threads, device or order of the samples, and no more than
-one tile of distances exists at a time.
+product is summed. So faiss gives candidates for neighbours and a tile of products gives LOWER
+BOUNDS of squared distances, and what these leave open is decided by differences, squared and
+summed in float64 in one fixed order. Hence the answers depend on no tile size, number of threads,
+device or order of the samples, and no matrix of all distances ever exists.
 """
 
 import math
-import warnings
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-Features = np.ndarray | Tensor
+from pseudodensity.feature_sets import Features, FeatureSet, blocks, frame, squared_distances
+
 Pairs = tuple[Tensor, Tensor]
 
+SPARE = 8  # candidates beyond k, so that rounding seldom hides a neighbour
+REFERENCES = 2**15  # rows in one index of faiss; bounds the memory of its copy
+QUERIES = 2**12  # rows handed to faiss at once; its own blocks are as long
+GPU_CANDIDATES = 2048  # what faiss sorts on a GPU at most
 TILE = 2048  # side of a tile: 16 MB in float32, long enough for full matrix-product speed
-SPARE = 8  # candidates kept beyond k, so that rounding seldom hides a neighbour
 GROUPS = 128  # minima per row of a tile: one cheap pass finds the few parts worth a look
 PIECE = 2**15  # groups opened at once; bounds the memory when a whole tile qualifies
-PAIR_BUFFER = 2**19  # float64 numbers per buffer of the exact check
 OPEN_SHARE = 64  # above one undecided pair in 64, a float64 product is cheaper than the differences
 
 
@@ -36,8 +39,8 @@ def knn(
     distances `(m, k)` and indices `(m, k)` int64 of the same kind and device. The distances are
     float64 if both inputs are float64 or integers, else float32. The order is that of float64
     differences; equal distances come in order of the index. `exclude_self` says that query i IS
-    reference i and drops that index; a copy of it under another index stays a neighbour. Passing
-    one object as queries and references halves the work.
+    reference i and drops that index; a copy of it under another index stays a neighbour. `frame`
+    says which sets are refused.
 
     Raises ValueError for shapes that do not fit, rows with NaN or infinity, or k out of
     `1 <= k <= n` (`n - 1` without self).
@@ -59,168 +62,152 @@ def knn(
     return distances, indices
 
 
-class Points:
-    """A feature set in the frame of its distances: centred, and scaled by a power of two.
+def nearest(queries: FeatureSet, references: FeatureSet, k: int, exclude_self: bool) -> Pairs:
+    """Squared distances (float64, in the frame) and indices of the k nearest, `(m, k)` each.
 
-    features `(n, d)` stay as they came; blocks of them are centred when needed, so that no copy
-    of the set is held. norms `(n,)` float64 are the squared lengths in the frame.
+    See `knn` for the order and `exclude_self`. Raises ValueError if k does not fit.
     """
+    available = len(references) - exclude_self
+    if not 1 <= k <= available:
+        raise ValueError(f"k must lie in 1..{available} for {len(references)} references, got {k}")
+    count = min(k + SPARE + exclude_self, len(references))
+    found, candidates = _candidates(queries, references, count)
+    farthest = found[:, -1].clone()
+    if exclude_self:
+        own = torch.arange(len(queries), device=found.device)[:, None]
+        found.masked_fill_(candidates == own, math.inf)
+        found, order = found.sort(dim=1)
+        candidates = candidates.gather(1, order)
+    margin, floor = _rounding(queries, torch.float32)
+    exact = torch.full_like(found, math.inf, dtype=torch.float64)
+    rows = torch.arange(len(queries), device=found.device)
+    exact[:, :k] = squared_distances(queries, rows, references, candidates[:, :k])
+    limits = exact[:, :k].amax(1, keepdim=True)
+    doubt = margin * (queries.norms[:, None] + references.norms[candidates[:, k:]]) + floor
+    rows, places = (found[:, k:] - doubt <= limits).nonzero(as_tuple=True)
+    places += k
+    exact[rows, places] = squared_distances(queries, rows, references, candidates[rows, places])
+    candidates, order = candidates.sort(dim=1)
+    exact, ranks = exact.gather(1, order).sort(dim=1, stable=True)
+    squared, indices = exact[:, :k].clone(), candidates.gather(1, ranks)[:, :k].clone()
+    if count < len(references):
+        # What is no candidate is no nearer than the farthest one, give or take its rounding; and if
+        # it is longer than the query and the k-th distance together, it lies beyond the k-th.
+        longest = (queries.norms.sqrt() + squared[:, -1].sqrt()).square_()
+        unseen = farthest - (margin * (queries.norms + longest) + floor)
+        rows = (unseen <= squared[:, -1]).nonzero().squeeze(1)
+        squared[rows], indices[rows] = _search_in_double(queries, rows, references, k, exclude_self)
+    return squared, indices
 
-    def __init__(self, features: Tensor, centre: Tensor) -> None:
-        self.features, self.scale = features, 1.0
-        self._offset = -centre
-        self.norms = torch.empty(len(self), dtype=torch.float64, device=features.device)
-        buffer = self.norms.new_empty(256, features.shape[1])
-        for rows in _blocks(len(self), 256):
-            block = self.block(rows, torch.float64, out=buffer[: rows.stop - rows.start])
-            torch.sum(block.square_(), 1, out=self.norms[rows])
 
-    def rescale(self, scale: float) -> None:
-        """Multiply the frame by a power of two."""
-        self.scale *= scale
-        self._offset *= scale
-        self.norms *= scale**2
+def _candidates(queries: FeatureSet, references: FeatureSet, count: int) -> Pairs:
+    """What faiss finds nearest: squared distances `(m, count)` float32, rising, and indices."""
+    import faiss  # here, because most of those who import this module search nothing
 
-    def __len__(self) -> int:
-        return len(self.features)
+    faiss.omp_set_num_threads(torch.get_num_threads())
+    device, width = queries.norms.device, queries.features.shape[1]
+    on_gpu = faiss.get_num_gpus() > 0 and count <= GPU_CANDIDATES
+    resources = faiss.StandardGpuResources() if on_gpu else None
+    found = torch.full((len(queries), count), math.inf, device=device)
+    indices = torch.zeros(found.shape, dtype=torch.int64, device=device)
+    for columns in blocks(len(references), REFERENCES):
+        index = faiss.IndexFlatL2(width)
+        if on_gpu:
+            index = faiss.index_cpu_to_gpu(resources, device.index or 0, index)
+        shard = references.block(columns, torch.float32).cpu().numpy()
+        index.add(shard)
+        for rows in blocks(len(queries), QUERIES):
+            if queries is references and columns.start <= rows.start and rows.stop <= columns.stop:
+                block = shard[rows.start - columns.start : rows.stop - columns.start]
+            else:
+                block = queries.block(rows, torch.float32).cpu().numpy()
+            near, names = index.search(block, min(count, index.ntotal))
+            near = torch.cat([found[rows], torch.from_numpy(near).to(device)], 1)
+            names = torch.cat(
+                [indices[rows], torch.from_numpy(names).to(device) + columns.start], 1
+            )
+            found[rows], order = near.topk(count, largest=False)
+            indices[rows] = names.gather(1, order)
+    return found, indices
 
-    def block(self, rows: slice | Tensor, dtype: torch.dtype, out: Tensor | None = None) -> Tensor:
-        """Some rows in the frame, each number rounded once to `dtype`."""
-        # A float64 offset is kept for a float32 block too: rounding it would move the centre.
-        offset = self._offset.to(torch.promote_types(self._offset.dtype, dtype))
-        return torch.add(offset, self.features[rows], alpha=self.scale, out=out)
 
+def _keep_nearest(
+    squared: Tensor, indices: Tensor, owner: Tensor, other: Tensor, value: Tensor
+) -> None:
+    """Put pairs (owner, other) at squared distances `value` into the lists of their owners.
 
-def frame(**sets: Features) -> list[Points]:
-    """Check named feature sets and put them in one frame, centred on the mean of the first.
-
-    The scale of the frame brings the longest row to a length in [1/2, 1), so that no square over-
-    or underflows in float32. Checks and errors are those of `as_tensors`.
+    squared and indices `(n, k)` keep, in place and in order, the k smallest by (squared, index).
     """
-    tensors = as_tensors(**sets)
-    dtype = torch.float64
-    if any(t.dtype != torch.float64 for t in tensors):
-        dtype = torch.float32  # one centre for all, exact in the narrower type
-    centre = mean(tensors[0]).to(dtype)
-    points = [Points(t, centre) for t in tensors]
-    longest = max(p.norms.max().item() for p in points)
-    if not math.isfinite(longest):
-        raise ValueError("the features are too large to square in float64; scale them down")
-    exponent = math.frexp(math.sqrt(longest))[1] if longest else 0
-    for p in points:
-        p.rescale(2.0 ** -max(-100, min(100, exponent)))
-    return points
+    count, k = squared.shape
+    owners = torch.arange(count, device=squared.device)
+    owner = torch.cat([owners.repeat_interleave(k), owner])
+    other = torch.cat([indices.flatten(), other])
+    value = torch.cat([squared.flatten(), value])
+    order = other.argsort()
+    for key in (value, owner):
+        order = order[key[order].argsort(stable=True)]
+    first = torch.searchsorted(owner[order], owners)
+    chosen = order[first[:, None] + torch.arange(k, device=squared.device)]
+    squared[:], indices[:] = value[chosen], other[chosen]
 
 
-def as_tensors(**sets: Features) -> list[Tensor]:
-    """Named feature sets `(n, d)` as floating tensors, in the same memory where that can be.
+def _search_in_double(
+    queries: FeatureSet, rows: Tensor, references: FeatureSet, k: int, exclude_self: bool
+) -> Pairs:
+    """`nearest` of some queries from float64 products, where float32 cannot tell neighbours apart."""
+    tiles = _Tiles(queries, references, torch.float64)
+    squared = queries.norms.new_full((len(rows), k), math.inf)
+    indices = torch.zeros_like(squared, dtype=torch.int64)
+    for part in blocks(len(rows), TILE):
+        chosen = rows[part]
+        for columns in blocks(len(references), TILE):
+            tile = tiles(chosen, columns)
+            if exclude_self:
+                names = torch.arange(columns.start, columns.stop, device=rows.device)
+                tile.masked_fill_(chosen[:, None] == names, math.inf)
+            limits = squared[part, -1].clone()
+            if k <= tile.shape[1]:
+                farthest = references.norms[columns].max()
+                here = tile.kthvalue(k, dim=1).values + tiles.gap(queries.norms[chosen], farthest)
+                limits = torch.minimum(limits, here)
+            # Columns come in order of the index: k copies found leave no place for another.
+            limits[squared[part, -1] == 0] = -math.inf
+            open_pairs = (tile <= limits[:, None]) & (tile < math.inf)
+            owner, other = open_pairs.nonzero(as_tuple=True)
+            other += columns.start
+            exact = squared_distances(queries, chosen[owner], references, other)
+            _keep_nearest(squared[part], indices[part], owner, other, exact)
+    return squared, indices
 
-    Integers become float64. Raises ValueError, with the set's name, for a wrong shape or dtype, a
-    mix of kinds, dimensions or devices, or rows that hold NaN or infinity.
+
+def _rounding(points: FeatureSet, dtype: torch.dtype) -> tuple[float, float]:
+    """`(margin, floor)`: a squared distance from a product is off by `margin * (|a|^2 + |b|^2) + floor`.
+
+    The standard bound of an inner product of d + 2 terms whose sizes add up to 2 (|a|^2 + |b|^2),
+    plus the roundings of centring and of the norms (eps / 2 is the unit roundoff), and what
+    underflow may lose.
     """
-    if len({isinstance(s, Tensor) for s in sets.values()}) > 1:
-        raise ValueError(f"{' and '.join(sets)} must all be arrays or all be tensors; convert one")
-    tensors = {name: _as_tensor(name, features) for name, features in sets.items()}
-    if len({t.shape[1] for t in tensors.values()}) > 1:
-        shapes = ", ".join(f"{name} {tuple(t.shape)}" for name, t in tensors.items())
-        raise ValueError(f"the feature sets differ in dimension: {shapes}")
-    if len({t.device for t in tensors.values()}) > 1:
-        raise ValueError(f"{' and '.join(sets)} must be on one device; move one with .to()")
-    for name, tensor in tensors.items():
-        if bad := sum(_bad_rows(tensor[rows]) for rows in _blocks(len(tensor), 256)):
-            raise ValueError(f"{name}: {bad} of {len(tensor)} rows hold NaN or infinity; drop them")
-    return list(tensors.values())
-
-
-def _as_tensor(name: str, features: Features) -> Tensor:
-    if isinstance(features, np.ndarray):
-        if features.dtype.kind not in "fiub":
-            raise ValueError(f"{name} must hold real numbers, got dtype {features.dtype}")
-        if features.dtype not in (np.float16, np.float32, np.float64):
-            features = features.astype(np.float64)
-        if any(stride < 0 for stride in features.strides):
-            features = features.copy()
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*not writable")  # nothing here writes to it
-            features = torch.from_numpy(features)
-    if not isinstance(features, Tensor) or features.is_complex():
-        raise ValueError(f"{name} must be an array or a tensor of real numbers")
-    if features.ndim != 2 or 0 in features.shape:
-        raise ValueError(f"{name} must be (n, d) with n, d >= 1, got {tuple(features.shape)}")
-    features = features.detach()
-    return features if features.is_floating_point() else features.double()
-
-
-def _bad_rows(features: Tensor) -> int:
-    if torch.isfinite(features.sum()):  # ten times as fast as looking at each number
-        return 0
-    return int((~torch.isfinite(features).all(1)).sum())
-
-
-def mean(features: Tensor) -> Tensor:
-    """The mean row `(d,)` of `(n, d)` features, summed in float64."""
-    total = torch.zeros(features.shape[1], dtype=torch.float64, device=features.device)
-    for rows in _blocks(len(features), 256):
-        total += features[rows].sum(0, dtype=torch.float64)
-    return total / len(features)
-
-
-def _blocks(count: int, size: int) -> Iterator[slice]:
-    return (slice(start, min(start + size, count)) for start in range(0, count, size))
-
-
-def squared_distances(a: Points, i: Tensor, b: Points, j: Tensor) -> Tensor:
-    """Squared distances `(p,)` float64 of the pairs `(a[i], b[j])`, the yardstick of this module.
-
-    Differences of the features as they came, squared and added in float64 by halves: the order
-    depends on d alone, so equal pairs get equal bits on any device, in any batch.
-    """
-    width = a.features.shape[1]
-    rows = max(1, PAIR_BUFFER // width)
-    buffers = torch.empty(2, min(rows, len(i)), width, dtype=torch.float64, device=i.device)
-    result = torch.empty(len(i), dtype=torch.float64, device=i.device)
-    for part in _blocks(len(i), rows):
-        left, right = buffers[:, : part.stop - part.start]
-        left.copy_(a.features.index_select(0, i[part]))
-        right.copy_(b.features.index_select(0, j[part]))
-        left.sub_(right).mul_(a.scale).square_()
-        result[part] = _sum_by_halves(left)
-    return result
-
-
-def _sum_by_halves(terms: Tensor) -> Tensor:
-    while (width := terms.shape[1]) > 1:
-        half = (width + 1) // 2
-        terms[:, : width - half] += terms[:, half:]
-        terms = terms[:, :half]
-    return terms[:, 0]
+    width, info = points.features.shape[1], torch.finfo(dtype)
+    return 1.01 * (width + 16) * info.eps, 8 * (width + 2) * info.tiny
 
 
 class _Tiles:
     """Tiles of lower bounds of squared distances between rows of one set and rows of another."""
 
-    def __init__(self, left: Points, right: Points, dtype: torch.dtype) -> None:
+    def __init__(self, left: FeatureSet, right: FeatureSet, dtype: torch.dtype) -> None:
         self.left, self.right, self.dtype = left, right, dtype
-        width = left.features.shape[1]
-        info = torch.finfo(dtype)
-        # Standard bound of an inner product of d + 2 terms whose sizes add up to 2 (|a|^2 + |b|^2),
-        # plus the roundings of centring and of the norms. eps / 2 is the unit roundoff.
-        self.margin = 1.01 * (width + 16) * info.eps
-        self.floor = 8 * (width + 2) * info.tiny  # what underflow may lose
+        self.margin, self.floor = _rounding(left, dtype)
         self._buffers: dict[str, Tensor] = {}
         self._rows: slice | Tensor | None = None
         self._left_block: Tensor | None = None
 
     def slack(self, i: Tensor | slice, j: Tensor | slice) -> Tensor:
         """What to add to a lower bound of pair (i, j) for an upper bound."""
-        return 2 * (self.margin * (self.left.norms[i] + self.right.norms[j]) + self.floor)
+        return self.gap(self.left.norms[i], self.right.norms[j])
 
-    def kth_limits(self, minima: Tensor, k: int, own: slice | Tensor, others: slice) -> Tensor:
-        """Upper bounds of the k-th distance of `own`, from group minima: k minima, k references."""
-        if k > minima.shape[1]:
-            return minima.new_full((len(minima),), math.inf, dtype=torch.float64)
-        farthest = others.start + self.right.norms[others].argmax()
-        return minima.kthvalue(k, dim=1).values + self.slack(own, farthest)
+    def gap(self, norms: Tensor, others: Tensor) -> Tensor:
+        """`slack` of pairs of these squared lengths."""
+        return 2 * (self.margin * (norms + others) + self.floor)
 
     def __call__(self, rows: slice | Tensor, columns: slice) -> Tensor:
         """The tile `(rows, columns)`; overwritten by the next call."""
@@ -242,7 +229,7 @@ class _Tiles:
         finally:
             torch.set_float32_matmul_precision(precision)
 
-    def _block(self, name: str, points: Points, rows: slice | Tensor) -> Tensor:
+    def _block(self, name: str, points: FeatureSet, rows: slice | Tensor) -> Tensor:
         count = len(points.norms[rows])
         block = self._buffer(name, count, points.features.shape[1] + 2)
         points.block(rows, self.dtype, out=block[:, :-2])
@@ -257,193 +244,112 @@ class _Tiles:
         return self._buffers[name][:size].view(shape)
 
 
-def _group_minima(tile: Tensor, dim: int, groups: int) -> Tensor:
-    """Minima `(owners, groups)` over each groups-th entry of rows (dim 1) or columns (dim 0)."""
-    size = tile.shape[dim]
-    groups = min(size, groups)
+class _View(NamedTuple):
+    """A tile as its owners see it, who are the rows or the columns.
+
+    lows `(owners, others)`: the tile or its transpose. minima `(owners, groups)`: over each
+    groups-th entry of a row of lows. own and range say which rows of their sets these are.
+    """
+
+    lows: Tensor
+    minima: Tensor
+    owners: FeatureSet
+    own: slice
+    others: FeatureSet
+    range: slice
+
+    def below(self, limits: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Entries up to the limit `(owners,)` of their owner, in pieces (owner, other, low)."""
+        size, groups = self.lows.shape[1], self.minima.shape[1]
+        owners, members = (self.minima <= limits[:, None]).nonzero(as_tuple=True)
+        steps = torch.arange(0, size, groups, device=limits.device)
+        for part in blocks(len(owners), PIECE):
+            owner, other = owners[part, None], members[part, None] + steps
+            low = self.lows[owner, other.clamp(max=size - 1)]
+            keep = (low <= limits[owner]) & (other < size)
+            yield owner.expand_as(other)[keep], other[keep], low[keep]
+
+    def distances(self, owner: Tensor, other: Tensor) -> Tensor:
+        """Exact squared distances of pairs, counted from the corner of the tile."""
+        i, j = owner + self.own.start, other + self.range.start
+        return squared_distances(self.owners, i, self.others, j)
+
+    def gap(self, tiles: _Tiles, owner: Tensor, other: Tensor) -> Tensor:
+        """`_Tiles.gap` of pairs."""
+        return tiles.gap(self.owners.norms[self.own][owner], self.others.norms[self.range][other])
+
+
+def _views(tiles: _Tiles, rows: slice, columns: slice) -> tuple[_View, _View]:
+    """The tile `(rows, columns)` as its rows see it, and as its columns do."""
+    tile = tiles(rows, columns)
+    left, right = (tiles.left, rows), (tiles.right, columns)
+    by_row = _View(tile, _group_minima(tile), *left, *right)
+    return by_row, _View(tile.T, _group_minima(tile.T), *right, *left)
+
+
+def _group_minima(lows: Tensor) -> Tensor:
+    size = lows.shape[1]
+    groups = min(size, GROUPS)
     whole = size // groups * groups
-    minima = tile.narrow(dim, 0, whole).unflatten(dim, (-1, groups)).amin(dim)
+    minima = lows[:, :whole].unflatten(1, (-1, groups)).amin(1)
     if rest := size - whole:
-        first = minima.narrow(dim, 0, rest)
-        torch.minimum(first, tile.narrow(dim, whole, rest), out=first)
-    return minima if dim else minima.T
-
-
-def _below(
-    tile: Tensor, minima: Tensor, limits: Tensor, dim: int
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Entries of a tile up to the limit of their owner, a row (dim 1) or a column (dim 0).
-
-    Pieces (owner, other, value) in order of the owner. `limits` `(owners,)` float64.
-    """
-    by_owner = tile if dim else tile.T
-    size, groups = by_owner.shape[1], minima.shape[1]
-    owners, members = (minima <= limits[:, None]).nonzero(as_tuple=True)
-    steps = torch.arange(0, size, groups, device=tile.device)
-    for part in _blocks(len(owners), PIECE):
-        owner, other = owners[part, None], members[part, None] + steps
-        value = by_owner[owner, other.clamp(max=size - 1)]
-        keep = (value <= limits[owner]) & (other < size)
-        yield owner.expand_as(other)[keep], other[keep], value[keep]
-
-
-def _merge(values: Tensor, indices: Tensor, owner: Tensor, other: Tensor, value: Tensor) -> Tensor:
-    """Put new entries (other, value) into the lists of their owners; returns the owners touched.
-
-    values and indices `(n, m)` keep, in place and in order, the m smallest by (value, index). The
-    new entries come in order of the owner.
-    """
-    rows, counts = torch.unique_consecutive(owner, return_counts=True)
-    line = torch.repeat_interleave(counts)
-    place = torch.arange(len(owner), device=owner.device) - (counts.cumsum(0) - counts)[line]
-    shape = (len(rows), int(counts.max()) if len(rows) else 0)
-    fresh = values.new_full(shape, math.inf)
-    fresh[line, place] = value
-    names = indices.new_zeros(shape)
-    names[line, place] = other
-    fresh, names = torch.cat([values[rows], fresh], 1), torch.cat([indices[rows], names], 1)
-    names, order = names.sort(dim=1)
-    fresh, ranks = fresh.gather(1, order).sort(dim=1, stable=True)
-    values[rows] = fresh[:, : values.shape[1]]
-    indices[rows] = names.gather(1, ranks)[:, : values.shape[1]]
-    return rows
-
-
-class _Candidates:
-    """The references of the smallest lower bounds for each query, and a limit for its k nearest."""
-
-    def __init__(self, tiles: _Tiles, k: int) -> None:
-        self.tiles, self.k = tiles, k
-        count, norms = len(tiles.left), tiles.left.norms
-        self.lows = norms.new_full((count, k + SPARE), math.inf, dtype=tiles.dtype)
-        self.indices = norms.new_zeros((count, k + SPARE), dtype=torch.int64)
-        self.limits = norms.new_full((count,), math.inf)
-
-    def absorb(self, tile: Tensor, dim: int, own: slice, others: slice) -> None:
-        """Take what may be among the k nearest of queries `own`, rows or columns of the tile."""
-        minima = _group_minima(tile, dim, max(GROUPS, 4 * self.k))
-        limits = self.limits[own]
-        if limits.isinf().any():
-            limits = torch.minimum(limits, self.tiles.kth_limits(minima, self.k, own, others))
-        for owner, other, low in _below(tile, minima, limits, dim):
-            owner, other = owner + own.start, other + others.start
-            rows = _merge(self.lows, self.indices, owner, other, low.clamp_(min=0))
-            slack = self.tiles.slack(rows[:, None], self.indices[rows, : self.k])
-            self.limits[rows] = (self.lows[rows, : self.k] + slack).amax(1)
-
-
-def nearest(queries: Points, references: Points, k: int, exclude_self: bool) -> Pairs:
-    """Squared distances (float64, in the frame) and indices of the k nearest, `(m, k)` each.
-
-    See `knn` for the order and `exclude_self`. Raises ValueError if k does not fit.
-    """
-    available = len(references) - exclude_self
-    if not 1 <= k <= available:
-        raise ValueError(f"k must lie in 1..{available} for {len(references)} references, got {k}")
-    candidates = _search(queries, references, k, exclude_self)
-    lows, indices = candidates.lows, candidates.indices
-    rows, places = (lows <= candidates.limits[:, None]).nonzero(as_tuple=True)
-    exact = torch.full_like(lows, math.inf, dtype=torch.float64)
-    exact[rows, places] = squared_distances(queries, rows, references, indices[rows, places])
-    indices, order = indices.sort(dim=1)
-    exact, ranks = exact.gather(1, order).sort(dim=1, stable=True)
-    squared, indices = exact[:, :k].clone(), indices.gather(1, ranks)[:, :k].clone()
-    # What fell off a full list may be as near as the k-th. Not at distance 0, where all lower
-    # bounds are 0 and the list is in order of the index.
-    hidden = (lows[:, -1] <= squared[:, -1]) & (squared[:, -1] > 0)
-    if hidden.any():
-        rows = hidden.nonzero().squeeze(1)
-        squared[rows], indices[rows] = _search_exactly(queries, rows, references, k, exclude_self)
-    return squared, indices
-
-
-def _search(queries: Points, references: Points, k: int, exclude_self: bool) -> _Candidates:
-    tiles = _Tiles(queries, references, torch.float32)
-    candidates = _Candidates(tiles, k)
-    symmetric = queries is references  # a tile then serves its rows and its columns
-    for rows in _blocks(len(queries), TILE):
-        for columns in _blocks(len(references), TILE):
-            if symmetric and columns.start < rows.start:
-                continue
-            tile = tiles(rows, columns)
-            if exclude_self and rows == columns:
-                tile.fill_diagonal_(math.inf)
-            candidates.absorb(tile, 1, rows, columns)
-            if symmetric and rows != columns:
-                candidates.absorb(tile, 0, columns, rows)
-    return candidates
-
-
-def _search_exactly(
-    queries: Points, rows: Tensor, references: Points, k: int, exclude_self: bool
-) -> Pairs:
-    """`nearest` of some queries: float64 products, differences for all that is near the k-th."""
-    tiles = _Tiles(queries, references, torch.float64)
-    squared = tiles.left.norms.new_full((len(rows), k), math.inf)
-    indices = rows.new_zeros((len(rows), k))
-    for part in _blocks(len(rows), TILE):
-        chosen = rows[part]
-        for columns in _blocks(len(references), TILE):
-            tile = tiles(chosen, columns)
-            if exclude_self:
-                own = ((chosen >= columns.start) & (chosen < columns.stop)).nonzero().squeeze(1)
-                tile[own, chosen[own] - columns.start] = math.inf
-            minima = _group_minima(tile, 1, max(GROUPS, 4 * k))
-            limits = tiles.kth_limits(minima, k, chosen, columns)
-            limits = torch.minimum(limits, squared[part, -1])
-            for owner, other, low in _below(tile, minima, limits, 1):
-                owner, other = _only(low < math.inf, owner, other + columns.start)
-                exact = squared_distances(queries, chosen[owner], references, other)
-                _merge(squared, indices, owner + part.start, other, exact)
-    return squared, indices
-
-
-def _only(keep: Tensor, *tensors: Tensor) -> list[Tensor]:
-    return [tensor[keep] for tensor in tensors]
+        torch.minimum(minima[:, :rest], lows[:, whole:], out=minima[:, :rest])
+    return minima
 
 
 def ball_members(
-    real: Points, fake: Points, real_radii: Tensor, fake_radii: Tensor, inclusive: bool = True
+    real: FeatureSet,
+    fake: FeatureSet,
+    real_radii: Tensor,
+    fake_radii: Tensor,
+    inclusive: bool = True,
+    nearest_real: Tensor | None = None,
 ) -> Iterator[tuple[Pairs, Pairs]]:
     """All pairs of a real and a fake sample with one inside the ball of the other, tile by tile.
 
     Radii `(n,)` and `(m,)` float64 are SQUARED and in the frame, as `nearest` gives them. Each item
     is `(in_real, in_fake)`: index tensors `(real, fake)` of the pairs whose fake sample lies in the
     ball of the real one, and of those whose real sample lies in the ball of the fake one. A ball
-    holds its border if `inclusive`.
+    holds its border if `inclusive`. nearest_real `(m,)` float64, infinity at the start, is lowered
+    in place to the squared distance of each fake sample to its nearest real one.
     """
     single = _Tiles(real, fake, torch.float32)
     double = _Tiles(real, fake, torch.float64)
-    for rows in _blocks(len(real), TILE):
-        for columns in _blocks(len(fake), TILE):
+    for rows in blocks(len(real), TILE):
+        for columns in blocks(len(fake), TILE):
             for tiles in (single, double):
-                tile = tiles(rows, columns)
-                in_real = _members(tiles, tile, 1, rows, columns, real_radii, inclusive)
-                in_fake = _members(tiles, tile, 0, columns, rows, fake_radii, inclusive)
+                by_real, by_fake = _views(tiles, rows, columns)
+                in_real = _members(tiles, by_real, real_radii[rows], inclusive)
+                in_fake = _members(tiles, by_fake, fake_radii[columns], inclusive)
                 if in_real is not None and in_fake is not None:
                     break
+            if nearest_real is not None:
+                _lower_to_nearest(tiles, by_fake, nearest_real[columns])
             yield in_real, in_fake[::-1]
 
 
-def _members(
-    tiles: _Tiles, tile: Tensor, dim: int, own: slice, others: slice, radii: Tensor, inclusive: bool
-) -> Pairs | None:
+def _members(tiles: _Tiles, view: _View, radii: Tensor, inclusive: bool) -> Pairs | None:
     """Pairs (owner, other) with the other in the owner's ball; None if float32 decides too few."""
-    found = []
+    found = [torch.empty(2, 0, dtype=torch.int64, device=radii.device)]
     undecided = 0
-    radii = radii[own]
-    for owner, other, low in _below(tile, _group_minima(tile, dim, GROUPS), radii, dim):
-        i, j = owner + own.start, other + others.start
-        left, right = (i, j) if dim else (j, i)
-        inside = low + tiles.slack(left, right) < radii[owner]
+    for owner, other, low in view.below(radii):
+        limit = radii[owner]
+        inside = low + view.gap(tiles, owner, other) < limit
         check = (~inside).nonzero().squeeze(1)
         undecided += len(check)
-        if tiles.dtype == torch.float32 and undecided > tile.numel() / OPEN_SHARE:
+        if tiles.dtype == torch.float32 and undecided > view.lows.numel() / OPEN_SHARE:
             return None
-        exact = squared_distances(tiles.left, left[check], tiles.right, right[check])
-        limit = radii[owner[check]]
-        inside[check] = exact <= limit if inclusive else exact < limit
-        found.append(_only(inside, i, j))
-    if not found:
-        return (torch.empty(0, dtype=torch.int64, device=tile.device),) * 2
-    return torch.cat([i for i, _ in found]), torch.cat([j for _, j in found])
+        exact = view.distances(owner[check], other[check])
+        inside[check] = exact <= limit[check] if inclusive else exact < limit[check]
+        found.append(torch.stack([owner[inside], other[inside]]))
+    owner, other = torch.cat(found, 1)
+    return owner + view.own.start, other + view.range.start
+
+
+def _lower_to_nearest(tiles: _Tiles, view: _View, nearest: Tensor) -> None:
+    """Lower squared distances `(owners,)`, in place, to that of the nearest other of the tile."""
+    low = view.minima.amin(1)
+    norms, farthest = view.owners.norms[view.own], view.others.norms[view.range].max()
+    limits = torch.minimum(nearest, low + tiles.gap(norms, farthest))
+    for owner, other, _ in view.below(limits):
+        nearest.scatter_reduce_(0, owner, view.distances(owner, other), "amin")

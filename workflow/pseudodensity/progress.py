@@ -7,9 +7,43 @@ from __future__ import annotations
 
 import sys
 import time
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "logged"]
+
+# What goes wrong by the user's hand, said in one line; all else is a fault of the program.
+EXPECTED = (ValueError, OSError, RuntimeError, FloatingPointError)
+
+
+@contextmanager
+def logged(log: str | Path) -> Iterator[None]:
+    """The body of a job: warnings and the traceback of a failure go to its log.
+
+    Raises:
+        SystemExit: with one line for people, where the body failed; the traceback is in the log.
+    """
+    log = Path(log)
+    log.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(text: str) -> None:
+        with open(log, "a") as handle:
+            handle.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text.rstrip()}\n")
+
+    def keep(message, category, filename, lineno, file=None, line=None) -> None:
+        write(warnings.formatwarning(message, category, filename, lineno))
+
+    with warnings.catch_warnings():
+        warnings.showwarning = keep
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 (whatever it is, the log must have it)
+            write(traceback.format_exc())
+            said = str(error) if isinstance(error, EXPECTED) else f"{type(error).__name__}: {error}"
+            raise SystemExit(f"{said} (traceback: {log})") from None
 
 
 def _duration(seconds: float) -> str:

@@ -21,8 +21,7 @@ from pseudodensity.features.extractor import Extractor, extract
 from pseudodensity.frontier_tables import pareto_front
 from pseudodensity.images.sources import open_source
 from pseudodensity.images.transform import load_image, to_uint8
-from pseudodensity.metrics.evaluate import evaluate
-from pseudodensity.metrics.manifold import Manifold
+from pseudodensity.metrics import frechet, manifold
 from pseudodensity.rng import normal, uniform
 
 __all__ = ["ImportanceSample", "frontier", "importance_sample", "read_images"]
@@ -156,9 +155,10 @@ def frontier(
 
     Returns:
         One dict per point, plain sampling first (``tau`` None, ``w`` 1): tau, w, accepted,
-        acceptance, mean_density, precision, recall, density, coverage, fid, and front: whether no
-        point has more of both precision and recall. A point that the pool was too small for says
-        so in ``accepted`` and has None for what was not measured.
+        acceptance, mean_density, the scores of `metrics.manifold` and `metrics.frechet`
+        (precision, recall, density, coverage, fid, ...), and front: whether no point has more of
+        both precision and recall. A point that the pool was too small for says so in
+        ``accepted`` and has None for what was not measured.
 
     ValueError: as `importance_sample`; no more than k images; k too large.
     """
@@ -177,9 +177,10 @@ def frontier(
         pool.density.append(batch.density)
         if min(map(len, pool.rows)) >= count or pool.size >= proposals_per_image * count:
             break
-    judged = Manifold(extract(judge, real, batch_size, _device(generator)), k)
+    judged = {"features": extract(judge, real, batch_size, _device(generator))}
+    sides = manifold.prepare(judged, k=k), frechet.prepare(judged)
     points = [
-        {"tau": tau, "w": w} | _point(pool, rows, count, judged)
+        {"tau": tau, "w": w} | _point(pool, rows, count, *sides)
         for (tau, w), rows in zip(settings, pool.rows, strict=True)
     ]
     names = ("precision", "recall")
@@ -219,16 +220,17 @@ def _device(generator: nn.Module) -> torch.device:
     return next(generator.parameters(), torch.empty(0)).device
 
 
-def _point(pool: _Pool, rows: np.ndarray, count: int, real: Manifold) -> dict[str, Any]:
+def _point(
+    pool: _Pool, rows: np.ndarray, count: int, balls: manifold.Manifold, gaussian: frechet.Gaussian
+) -> dict[str, Any]:
     """Facts and scores of the first ``count`` of the accepted rows, or None for each score."""
     if len(rows) < count:
-        names = ("mean_density", "precision", "recall", "density", "coverage", "fid")
+        names = ("mean_density", *manifold.SCORES, *frechet.SCORES)
         facts = {"accepted": len(rows), "acceptance": len(rows) / pool.size}
         return facts | dict.fromkeys(names)
     rows = rows[:count]
     # Up to the last image taken, so that it does not depend on where the pool ends.
     facts = {"accepted": count, "acceptance": count / int(rows[-1] + 1)}
     facts["mean_density"] = float(np.concatenate(pool.density)[rows].mean(dtype=np.float64))
-    fake = np.concatenate(pool.features)[rows]
-    sides = {"manifold": real, "fid": real.features}
-    return facts | evaluate(sides, dict.fromkeys(sides, fake), real.k)
+    fake = {"features": np.concatenate(pool.features)[rows]}
+    return facts | manifold.score(balls, fake) | frechet.score(gaussian, fake)

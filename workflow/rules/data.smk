@@ -1,19 +1,24 @@
 rule data:
     input:
-        code=code("data.py"),
-        source=lambda wildcards: config["datasets"][data_sets[wildcards.data]].get("path", []),
+        unpack(needs("data")),
     output:
-        images="results/data/{data}/images.npy",
-        manifest="results/data/{data}/manifest.json",
+        images="results/data/{name}/images.npy",
+        manifest="results/data/{name}/manifest.json",
     log:
-        "results/logs/data/{data}.log",
-    # Short, and the training of some models waits for it.
-    priority: 20
+        "results/logs/data/{name}.log",
+    priority: urgency("data")
     conda:
         "../../envs/conda.yaml"
+    threads: 1
+    resources:
+        mem_mb=asks("data", "mem_mb"),
+        runtime=asks("data", "runtime"),
+        disk_mb=asks("data", "disk_mb"),
     params:
-        spec=lambda wildcards: config["datasets"][data_sets[wildcards.data]],
+        code=code("data"),
+        settings=facts("data"),
+        stamp=stamp("data"),
     message:
-        "Decode the images of {wildcards.data}"
+        "Decode the images of {wildcards.name}"
     script:
         "../scripts/data.py"

@@ -1,34 +1,33 @@
-densities = {plan.density(dataset).name: dataset for dataset in config["datasets"]}
-
-
 rule density:
     input:
-        code=code("density.py"),
-        features=lambda wildcards: features_file(
-            densities[wildcards.density], config["density"]["extractor"]
-        ),
+        unpack(needs("density")),
     output:
-        "results/density/{density}.safetensors",
+        "results/density/{name}.safetensors",
     log:
-        "results/logs/density/{density}.log",
-    priority: 20
+        "results/logs/density/{name}.log",
+    priority: urgency("density")
     conda:
         "../../envs/conda.yaml"
     threads: 1
+    resources:
+        mem_mb=asks("density", "mem_mb"),
+        runtime=asks("density", "runtime"),
     params:
-        settings=lambda wildcards: plan.density(densities[wildcards.density]).spec,
+        code=code("density"),
+        stamp=stamp("density"),
     message:
-        "Estimate and learn the pseudo density {wildcards.density}"
+        "Estimate and learn the pseudo density {wildcards.name}"
     script:
         "../scripts/density.py"
 
 
 rule density_table:
     input:
-        code=code("density_table.py"),
-        data=lambda wildcards: data_file(wildcards.dataset),
-        features=lambda wildcards: features_file(wildcards.dataset, config["density"]["extractor"]),
-        density=lambda wildcards: density_file(wildcards.dataset),
+        data=lambda wildcards: plan.data.dataset(wildcards.dataset).path,
+        features=lambda wildcards: plan.data.features(
+            wildcards.dataset, plan.data.steering
+        ).path,
+        density=lambda wildcards: plan.data.density(wildcards.dataset).path,
     output:
         csv=report(
             "results/density/{dataset}.csv",
@@ -42,12 +41,16 @@ rule density_table:
             caption="../report/density.rst",
             labels={"data set": "{dataset}", "what": "extremes"},
         ),
+        svg="results/density/{dataset}.svg",
         quality="results/density/{dataset}.json",
     log:
         "results/logs/density/{dataset}.log",
     conda:
         "../../envs/conda.yaml"
     threads: 1
+    params:
+        code=code_digest(HERE / "workflow/scripts/density_table.py"),
+        look={"extractor": plan.data.steering},
     message:
         "List the images of {wildcards.dataset} by pseudo density"
     script:

@@ -1,61 +1,48 @@
-extractors = {plan.extractor(name).name: name for name in config["extractors"]}
-feature_sets = {
-    plan.features(dataset, name).name: (dataset, name)
-    for dataset in config["datasets"]
-    for name in config["extractors"]
-}
-
-
 rule extractor:
     input:
-        code=code("extractor.py", *feature_modules),
-        data=lambda wildcards: [
-            data_file(dataset)
-            for dataset in config["extractors"][extractors[wildcards.extractor]].get(
-                "trained_on", []
-            )
-        ],
+        unpack(needs("extractor")),
     output:
-        "results/extractors/{extractor}.safetensors",
+        "results/extractors/{name}.safetensors",
     log:
-        "results/logs/extractors/{extractor}.log",
-    # Short, and the training of some models waits for it.
-    priority: 20
+        "results/logs/extractors/{name}.log",
+    priority: urgency("extractor")
     conda:
         "../../envs/conda.yaml"
     threads: 1
+    resources:
+        gpu=asks("extractor", "gpu"),
+        mem_mb=asks("extractor", "mem_mb"),
+        runtime=asks("extractor", "runtime"),
     params:
-        settings=lambda wildcards: config["extractors"][extractors[wildcards.extractor]],
-        mirror=lambda wildcards: [
-            config["datasets"][dataset]["mirror"]
-            for dataset in config["extractors"][extractors[wildcards.extractor]].get(
-                "trained_on", []
-            )
-        ],
+        code=code("extractor"),
+        stamp=stamp("extractor"),
     message:
-        "Prepare the feature extractor {wildcards.extractor}"
+        "Prepare the feature extractor {wildcards.name}"
     script:
         "../scripts/extractor.py"
 
 
 rule features:
     input:
-        code=code("features.py", *feature_modules),
-        data=lambda wildcards: data_file(feature_sets[wildcards.features][0]),
-        extractor=lambda wildcards: extractor_file(
-            plan.extractor(feature_sets[wildcards.features][1])
-        ),
+        unpack(needs("features")),
     output:
-        "results/features/{features}.npy",
+        "results/features/{name}.npy",
     log:
-        "results/logs/features/{features}.log",
-    priority: 20
+        "results/logs/features/{name}.log",
+    priority: urgency("features")
     conda:
         "../../envs/conda.yaml"
     threads: 1
     resources:
         device=runtime["device"],
+        batch_size=runtime["batch_size"],
+        gpu=asks("features", "gpu"),
+        mem_mb=asks("features", "mem_mb"),
+        runtime=asks("features", "runtime"),
+    params:
+        code=code("features"),
+        stamp=stamp("features"),
     message:
-        "Extract the features {wildcards.features}"
+        "Extract the features {wildcards.name}"
     script:
         "../scripts/features.py"

@@ -1,86 +1,74 @@
-rule pretrain:
+rule trained:
     input:
-        code=lambda wildcards: code(
-            "pretrain.py", *modules_of(wildcards.checkpoint), *feature_modules
-        ),
-        data=lambda wildcards: data_file(plan.checkpoints[wildcards.checkpoint].dataset),
-        backbone=lambda wildcards: backbone_file(wildcards.checkpoint),
+        unpack(needs("trained")),
     output:
-        "results/checkpoints/trained/{checkpoint}.safetensors",
+        "results/checkpoints/trained/{name}.safetensors",
     log:
-        "results/logs/train/{checkpoint}.log",
+        "results/logs/train/{name}.log",
     benchmark:
-        "results/logs/train/{checkpoint}.benchmark.tsv"
-    # The longest first, or it ends alone; still after the short jobs that others wait for.
-    priority: lambda wildcards: 10 + 9 * share_of_longest(wildcards.checkpoint)
+        "results/logs/train/{name}.benchmark.tsv"
+    priority: urgency("trained")
     conda:
         "../../envs/conda.yaml"
     threads: 1
     resources:
         device=runtime["device"],
+        gpu=asks("trained", "gpu"),
+        mem_mb=asks("trained", "mem_mb"),
+        runtime=asks("trained", "runtime"),
     params:
-        spec=lambda wildcards: plan.checkpoints[wildcards.checkpoint].artifact.spec,
-        workdir="results/work/{checkpoint}",
+        code=code("trained"),
+        stamp=stamp("trained"),
+        workdir="results/work/{name}",
     message:
-        "Pre-train {wildcards.checkpoint}"
+        "Pre-train {wildcards.name}"
     script:
-        "../scripts/pretrain.py"
+        "../scripts/trained.py"
 
 
-rule import_checkpoint:
+rule imported:
     input:
-        code=code("import_checkpoint.py"),
-        file=lambda wildcards: plan.source(plan.checkpoints[wildcards.checkpoint])["file"],
+        unpack(needs("imported")),
     output:
-        "results/checkpoints/imported/{checkpoint}.safetensors",
+        "results/checkpoints/imported/{name}.safetensors",
     log:
-        "results/logs/train/{checkpoint}.log",
+        "results/logs/train/{name}.log",
     conda:
         "../../envs/conda.yaml"
     threads: 1
     params:
-        spec=lambda wildcards: plan.checkpoints[wildcards.checkpoint].artifact.spec,
+        code=code("imported"),
+        stamp=stamp("imported"),
     message:
-        "Convert the public file of {wildcards.checkpoint}"
+        "Convert the public file of {wildcards.name}"
     script:
-        "../scripts/import_checkpoint.py"
+        "../scripts/imported.py"
 
 
-rule finetune:
+rule finetuned:
     input:
-        code=lambda wildcards: code(
-            "finetune.py", *modules_of(wildcards.checkpoint), *feature_modules
-        ),
-        parent=lambda wildcards: plan.checkpoints[wildcards.checkpoint].parent.path,
-        data=lambda wildcards: data_file(plan.checkpoints[wildcards.checkpoint].dataset),
-        density=lambda wildcards: branch(
-            importance(wildcards.checkpoint)["tau"] is not None,
-            then=density_file(plan.checkpoints[wildcards.checkpoint].dataset),
-            otherwise=[],
-        ),
-        extractor=lambda wildcards: branch(
-            importance(wildcards.checkpoint)["fake_weight"] != "none",
-            then=extractor_file(steering),
-            otherwise=[],
-        ),
-        backbone=lambda wildcards: backbone_file(wildcards.checkpoint),
+        unpack(needs("finetuned")),
     output:
-        "results/checkpoints/finetuned/{checkpoint}.safetensors",
+        "results/checkpoints/finetuned/{name}.safetensors",
     log:
-        "results/logs/train/{checkpoint}.log",
+        "results/logs/train/{name}.log",
     benchmark:
-        "results/logs/train/{checkpoint}.benchmark.tsv"
-    priority: 5
+        "results/logs/train/{name}.benchmark.tsv"
+    priority: urgency("finetuned")
     conda:
         "../../envs/conda.yaml"
     threads: 1
     resources:
         device=runtime["device"],
+        gpu=asks("finetuned", "gpu"),
+        mem_mb=asks("finetuned", "mem_mb"),
+        runtime=asks("finetuned", "runtime"),
     params:
-        spec=lambda wildcards: plan.checkpoints[wildcards.checkpoint].artifact.spec,
-        parent_spec=lambda wildcards: plan.checkpoints[wildcards.checkpoint].parent.artifact.spec,
-        workdir="results/work/{checkpoint}",
+        code=code("finetuned"),
+        stamp=stamp("finetuned"),
+        parent=stamp_of("finetuned", "parent"),
+        workdir="results/work/{name}",
     message:
-        "Fine-tune {wildcards.checkpoint}"
+        "Fine-tune {wildcards.name}"
     script:
-        "../scripts/finetune.py"
+        "../scripts/finetuned.py"

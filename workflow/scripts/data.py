@@ -3,5 +3,8 @@
 from pathlib import Path
 
 from pseudodensity.images.dataset import build_dataset
+from pseudodensity.progress import logged
 
-build_dataset(snakemake.params.spec, Path(snakemake.output.manifest).parent)
+with logged(snakemake.log[0]):
+    folder = Path(snakemake.output.manifest).parent
+    build_dataset(snakemake.params.settings["settings"], folder)

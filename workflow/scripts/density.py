@@ -4,9 +4,18 @@ import numpy as np
 import torch
 
 from pseudodensity.density.network import PseudoDensity
+from pseudodensity.progress import logged
 
 torch.set_num_threads(snakemake.threads)
-settings = snakemake.params.settings
-features = np.load(snakemake.input.features)
-names = ("k", "n", "seed", "epochs", "batch_size")
-PseudoDensity.fit(features, **{name: settings[name] for name in names}).save(snakemake.output[0])
+settings = snakemake.params.stamp["spec"]
+with logged(snakemake.log[0]):
+    density = PseudoDensity.fit(
+        np.load(snakemake.input.features),
+        k=settings["k"],
+        n=settings["n"],
+        seed=settings["seed"],
+        epochs=settings["epochs"],
+        batch_size=settings["batch_size"],
+        dedup=settings["dedup"],
+    )
+    density.save(snakemake.output[0])

@@ -3,25 +3,34 @@
 import numpy as np
 import torch
 
+from pseudodensity.columns.context import Context
+from pseudodensity.columns.pool import open_pool
 from pseudodensity.control.select.extremes import density_extremes
 from pseudodensity.density.network import PseudoDensity
-from pseudodensity.features.build import load_extractor
-from pseudodensity.generators.checkpoint import load_generator
-from pseudodensity.progress import Progress
+from pseudodensity.progress import Progress, logged
 from pseudodensity.tensors import save_tensors
 
 torch.set_num_threads(snakemake.threads)
-spec, source, device = snakemake.params.spec, snakemake.input, snakemake.resources.device
-title = f"extremes of {snakemake.wildcards.extremes}"
-found = density_extremes(
-    load_generator(source.checkpoint, device, snakemake.params.checkpoint_spec),
-    PseudoDensity.load(source.density),
-    load_extractor(source.steering),
-    np.load(source.data, mmap_mode="r"),
-    np.load(source.features),
-    spec,
-    Progress(title, spec["generations"], "images", snakemake.log[0]),
-    batch_size=snakemake.resources.batch_size,
-    device=device,
-)
-save_tensors(snakemake.output[0], vars(found), spec)
+source, params = snakemake.input, snakemake.params
+spec = params.stamp["spec"]
+with logged(snakemake.log[0]):
+    density = PseudoDensity.load(source.density)
+    context = Context(
+        source,
+        params.checkpoint,
+        spec["seed"],
+        {},
+        Progress(f"extremes of {snakemake.wildcards.name}", 1, "images", snakemake.log[0]),
+        snakemake.resources.batch_size,
+        snakemake.resources.device,
+    )
+    found = density_extremes(
+        open_pool(params.pool["parts"], {}, density.labels, spec["seed"]),
+        context.draw,
+        density,
+        np.load(source.data, mmap_mode="r"),
+        np.load(source.features),
+        spec["generations"],
+        spec["images"],
+    )
+    save_tensors(snakemake.output[0], vars(found), params.stamp)

@@ -8,8 +8,15 @@ from pseudodensity.artifacts import save_npy
 from pseudodensity.features.build import load_extractor
 from pseudodensity.features.extractor import extract
 from pseudodensity.images.dataset import open_dataset
+from pseudodensity.progress import logged
 
 torch.set_num_threads(snakemake.threads)
-data = open_dataset(Path(snakemake.input.data).parent)
-extractor = load_extractor(snakemake.input.extractor)
-save_npy(snakemake.output[0], extract(extractor, data.images, device=snakemake.resources.device))
+with logged(snakemake.log[0]):
+    data = open_dataset(Path(snakemake.input.data).parent)
+    features = extract(
+        load_extractor(snakemake.input.extractor),
+        data.images,
+        min(500, snakemake.resources.batch_size),
+        snakemake.resources.device,
+    )
+    save_npy(snakemake.output[0], features)

@@ -69,12 +69,18 @@ def convert(
         raise ArtifactError(f"{path} {error}") from None
 
 
-def import_checkpoint(source: str | Path, spec: Mapping[str, Any], path: str | Path) -> None:
+def import_checkpoint(
+    source: str | Path,
+    spec: Mapping[str, Any],
+    path: str | Path,
+    stamp: Mapping[str, Any] | None = None,
+) -> None:
     """Convert the public file ``source`` and write it as a checkpoint of ours.
 
     Args:
         spec: ``architecture``, ``resolution`` and ``source``: ``format`` and ``sha256``.
         path: the checkpoint to write; the digest of the file is among its facts.
+        stamp: all that defines the checkpoint, written into it; the spec where none is given.
 
     Raises:
         ArtifactError: as :func:`convert`; the file is of another resolution than ``spec``.
@@ -91,4 +97,4 @@ def import_checkpoint(source: str | Path, spec: Mapping[str, Any], path: str | P
     states = {k: found[k] for k in ("average", "generator", "discriminator") if found[k]}
     facts = {"sha256": found["sha256"]}
     checkpoint = CheckpointFile(spec["architecture"], resolution, settings, states, facts)
-    save_checkpoint(path, checkpoint, spec)
+    save_checkpoint(path, checkpoint, stamp or spec)

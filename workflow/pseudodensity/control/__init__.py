@@ -1,1 +1,18 @@
-"""The control methods, in families: select, move, guide, train. One method is one file."""
+"""The control methods, one file each, in families: select, move, guide, train, and controls.
+
+A method is a module with the literal constants NAME, TITLE, PAPER, SOURCE (equation or algorithm), NEEDS
+(columns beside the judges' features), POOL ("model": proposals of the generator; "own": images that the
+method makes itself; "reals": real images) and DEFAULTS (settings that config `methods.<name>` may
+change), and with the functions
+
+- ``points(grid, settings, generator) -> list`` of points, dicts with ``method`` and all that decides what
+  is chosen; `grid` is a paper's, {} for sane defaults; `generator` is its declaration;
+- ``label(point) -> str`` in the papers' words;
+- ``why_not(generator) -> str | None``: why a generator cannot serve it;
+- ``proposals(point, images, repeats) -> int``: how many proposals it looks at;
+- ``column_settings(point) -> dict``: the settings of each column in NEEDS;
+- ``choose(pool, point, images, repeats) -> Choice``.
+
+A method with POOL "own" has ``maker(context) -> Maker`` too. The rules read these modules, so they
+import torch only inside the functions that compute.
+"""

@@ -1,5 +1,6 @@
 """The network that carries the pseudo density from real features to any feature."""
 
+import warnings
 from itertools import pairwise
 from pathlib import Path
 
@@ -8,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from pseudodensity.density.knn import measure_knn_density
+from pseudodensity.density.percentile import threshold
 from pseudodensity.tensors import load_tensors, save_tensors
 
 SPEC = {"kind": "pseudo_density", "format": 1}
-MAX_PARAMETERS = 1_000_000  # the paper's limit
+PAPER_PARAMETERS = 1_000_000  # the paper's networks have less (section 3.1)
 
 
 class PseudoDensity(nn.Module):
@@ -26,10 +28,7 @@ class PseudoDensity(nn.Module):
     """
 
     def __init__(self, dim: int, labels: np.ndarray, report: dict):
-        """dim: feature dimension. labels: (N,) densities. report: JSON-able dict.
-
-        ValueError if the network of that dimension has a million parameters or more.
-        """
+        """dim: feature dimension. labels: (N,) densities. report: JSON-able dict."""
         super().__init__()
         self.labels = np.asarray(labels, dtype=np.float64)
         self.report = dict(report)
@@ -42,11 +41,6 @@ class PseudoDensity(nn.Module):
             for layer in (nn.Linear(inputs, outputs), nn.ReLU())
         ]
         self.network = nn.Sequential(*hidden, nn.Linear(widths[-1], 1))
-        size = sum(parameter.numel() for parameter in self.network.parameters())
-        if size >= MAX_PARAMETERS:
-            raise ValueError(
-                f"a density network of {size} parameters for {dim} features: take a smaller extractor"
-            )
 
     @classmethod
     def fit(
@@ -58,24 +52,37 @@ class PseudoDensity(nn.Module):
         *,
         epochs: int = 100,
         batch_size: int = 64,
+        dedup: bool = False,
     ) -> "PseudoDensity":
         """Label the real features (N, d) with `knn_density` and learn the labels.
 
         Adam 1e-3, mean squared error, 80 % of the rows, the last epoch kept. The result depends
         on the arguments alone, not on the global random state.
-        ValueError: as `measure_knn_density`; fewer than 10 features; epochs or batch_size < 1.
+
+        Args:
+            dedup: a row that is an exact copy of an earlier one counts once, in the labels and in
+                the fit. Otherwise a dozen copies have a density that outweighs all other rows in
+                the loss. The labels still have an entry for each row, so that a threshold is a
+                percentile of all rows. `report["copies"]` is their number.
+
+        Warns if the network is larger than the paper allows; the same stands in `report["note"]`.
+        ValueError: as `measure_knn_density`; fewer than 10 features that count; epochs or
+        batch_size < 1.
         """
-        if len(features) < 10 or epochs < 1 or batch_size < 1:
-            raise ValueError(
-                "a density fit needs 10 features or more, and epochs and batch_size >= 1"
-            )
-        measured = measure_knn_density(features, k, n)
+        if epochs < 1 or batch_size < 1:
+            raise ValueError(f"epochs {epochs} and batch_size {batch_size}: use 1 or more")
+        _check_count(len(features))
+        measured = measure_knn_density(features, k, n, dedup=dedup)
+        counted = measured.counted
+        _check_count(len(counted))
         report = {"k": k, "n": n, "N": len(features), "seed": seed, "epochs": epochs}
         report |= {"batch_size": batch_size, "floored": measured.floored}
+        report |= {"dedup": dedup, "copies": len(features) - len(counted)}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             density = cls(np.shape(features)[1], measured.values, report)
-            order = torch.randperm(len(features))
+            density.report |= density._size()
+            order = torch.from_numpy(counted)[torch.randperm(len(counted))]
             inputs = torch.as_tensor(np.asarray(features), dtype=torch.float32)
             targets = torch.as_tensor(measured.values, dtype=torch.float32)
             train, held_out = order[: int(0.8 * len(order))], order[int(0.8 * len(order)) :]
@@ -83,6 +90,17 @@ class PseudoDensity(nn.Module):
             density._train(inputs[train], targets[train], epochs, batch_size)
         density.report |= density._quality(inputs[held_out], targets[held_out])
         return density.requires_grad_(False)
+
+    def _size(self) -> dict[str, int | str]:
+        """Number of parameters, and a note, also given as a warning, if the paper has fewer."""
+        size, note = sum(parameter.numel() for parameter in self.network.parameters()), ""
+        if size >= PAPER_PARAMETERS:
+            note = (
+                f"the density network of {len(self.centre)}-d features has {size:,} parameters, "
+                f"the paper's have less than {PAPER_PARAMETERS:,}"
+            )
+            warnings.warn(note, stacklevel=3)
+        return {"parameters": size, "note": note}
 
     def _standardise(self, inputs: Tensor) -> None:
         self.centre.copy_(inputs.mean(dim=0))
@@ -123,12 +141,8 @@ class PseudoDensity(nn.Module):
         return self.network((features - self.centre) / self.scale).squeeze(1)
 
     def threshold(self, percent: float) -> float:
-        """tau at a percentile of the labels (not of the predictions): sorted(labels)[int(p N)], the
-        convention of the paper's code; 100 gives the largest label. ValueError outside 0..100."""
-        if not 0 <= percent <= 100:
-            raise ValueError(f"a threshold is a percentage in 0..100, got {percent}")
-        index = min(int(percent / 100 * len(self.labels)), len(self.labels) - 1)
-        return float(np.sort(self.labels)[index])
+        """tau at a percentile of the labels, not of the predictions (`percentile.threshold`)."""
+        return threshold(self.labels, percent)
 
     def save(self, path: Path | str) -> None:
         """Write weights, labels and report to one safetensors file."""
@@ -143,3 +157,8 @@ class PseudoDensity(nn.Module):
         density = cls(len(tensors["centre"]), labels, meta["report"])
         density.load_state_dict(tensors)
         return density.requires_grad_(False)
+
+
+def _check_count(features: int) -> None:
+    if features < 10:
+        raise ValueError(f"a density fit needs 10 different features or more, got {features}")

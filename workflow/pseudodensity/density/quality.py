@@ -11,13 +11,16 @@ __all__ = ["agreement_with_truth"]
 
 
 def agreement_with_truth(
-    density: np.ndarray, knn_density: np.ndarray, labels: Labels | None
+    pseudo_density: np.ndarray, network_density: np.ndarray, labels: Labels | None
 ) -> dict[str, float] | None:
     """Spearman rank correlation of densities ``(N,)`` with the true log-probability of each
-    image's categorical attributes; None for a data set whose law is not known."""
+    image's categorical attributes; None for a data set whose law is not known.
+
+    pseudo_density: from the neighbours. network_density: what the network says of the same images.
+    """
     if labels is None or len(np.unique(labels.log_prob)) < 2:
         return None
     return {
-        "spearman_pseudo_density": float(spearmanr(density, labels.log_prob).statistic),
-        "spearman_knn_density": float(spearmanr(knn_density, labels.log_prob).statistic),
+        "spearman_pseudo_density": float(spearmanr(pseudo_density, labels.log_prob).statistic),
+        "spearman_network_density": float(spearmanr(network_density, labels.log_prob).statistic),
     }

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from pseudodensity.artifacts import one_line
 from pseudodensity.features.extractor import Extractor
 from pseudodensity.tensors import load_tensors, save_tensors
 
@@ -40,7 +41,7 @@ def build_extractor(spec: Mapping[str, Any], seed: int = 0) -> Extractor:
         try:
             extractor = _class_of(kind)(**settings)
         except TypeError as error:
-            raise ValueError(f"settings of extractor {kind}: {error}") from None
+            raise ValueError(f"settings of extractor {kind}: {one_line(error)}") from None
     extractor.spec = dict(spec)
     return extractor.eval().requires_grad_(False)
 

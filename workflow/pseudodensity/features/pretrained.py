@@ -9,12 +9,13 @@ from pathlib import Path
 import timm
 import torch
 import torchvision
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
-from pseudodensity.artifacts import file_sha256
+from pseudodensity.artifacts import file_sha256, one_line
 from pseudodensity.features.extractor import Extractor
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
@@ -32,7 +33,9 @@ class Timm(Extractor):
         try:
             model = timm.create_model(name, pretrained=False, num_classes=0)
         except RuntimeError as error:
-            raise ValueError(f"timm {timm.__version__} cannot build {name!r}: {error}") from None
+            raise ValueError(
+                f"timm {timm.__version__} cannot build {name!r}: {one_line(error)}"
+            ) from None
         config = model.pretrained_cfg
         smooth = "bilinear" if config["interpolation"] == "bilinear" else "bicubic"
         size = config["input_size"][-1]
@@ -68,7 +71,7 @@ class Inception(Extractor):
         try:
             network = FeatureExtractorInceptionV3("inception", ["2048"], safe)
         except RuntimeError as error:
-            raise ValueError(f"{weights} does not fit Inception-v3: {first_line(error)}") from None
+            raise ValueError(f"{weights} does not fit Inception-v3: {one_line(error)}") from None
         layers = [layer for name, layer in network.named_children() if name != "fc"]
         self.model = nn.Sequential(*layers, nn.Flatten())
 
@@ -118,12 +121,12 @@ def read_weights(path: str | None, sha256: str | None, source: str) -> dict[str,
         raise ValueError(
             f"weights file {path} has SHA-256 {found}, not {sha256}: get {source} again, or correct `sha256`"
         )
-    if Path(path).suffix == ".safetensors":
-        return load_file(path)
     try:
+        if Path(path).suffix == ".safetensors":
+            return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{path} is no plain state dict: {first_line(error)}") from None
+    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError) as error:
+        raise ValueError(f"{path} is no plain state dict: {one_line(error)}") from None
 
 
 def load_state(model: nn.Module, state: dict[str, Tensor], path: str | None) -> None:
@@ -131,9 +134,4 @@ def load_state(model: nn.Module, state: dict[str, Tensor], path: str | None) -> 
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise ValueError(f"{path} does not fit the model: {first_line(error)}") from None
-
-
-def first_line(error: Exception) -> str:
-    """The message of an error on one line, cut to a readable length."""
-    return " ".join(str(error).split())[:200]
+        raise ValueError(f"{path} does not fit the model: {one_line(error)}") from None

@@ -18,7 +18,7 @@ from numpy.lib import format as npy
 from rich.console import Console
 from rich.progress import track
 
-from pseudodensity.artifacts import ArtifactError, atomic_path, load_json, save_json
+from pseudodensity.artifacts import ArtifactError, atomic_path, load_json, one_line, save_json
 from pseudodensity.images import digits, procedural, sources
 from pseudodensity.images.labels import Labels
 from pseudodensity.images.transform import load_image
@@ -94,7 +94,7 @@ def open_dataset(directory: str | Path) -> ImageSet:
         images = npy.open_memmap(directory / IMAGES, mode="r")
     except (OSError, ValueError) as error:
         raise ArtifactError(
-            f"{directory / IMAGES} cannot be read ({error}): build it again"
+            f"{directory / IMAGES} cannot be read ({one_line(error)}): build it again"
         ) from None
     if images.shape != (len(names), 3, resolution, resolution) or images.dtype != np.uint8:
         raise ArtifactError(f"{directory / IMAGES} is not what its manifest says: build it again")
@@ -158,7 +158,7 @@ def _decoded(
         try:
             image = load_image(source.read(name), spec["resolution"])
         except (ValueError, OSError) as error:
-            rejected.append({"name": name, "reason": str(error)})
+            rejected.append({"name": name, "reason": one_line(error)})
             # Too many for any outcome: stop now, not after three million files.
             _check_unreadable(rejected, len(source), spec)
             continue

@@ -11,6 +11,8 @@ from typing import Protocol
 
 import lmdb
 
+from pseudodensity.artifacts import one_line
+
 __all__ = ["KINDS", "Source", "open_source"]
 
 SUFFIXES = (
@@ -99,7 +101,7 @@ class _Zip:
             self.archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError) as error:
             raise ValueError(
-                f"{path} is not a readable zip archive ({error}): correct `path` or `kind`"
+                f"{path} is not a readable zip archive ({one_line(error)}): correct `path` or `kind`"
             ) from None
         self.names = sorted(name for name in self.archive.namelist() if _is_image(name))
 
@@ -114,7 +116,7 @@ class _Zip:
             return self.archive.read(name)
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             # RuntimeError: encrypted, or compressed in a way that this Python does not know.
-            raise ValueError(str(error)) from None
+            raise ValueError(one_line(error)) from None
 
     def close(self) -> None:
         self.archive.close()
@@ -132,7 +134,7 @@ class _Lmdb:
             self.transaction = self.environment.begin()
         except (lmdb.Error, OSError) as error:
             raise ValueError(
-                f"{path} is not a readable LMDB ({error}): correct `path` or `kind`"
+                f"{path} is not a readable LMDB ({one_line(error)}): correct `path` or `kind`"
             ) from None
 
     def __len__(self) -> int:
@@ -147,7 +149,7 @@ class _Lmdb:
         try:
             return self.transaction.get(name.encode("utf-8", "surrogateescape"))
         except lmdb.Error as error:
-            raise ValueError(str(error)) from None
+            raise ValueError(one_line(error)) from None
 
     def close(self) -> None:
         self.transaction.abort()

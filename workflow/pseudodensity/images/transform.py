@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from pseudodensity.artifacts import one_line
+
 __all__ = ["load_image", "resize", "to_float", "to_uint8"]
 
 
@@ -54,7 +56,7 @@ def load_image(file: bytes | str | Path, resolution: int) -> np.ndarray:
     except UnidentifiedImageError:
         raise ValueError("not an image file of a known format") from None
     except Exception as error:  # noqa: BLE001 - Pillow's decoders raise nearly every type
-        raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
+        raise ValueError(one_line(error)) from None
     height, width = pixels.shape[1:]
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2

@@ -25,7 +25,6 @@ from pseudodensity.features.extractor import Extractor, extract
 from pseudodensity.generators.checkpoint import CheckpointFile
 from pseudodensity.images.transform import to_float, to_uint8
 from pseudodensity.progress import Progress
-from pseudodensity.rng import generator as random_stream
 from pseudodensity.rng import normal
 
 __all__ = ["ROWS", "Panel", "checkpoint_objective", "perturbation_panel"]
@@ -90,7 +89,7 @@ def perturbation_panel(
     """Samples 0 .. images - 1 of a seed, moved by Algorithm 1 in both directions.
 
     Args:
-        objective: None moves every latent to a random corner of the box, another one per row.
+        objective: None moves every latent in random directions, others in each step and row.
         density, extractor: give the densities of all rows, of the 8-bit images that are kept.
         spec: ``images``, ``seed``, and ``settings``: steps, step_size and bound of `perturb`.
         batch_size: samples at once.
@@ -100,11 +99,12 @@ def perturbation_panel(
     count, rows, done = spec["images"], [], 0
     drawn = normal(spec["seed"], "latents", range(count), generator.latent_shape)
     progress.update(0)
-    for name, direction in ROWS.items():
-        stream = random_stream(spec["seed"], "random direction", name)
+    for row in ROWS:
         parts = []
-        for latents in drawn.split(batch_size):
-            parts.append(_moved(generator, objective, latents.to(device), direction, spec, stream))
+        for start in range(0, count, batch_size):
+            samples = range(start, min(start + batch_size, count))
+            latents = drawn[samples.start : samples.stop].to(device)
+            parts.append(_moved(generator, objective, latents, samples, row, spec))
             progress.update(done := done + len(latents))
         rows.append(torch.cat(parts))
     latents = torch.stack(rows)
@@ -120,12 +120,13 @@ def _moved(
     generator: nn.Module,
     objective: Score | None,
     latents: Tensor,
-    direction: int,
+    samples: range,
+    row: str,
     spec: Mapping[str, Any],
-    stream: torch.Generator,
 ) -> Tensor:
-    if direction == 0:
+    if ROWS[row] == 0:
         return latents
     if objective is None:
-        return random_direction(latents, spec["settings"]["bound"], stream)
-    return perturb(generator, latents, objective, direction=direction, **spec["settings"])
+        name = f"random direction, {row}"
+        return random_direction(latents, samples, spec["seed"], name, **spec["settings"])
+    return perturb(generator, latents, objective, direction=ROWS[row], **spec["settings"])

@@ -11,6 +11,7 @@ step_size=0.0025, bound=0.0125, differentiated through the whole deterministic s
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -20,6 +21,7 @@ from pseudodensity.control.move.gradient import Score, check_latents, per_sample
 from pseudodensity.control.select.discriminator import consistent_logits
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.extractor import Extractor
+from pseudodensity.rng import normal
 
 __all__ = ["DensityObjective", "DiscriminatorObjective", "perturb", "random_direction"]
 
@@ -87,15 +89,40 @@ def perturb(
     return start + delta
 
 
-def random_direction(latents: Tensor, bound: float, stream: torch.Generator) -> Tensor:
-    """Latents moved to a random corner of the box of `perturb`, same shape (Figure 8, bottom).
+def random_direction(
+    latents: Tensor,
+    samples: Sequence[int],
+    seed: int,
+    name: str,
+    *,
+    steps: int,
+    step_size: float,
+    bound: float,
+) -> Tensor:
+    """Latents moved as by `perturb`, with random signs in place of the gradient's, same shape.
 
-    A control of the same size as a perturbation by sign that uses its box up. ValueError: a bound
-    that is negative or not finite.
+    The control of Figure 8, bottom: a random direction in each step, of the same size (appendix
+    A.2). Each coordinate walks at random and is clipped to the box, so that it ends nearer to its
+    start than a coordinate that climbs, which uses up the box.
+
+    Args:
+        latents: (n, *latent_shape) float.
+        samples: numbers of the n samples; a sample's walk hangs on (seed, name, number) alone.
+        steps, step_size, bound: as in `perturb`.
+
+    ValueError: settings that make no sense, another number of samples than of latents.
     """
-    _check_bound(bound)
-    corner = torch.randint(0, 2, latents.shape, generator=stream) * 2 - 1
-    return latents.detach() + bound * corner.to(latents)
+    _check_settings(steps, step_size, bound, 1, "sign")
+    if len(samples) != len(latents):
+        raise ValueError(f"there are {len(latents)} latents but {len(samples)} sample numbers")
+    start = latents.detach()
+    delta = torch.zeros_like(start)
+    for step in range(steps):
+        # A stream for each step: the signs of all steps at once may be too large to hold.
+        draws = normal(seed, f"{name}, step {step}", samples, start.shape[1:])
+        move = torch.where(draws < 0, -1, 1).to(start)
+        delta = (delta + step_size * move).clamp(-bound, bound)
+    return start + delta
 
 
 def _check_settings(
@@ -107,13 +134,9 @@ def _check_settings(
         raise ValueError(
             f"step_size must be finite and not negative, got {step_size}: `direction` has the sign"
         )
-    _check_bound(bound)
+    if not (bound >= 0 and math.isfinite(bound)):
+        raise ValueError(f"bound must be finite and not negative, got {bound}")
     if direction not in (1, -1):
         raise ValueError(f"direction is +1 (raise the objective) or -1 (lower it), got {direction}")
     if update not in ("sign", "raw"):
         raise ValueError(f"update {update!r} unknown: use 'sign' or 'raw'")
-
-
-def _check_bound(bound: float) -> None:
-    if not (bound >= 0 and math.isfinite(bound)):
-        raise ValueError(f"bound must be finite and not negative, got {bound}")

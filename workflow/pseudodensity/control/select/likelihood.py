@@ -1,49 +1,42 @@
-"""Exact log-likelihoods of the codes behind samples and real images (main paper, A.5)."""
+"""Importance sampling by exact likelihood in the place of pseudo density (main paper, appendix A.5)."""
 
 from __future__ import annotations
 
-import numpy as np
-import torch
+from collections.abc import Mapping
+from typing import Any
 
-from pseudodensity.generators.vqgpt import VqGpt
-from pseudodensity.images.transform import to_float
-from pseudodensity.progress import Progress
-from pseudodensity.rng import normal
+from pseudodensity.control.choice import Choice, Point, Pool, no_column_settings
+from pseudodensity.control.select import importance
 
-__all__ = ["image_log_likelihoods", "proposal_log_likelihoods"]
+NAME = "likelihood"
+TITLE = "sampling by likelihood"
+PAPER = "000"
+SOURCE = "appendix A.5, figure 7"
+NEEDS = ("likelihood",)
+POOL = "model"
+DEFAULTS = {}
 
-
-@torch.no_grad()
-def proposal_log_likelihoods(
-    generator: VqGpt,
-    seed: int,
-    count: int,
-    progress: Progress,
-    *,
-    batch_size: int = 500,
-    device: str = "cpu",
-) -> np.ndarray:
-    """Log-likelihoods in nats, (count,) float64, of proposals 0 .. count - 1 of a pool of ``seed``.
-
-    The codes are drawn again from the latents; that is exact, as a latent always gives the same.
-    """
-    parts = []
-    progress.update(0)
-    for start in range(0, count, batch_size):
-        index = range(start, min(start + batch_size, count))
-        latents = normal(seed, "latents", index, generator.latent_shape).to(device)
-        parts.append(generator.log_likelihood(generator.codes(latents)).cpu().numpy())
-        progress.update(index.stop)
-    return np.concatenate(parts)
+proposals = importance.proposals
+column_settings = no_column_settings
 
 
-@torch.no_grad()
-def image_log_likelihoods(
-    generator: VqGpt, images: np.ndarray, *, batch_size: int = 500, device: str = "cpu"
-) -> np.ndarray:
-    """Log-likelihoods in nats, (n,) float64, of the codes of images (n, 3, R, R) uint8."""
-    parts = []
-    for start in range(0, len(images), batch_size):
-        batch = to_float(np.array(images[start : start + batch_size])).to(device)
-        parts.append(generator.log_likelihood(generator.encode(batch)).cpu().numpy())
-    return np.concatenate(parts)
+def points(
+    grid: Mapping[str, Any], settings: Mapping[str, Any], generator: Mapping[str, Any]
+) -> list[Point]:
+    """Every (tau, w): tau a percentile of the log-likelihoods of the real images' codes."""
+    return importance.grid_points(NAME, grid or importance.SANE)
+
+
+def label(point: Point) -> str:
+    """In the paper's words."""
+    return f"sampling by likelihood, tau {point['tau']:g} %, w {point['w']:g}"
+
+
+def why_not(generator: Mapping[str, Any]) -> str | None:
+    """It needs a model that knows its likelihood."""
+    return None if generator["likelihood"] else "needs an exact likelihood, and there is none"
+
+
+def choose(pool: Pool, point: Point, images: int, repeats: int) -> Choice:
+    """Algorithm 2 on the log-likelihood."""
+    return importance.choose_by(pool, "likelihood", point, images, repeats)

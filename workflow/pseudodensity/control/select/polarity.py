@@ -3,11 +3,88 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
+import numpy as np
 
-__all__ = ["polarity_log_weights"]
+from pseudodensity.control.choice import Choice, Point, Pool
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+__all__ = ["choose", "column_settings", "label", "points", "polarity_log_weights", "proposals"]
+
+NAME = "polarity"
+TITLE = "polarity sampling"
+PAPER = "001"
+SOURCE = "Algorithm 1"
+NEEDS = ("volume",)
+POOL = "model"
+# volumes: of one repeat; every repeat has its own. top, route, space: of each volume, see `log_volumes`.
+DEFAULTS = {"volumes": 2000, "top": 30, "route": "auto", "space": "pixel"}
+SANE = {"exponents": [-0.1, 0.1], "replacement": [True]}
+
+
+def points(
+    grid: Mapping[str, Any], settings: Mapping[str, Any], generator: Mapping[str, Any]
+) -> list[Point]:
+    """Every exponent, with and without replacement."""
+    grid = grid or SANE
+    return [
+        {"method": NAME, "polarity": exponent, "replacement": replacement, **settings}
+        for replacement in grid["replacement"]
+        for exponent in grid["exponents"]
+    ]
+
+
+def label(point: Point) -> str:
+    """In the paper's words."""
+    kind = "with" if point["replacement"] else "without"
+    return f"polarity {point['polarity']:g}, {kind} replacement"
+
+
+def why_not(generator: Mapping[str, Any]) -> str | None:
+    """It needs a Jacobian that can be had."""
+    return generator["no_jacobian"]
+
+
+def proposals(point: Point, images: int, repeats: int) -> int:
+    """Volumes of their own for each repeat: an interval over repeats that share them is too narrow."""
+    return point["volumes"] * repeats
+
+
+def column_settings(point: Point) -> dict[str, dict[str, Any]]:
+    """What a volume is."""
+    return {"volume": {key: point[key] for key in ("top", "route", "space")}}
+
+
+def choose(pool: Pool, point: Point, images: int, repeats: int) -> Choice:
+    """Each repeat resamples volumes that no other repeat has.
+
+    ess: mean over the repeats. A repeat without replacement of more images than volumes is refused.
+    """
+    import torch
+
+    from pseudodensity.control.select.schemes import effective_sample_size, resample
+    from pseudodensity.rng import generator as stream_of
+
+    volumes, size = pool.values("volume"), point["volumes"]
+    rows, sizes = [], []
+    for repeat in range(min(repeats, len(volumes) // size)):
+        start = repeat * size
+        own = torch.from_numpy(volumes[start : start + size])
+        weights = polarity_log_weights(own, point["polarity"])
+        stream = stream_of(pool.seed, "polarity", repeat)
+        drawn = resample(weights, images, stream, replacement=point["replacement"])
+        rows.append(start + drawn.numpy())
+        sizes.append(effective_sample_size(weights))
+    ess = float(np.mean(sizes))
+    note = f"{size} volumes for each repeat"
+    if ess < images:
+        note += f", whose effective sample size is below n = {images}"
+    return Choice(rows, size * len(rows), ess=ess, note=note)
 
 
 def polarity_log_weights(
@@ -49,6 +126,8 @@ def polarity_log_weights(
         raise ValueError(
             "a latent with zero volume has infinite weight at negative polarity: leave it out"
         )
+    import torch
+
     # 0 * -inf is no number, but at polarity 0 every latent weighs the same.
     scaled = polarity * log_volumes if polarity else torch.zeros_like(log_volumes)
     if scaled.max() == -math.inf:

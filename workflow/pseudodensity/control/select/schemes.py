@@ -12,7 +12,14 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["effective_sample_size", "metropolis", "rejection", "resample", "sir"]
+__all__ = [
+    "checked_values",
+    "effective_sample_size",
+    "metropolis",
+    "rejection",
+    "resample",
+    "sir",
+]
 
 
 def rejection(log_acceptance: Tensor, stream: torch.Generator) -> Tensor:
@@ -21,7 +28,7 @@ def rejection(log_acceptance: Tensor, stream: torch.Generator) -> Tensor:
     One uniform draw per proposal in order, so the decisions stay when a pool is extended.
     ValueError: NaN, or a log-probability above zero.
     """
-    log_acceptance = _values(log_acceptance, "log_acceptance")
+    log_acceptance = checked_values(log_acceptance, "log_acceptance")
     if log_acceptance.max() > 1e-6:  # what single precision may leave of a zero
         largest = log_acceptance.max().item()
         raise ValueError(
@@ -40,7 +47,7 @@ def resample(
     taken, the weaker the weights act. ValueError: count below 1; all weights zero; without
     replacement, fewer proposals of positive weight than ``count``.
     """
-    log_weights = _values(log_weights, "log_weights")
+    log_weights = checked_values(log_weights, "log_weights")
     possible = int((log_weights > -math.inf).sum())
     if count < 1 or possible < (1 if replacement else count):
         kind = "with" if replacement else "without"
@@ -64,7 +71,7 @@ def sir(log_ratio: Tensor, proposals_per_output: int, stream: torch.Generator) -
     importance weighting: Grover et al. 2019). (N // proposals_per_output,) int64; an incomplete
     last block is left out. ValueError: no complete block, a block of zero weights only.
     """
-    blocks = _blocks(_values(log_ratio, "log_ratio"), proposals_per_output)
+    blocks = _blocks(checked_values(log_ratio, "log_ratio"), proposals_per_output)
     if (blocks.amax(1) == -math.inf).any():
         raise ValueError("a block of proposals has zero weights only: take more per output")
     best = (blocks + _gumbel(blocks.shape, stream)).argmax(1)
@@ -95,11 +102,11 @@ def metropolis(
     Raises:
         ValueError: no complete block, ``start`` of another length, NaN.
     """
-    blocks = _blocks(_values(log_ratio, "log_ratio"), chain_length)
+    blocks = _blocks(checked_values(log_ratio, "log_ratio"), chain_length)
     offsets = torch.arange(len(blocks)) * chain_length
     if start is None:
         return _run(blocks, None, stream) + offsets
-    start = _values(start, "start")
+    start = checked_values(start, "start")
     if len(start) != len(blocks):
         raise ValueError(f"{len(blocks)} chains need as many starts, got {len(start)}")
     state = _run(blocks, start, stream)
@@ -130,14 +137,14 @@ def effective_sample_size(log_weights: Tensor) -> float:
 
     ValueError: NaN, or all weights zero.
     """
-    log_weights = _values(log_weights, "log_weights")
+    log_weights = checked_values(log_weights, "log_weights")
     if log_weights.max() == -math.inf:
         raise ValueError("all weights are zero: there is no effective sample")
     log_weights = log_weights - log_weights.max()
     return (2 * log_weights.logsumexp(0) - (2 * log_weights).logsumexp(0)).exp().item()
 
 
-def _values(values: Tensor, name: str) -> Tensor:
+def checked_values(values: Tensor, name: str) -> Tensor:
     """(N,) float64 on the CPU; ValueError for another shape, an empty one, NaN or +inf."""
     if values.ndim != 1 or len(values) == 0:
         raise ValueError(f"{name} must be (N,) with N > 0, got shape {tuple(values.shape)}")

@@ -27,6 +27,18 @@ from pseudodensity.rng import seed_layers
 
 __all__ = ["AutoregressiveTrainer"]
 
+# Keys of a recipe that the trainer reads; the plan refuses others.
+RECIPE = (
+    "batch_size",
+    "tokeniser_iterations",
+    "tokeniser_lr",
+    "lr",
+    "warmup_iterations",
+    "decay_fraction",
+    "ema_half_life",
+    "ema_ramp_up",
+)
+
 # Codes that nothing uses are moved onto data this often, in the first half of their phase.
 _REVIVAL_INTERVAL = 50
 _REVIVAL_IMAGES = 256

@@ -33,6 +33,8 @@ def pretrain(
     workdir: str | Path,
     progress: Progress,
     *,
+    stamp: Mapping[str, Any] | None = None,
+    code: str = "",
     backbone: nn.Module | None = None,
     device: str = "cpu",
 ) -> None:
@@ -40,11 +42,13 @@ def pretrain(
 
     Args:
         spec: ``architecture``, ``resolution``, ``generator``, ``discriminator``, ``recipe``,
-            ``iterations``, ``mirror``, ``seed`` (:meth:`pseudodensity.runs.Plan` makes it).
+            ``iterations``, ``mirror``, ``seed`` (:mod:`pseudodensity.plan.models` makes it).
         images: real images ``(N, 3, R, R)`` uint8.
         path: the checkpoint to write.
         workdir: folder of the partial state; removed when the checkpoint is safe.
         progress: where to report.
+        stamp: all that defines the checkpoint, written into it; the spec where none is given.
+        code: digest of the code that trains. A partial state of other code is not resumed.
         backbone: frozen feature network of a projected discriminator.
         device: where to compute.
     """
@@ -60,18 +64,20 @@ def pretrain(
             backbone,
         )
     trainer = _trainer(spec, images, generator, discriminator, device=device)
-    _finish(spec, settings, trainer, path, workdir, progress)
+    _finish(spec, stamp or spec, code, settings, trainer, path, workdir, progress)
 
 
 def finetune(
     spec: Mapping[str, Any],
     parent: str | Path,
-    parent_spec: Mapping[str, Any],
+    parent_stamp: Mapping[str, Any],
     images: np.ndarray,
     path: str | Path,
     workdir: str | Path,
     progress: Progress,
     *,
+    stamp: Mapping[str, Any] | None = None,
+    code: str = "",
     density: PseudoDensity | None = None,
     extractor: Extractor | None = None,
     backbone: nn.Module | None = None,
@@ -82,11 +88,12 @@ def finetune(
     Args:
         spec: as for :func:`pretrain` without the network settings, plus ``importance``: ``tau``
             (percentile, null for a control), ``w``, ``fake_weight`` (reciprocal | none | number).
-        parent: the checkpoint to start from, made for ``parent_spec``.
+        parent: the checkpoint to start from, whose stamp is ``parent_stamp``.
+        stamp, code: as for :func:`pretrain`.
         density: density of the real images; its labels weight them. Not needed without tau.
         extractor: features of the density; needed where fakes are filtered.
     """
-    origin = load_checkpoint(parent, parent_spec)
+    origin = load_checkpoint(parent, parent_stamp)
     discriminator = None
     if "discriminator" in origin.states:
         discriminator = origin.build("discriminator", backbone)
@@ -109,7 +116,7 @@ def finetune(
         accept=accept,
         device=device,
     )
-    _finish(spec, origin.settings, trainer, path, workdir, progress)
+    _finish(spec, stamp or spec, code, origin.settings, trainer, path, workdir, progress)
 
 
 def _fake_filter(
@@ -157,6 +164,8 @@ def _trainer_class(architecture: str) -> type:
 
 def _finish(
     spec: Mapping[str, Any],
+    stamp: Mapping[str, Any],
+    code: str,
     settings: Mapping[str, Any],
     trainer: Trainer,
     path: str | Path,
@@ -165,10 +174,11 @@ def _finish(
 ) -> None:
     """Run the loop, write the checkpoint, and only then drop the partial state."""
     with exclusive(workdir, progress):
-        if _is_made(path, spec):
+        if _is_made(path, stamp):
             progress.say("another process has just finished this model")
             return
-        run(trainer, spec["iterations"], workdir, spec, progress)
+        # Killed under other code, a half-finished training would mix the two.
+        run(trainer, spec["iterations"], workdir, {**stamp, "code": code}, progress)
         checkpoint = CheckpointFile(
             spec["architecture"],
             spec["resolution"],
@@ -176,14 +186,14 @@ def _finish(
             trainer.weights_to_keep(),
             trainer.facts(),
         )
-        save_checkpoint(path, checkpoint, spec)
+        save_checkpoint(path, checkpoint, stamp)
         shutil.rmtree(workdir, ignore_errors=True)
 
 
-def _is_made(path: str | Path, spec: Mapping[str, Any]) -> bool:
+def _is_made(path: str | Path, stamp: Mapping[str, Any]) -> bool:
     """Whether the checkpoint appeared while this process waited for the one that trained it."""
     try:
-        load_checkpoint(path, spec)
+        load_checkpoint(path, stamp)
     except ArtifactError:
         return False
     return True

@@ -26,6 +26,16 @@ from pseudodensity.rng import seed_layers
 
 __all__ = ["DiffusionTrainer"]
 
+# Keys of a recipe that the trainer reads; the plan refuses others.
+RECIPE = (
+    "batch_size",
+    "lr",
+    "warmup_iterations",
+    "decay_fraction",
+    "ema_half_life",
+    "ema_ramp_up",
+)
+
 
 class DiffusionTrainer:
     """One diffusion model in training; see :class:`pseudodensity.control.train.loop.Trainer`.

@@ -35,6 +35,21 @@ from pseudodensity.rng import seed_layers
 
 __all__ = ["GanTrainer"]
 
+# Keys of a recipe that the trainer reads; the plan refuses others.
+RECIPE = (
+    "loss",
+    "batch_size",
+    "lr_generator",
+    "lr_discriminator",
+    "r1_gamma",
+    "r1_interval",
+    "path_length_weight",
+    "ema_half_life",
+    "ema_ramp_up",
+    "decay_fraction",
+    "augment",
+)
+
 # Steps between two path-length penalties (StyleGAN2).
 PATH_LENGTH_INTERVAL = 4
 # Batches of fakes that are proposed at once, at most.

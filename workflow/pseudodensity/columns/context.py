@@ -1,0 +1,130 @@
+"""What the job of a column has at hand: the generator, the latents and the images of a pool."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pseudodensity.control.choice import Maker
+from pseudodensity.features.build import load_extractor
+from pseudodensity.features.extractor import Extractor
+from pseudodensity.generators.checkpoint import CheckpointFile, load_checkpoint
+from pseudodensity.generators.loading import open_generator
+from pseudodensity.images.dataset import ImageSet, open_dataset
+from pseudodensity.images.transform import to_uint8
+from pseudodensity.plan.methods import method
+from pseudodensity.progress import Progress
+from pseudodensity.rng import normal
+
+__all__ = ["Context", "clock"]
+
+
+def clock(device: str) -> float:
+    """Seconds: on a CPU those that this process computed, which other work does not disturb; on a GPU
+    wall time, after the work has ended."""
+    if device == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+@dataclass
+class Context:
+    """Everything a column, or a method that makes images itself, may ask for.
+
+    Attributes:
+        inputs: paths by name: checkpoint, data, backbone, extractor ... as the column's INPUTS say.
+        stamp: of the checkpoint, compared when it is read.
+        seed: of the latents.
+        settings: of the column or of the method's point.
+        stored: images of the rows, as an array or a file; None where they are made again.
+        point: of the method that makes the pool's images in place of the generator, or None.
+    """
+
+    inputs: Mapping[str, Any]
+    stamp: Mapping[str, Any]
+    seed: int
+    settings: Mapping[str, Any]
+    progress: Progress
+    batch_size: int = 500
+    device: str = "cpu"
+    stored: np.ndarray | str | Path | None = None
+    point: Mapping[str, Any] | None = None
+
+    @cached_property
+    def generator(self) -> nn.Module:
+        """The frozen generator in eval mode."""
+        return open_generator(self.inputs["checkpoint"], self.stamp, self.device)
+
+    @cached_property
+    def checkpoint(self) -> CheckpointFile:
+        """The checkpoint whole, with its discriminator."""
+        return load_checkpoint(self.inputs["checkpoint"], self.stamp)
+
+    @cached_property
+    def backbone(self) -> Extractor | None:
+        """Frozen feature network of a projected discriminator, or None."""
+        path = self.inputs.get("backbone")
+        return load_extractor(path) if path else None
+
+    @cached_property
+    def extractor(self) -> Extractor:
+        """The extractor of a column of features."""
+        return load_extractor(self.inputs["extractor"])
+
+    @cached_property
+    def data(self) -> ImageSet:
+        """The real images."""
+        return open_dataset(Path(self.inputs["data"]).parent)
+
+    def latents(self, rows: Sequence[int]) -> Tensor:
+        """Latents (n, *latent_shape) float32; row j depends on rows[j] and the seed only."""
+        return normal(self.seed, "latents", rows, self.generator.latent_shape).to(self.device)
+
+    def batches(self, rows: range) -> Iterator[range]:
+        """Rows in batches, with progress."""
+        self.progress.update(0)
+        for start in range(rows.start, rows.stop, self.batch_size):
+            batch = range(start, min(start + self.batch_size, rows.stop))
+            yield batch
+            self.progress.update(batch.stop - rows.start)
+
+    @cached_property
+    def maker(self) -> Maker:
+        """What makes the images of the pool."""
+        if self.point is None:
+            return Maker(torch.no_grad()(self.generator))
+        return method(self.point["method"]).maker(replace(self, settings=self.point))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is known of the pool's source: of its method, or of the training of its checkpoint."""
+        if self.point is not None:
+            return dict(self.maker.facts)
+        is_ours = self.stamp["kind"] != "external"
+        accepted = self.checkpoint.facts.get("acceptance") if is_ours else None
+        return {"acceptance": accepted}
+
+    def draw(self, rows: Sequence[int]) -> np.ndarray:
+        """Images (n, 3, R, R) uint8 made from the latents."""
+        return to_uint8(self.maker.make(self.latents(rows)).detach()).cpu().numpy()
+
+    def images(self, rows: range) -> Iterator[np.ndarray]:
+        """Images (n, 3, R, R) uint8 in batches: those stored where they are, else made again."""
+        kept = self.stored
+        if isinstance(kept, str | Path):
+            kept = np.load(kept, mmap_mode="r")
+        whole = kept is not None and len(kept) >= len(rows)
+        for batch in self.batches(rows):
+            if whole:
+                yield np.array(kept[batch.start - rows.start : batch.stop - rows.start])
+            else:
+                yield self.draw(batch)

@@ -1,0 +1,158 @@
+"""A pool: proposals in order with what is known of each, from files or in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pseudodensity.tensors import load_tensors, save_tensors
+
+__all__ = ["Column", "Pool", "join_columns", "load_column", "open_pool", "save_column"]
+
+_FEATURES = "features."
+
+
+@dataclass(frozen=True)
+class Column:
+    """What is known of n images.
+
+    values: (n, ...) array, one row per image. real: the same of real images, (m, ...), or None.
+    facts: JSON-able, what was found out on the way. seconds: that the n rows took.
+    """
+
+    values: np.ndarray
+    real: np.ndarray | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Proposals 0 .. count - 1 of one source.
+
+    Attributes:
+        columns: name -> column; "density" (float32, its `real` the labels of the data set) and
+            "features.<extractor>" are always there. A column may cover the first rows only.
+        images: rows -> (n, 3, R, R) uint8, for metrics that want to see images.
+        seed: of the latents; decisions of the methods draw from streams of it.
+        seconds: that the generator spent on all proposals.
+        calls: images that the generator made for one proposal.
+        facts: of the source: acceptance in training, constants of a method that made the images.
+    """
+
+    columns: Mapping[str, Column]
+    seed: int
+    images: Callable[[np.ndarray], np.ndarray] | None = None
+    seconds: float = 0.0
+    calls: int = 1
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.columns["density"])
+
+    def column(self, name: str) -> Column:
+        """A column. ValueError: the pool was drawn without it."""
+        if name not in self.columns:
+            known = ", ".join(self.columns)
+            raise ValueError(f"this pool has no column {name!r}, it has {known}: ask for it first")
+        return self.columns[name]
+
+    def values(self, name: str) -> np.ndarray:
+        """Values of a column, (n, ...)."""
+        return self.column(name).values
+
+    def features(self, extractor: str, rows: np.ndarray) -> np.ndarray:
+        """Features (len(rows), d) float32 of some rows."""
+        return self.values(f"{_FEATURES}{extractor}")[rows]
+
+    def first(self, count: int) -> Pool:
+        """The first `count` proposals alone: all that anything drawn from them may see."""
+        if count >= len(self):
+            return self
+        cut = {
+            name: Column(c.values[:count], c.real, c.facts, c.seconds * min(1, count / len(c)))
+            for name, c in self.columns.items()
+        }
+        share = count / len(self)
+        return Pool(cut, self.seed, self.images, self.seconds * share, self.calls, self.facts)
+
+
+def join_columns(parts: Sequence[Column]) -> Column:
+    """Stretches of one column in order as one; the real side and the facts are those of the first."""
+    values = np.concatenate([part.values for part in parts])
+    first = parts[0]
+    return Column(values, first.real, first.facts, sum(part.seconds for part in parts))
+
+
+def save_column(path: str | Path, column: Column, stamp: Mapping[str, Any]) -> None:
+    """Write one column of some rows."""
+    tensors = {"values": column.values}
+    if column.real is not None:
+        tensors["real"] = column.real
+    meta = {"facts": dict(column.facts), "seconds": column.seconds}
+    save_tensors(path, tensors, stamp, meta)
+
+
+def load_column(path: str | Path) -> Column:
+    """Read what `save_column` wrote. ArtifactError: missing or damaged."""
+    tensors, meta = load_tensors(path)
+    real = tensors["real"].numpy() if "real" in tensors else None
+    return Column(tensors["values"].numpy(), real, meta["facts"], meta["seconds"])
+
+
+def open_pool(
+    described: Sequence[str | Path],
+    columns: Mapping[str, Sequence[str | Path]],
+    labels: np.ndarray,
+    seed: int,
+) -> Pool:
+    """A pool from its files.
+
+    Args:
+        described: of all parts in order.
+        columns: name -> files of further columns, in order.
+        labels: (N,) densities of the real images, the real side of the density.
+        seed: of the pool.
+    """
+    parts = [load_tensors(path) for path in described]
+    joined = {
+        name: Column(
+            np.concatenate([tensors[name].numpy() for tensors, _ in parts]),
+            labels if name == "density" else None,
+            seconds=sum(meta["seconds"][_stage(name)] for _, meta in parts),
+        )
+        for name in parts[0][0]
+    }
+    joined |= {
+        name: join_columns([load_column(p) for p in paths]) for name, paths in columns.items()
+    }
+    meta = parts[0][1]
+    images = _stored_images([Path(path).with_name("images.npy") for path in described])
+    seconds = sum(facts["seconds"]["generator"] for _, facts in parts)
+    return Pool(joined, seed, images, seconds, meta["calls"], meta["facts"])
+
+
+def _stage(name: str) -> str:
+    return "judges" if name.startswith(_FEATURES) else "steering"
+
+
+def _stored_images(paths: Sequence[Path]) -> Callable[[np.ndarray], np.ndarray]:
+    def images(rows: np.ndarray) -> np.ndarray:
+        stored = [np.load(path, mmap_mode="r") for path in paths]
+        starts = np.cumsum([0, *map(len, stored)])
+        if len(rows) and rows.max() >= starts[-1]:
+            raise ValueError(
+                f"{starts[-1]} images of this pool are stored and row {rows.max()} is asked for: "
+                "raise runtime.stored_images"
+            )
+        which = np.searchsorted(starts, rows, side="right") - 1
+        return np.stack([stored[w][row - starts[w]] for w, row in zip(which, rows, strict=True)])
+
+    return images

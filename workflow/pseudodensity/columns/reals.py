@@ -1,0 +1,60 @@
+"""Real images as a pool, described like generated ones: what a perfect generator would give."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pseudodensity.columns.described import Describer, write_described
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.extractor import Extractor
+from pseudodensity.images.dataset import ImageSet
+from pseudodensity.images.procedural import render
+from pseudodensity.progress import Progress
+
+__all__ = ["describe_reals"]
+
+BATCH = 5000
+
+
+def describe_reals(
+    data: ImageSet,
+    rows: range,
+    fresh: bool,
+    judges: Mapping[str, Extractor],
+    density: PseudoDensity,
+    steering: Extractor,
+    progress: Progress,
+    path: str | Path,
+    stamp: Mapping[str, Any],
+    kept: int,
+    *,
+    device: str = "cpu",
+) -> None:
+    """Describe real images and write them as a part of a pool.
+
+    Args:
+        rows: of the data set; or, with `fresh`, of the endless rest of its law: row 0 is the first
+            image that the data set does not hold.
+        kept: how many images are stored as pixels.
+    """
+    describer = Describer(judges, density.to(device), steering, device=device)
+    spec = data.manifest["spec"]
+
+    def draw(batch: range) -> np.ndarray:
+        progress.update(batch.start - rows.start)
+        if not fresh:
+            return np.array(data.images[batch.start : batch.stop])
+        index = np.arange(batch.start, batch.stop) + len(data)
+        return render(spec["scene"], index, spec["resolution"], spec["seed"])[0]
+
+    starts = range(rows.start, rows.stop, BATCH)
+    batches = (range(start, min(start + BATCH, rows.stop)) for start in starts)
+    columns, images = describer.draw(draw, batches, kept)
+    how = "fresh images of the same law" if fresh else "the data set itself"
+    meta = {"seconds": describer.seconds, "calls": 1, "facts": {"how": how}}
+    write_described(path, columns, images, stamp, meta)
+    progress.update(len(rows))

@@ -1,0 +1,1 @@
+"""Controls: floor and ceiling of every metric, behind the same interface as the methods."""

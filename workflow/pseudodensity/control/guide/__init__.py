@@ -1,0 +1,1 @@
+"""Change the sampling dynamics of a diffusion model: (x_t, t, mean, variance) -> shift."""

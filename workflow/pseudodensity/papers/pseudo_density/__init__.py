@@ -1,0 +1,1 @@
+"""The main paper: controlling fidelity and diversity of generative models via pseudo density."""

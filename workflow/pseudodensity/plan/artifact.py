@@ -1,0 +1,117 @@
+"""An artefact: what it is made from, the digest of all that, and the path that carries the digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+__all__ = ["PATHS", "Artifact", "canonical", "digest_of"]
+
+# Raised when the meaning of stored files changes, so that older ones are made again.
+FORMAT = 2
+
+# Where each kind of artefact lies. What is in braces is an attribute of the artefact, and a wildcard
+# of the rule that makes it. Nothing parses a path.
+PATHS = {
+    "data": "results/data/{name}/images.npy",
+    "extractor": "results/extractors/{name}.safetensors",
+    "features": "results/features/{name}.npy",
+    "density": "results/density/{name}.safetensors",
+    "trained": "results/checkpoints/trained/{name}.safetensors",
+    "imported": "results/checkpoints/imported/{name}.safetensors",
+    "finetuned": "results/checkpoints/finetuned/{name}.safetensors",
+    "pool": "results/pools/{folder}/{rows}/described.safetensors",
+    "reals": "results/reals/{folder}/{rows}/described.safetensors",
+    "column": "results/pools/{folder}/{rows}/{name}.safetensors",
+    "scores": "results/scores/{name}.json",
+    "moved": "results/moved/{name}.safetensors",
+    "extremes": "results/extremes/{name}.safetensors",
+    "costs": "results/costs/{name}.json",
+}
+
+
+def canonical(value: Any) -> str:
+    """One JSON text for equal values, whatever the order of their keys."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest_of(value: Any) -> str:
+    """First 10 hexadecimal digits of the SHA-256 of the canonical JSON of a value."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:10]
+
+
+@dataclass(frozen=True, eq=False)
+class Artifact:
+    """Something made by one job.
+
+    Attributes:
+        kind: a key of `PATHS`, and the rule that makes it.
+        slug: for people; no program reads it.
+        spec: JSON-able, what defines the artefact beside what it is made from.
+        needs: the artefacts that it is made from, by the name of the rule's input; a tuple where one
+            input is a list. Their digests are part of this one's.
+        folder, rows: of a pool or one of its columns: the folder of the whole pool, and which rows.
+        modules: of the package that its job imports by name, for the digest of the code.
+        files: plain files that the job reads, by the name of the rule's input. What defines them (a
+            SHA-256, a listing) belongs into the spec.
+        facts: what rules and figures want to know of it and what defines nothing (a title).
+        given: path of a file that no rule makes (a user's generator).
+    """
+
+    kind: str
+    slug: str
+    spec: Mapping[str, Any]
+    needs: Mapping[str, Artifact | tuple[Artifact, ...]] = field(default_factory=dict)
+    folder: str = ""
+    rows: str = ""
+    modules: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    given: str = ""
+
+    @cached_property
+    def stamp(self) -> dict[str, Any]:
+        """All that defines it; written into its file and compared when it is read."""
+        # Parts of one pool share its digest: how a pool is cut into files changes no number.
+        upstream = {
+            name: list(dict.fromkeys(one.digest for one in made))
+            if isinstance(made, tuple)
+            else made.digest
+            for name, made in self.needs.items()
+        }
+        return {"kind": self.kind, "format": FORMAT, "spec": self.spec, "from": upstream}
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of the stamp: which rows of a pool a file holds is no part of it."""
+        return digest_of(self.stamp)
+
+    @property
+    def name(self) -> str:
+        """Slug and digest."""
+        return f"{self.slug}-{self.digest}"
+
+    @cached_property
+    def path(self) -> str:
+        """Where it lies, relative to the working directory."""
+        if self.given:
+            return self.given
+        return PATHS[self.kind].format(name=self.name, folder=self.folder, rows=self.rows)
+
+    @property
+    def inputs(self) -> dict[str, str | list[str]]:
+        """Paths of what it is made from, by the name of the rule's input."""
+        made = {
+            name: [one.path for one in need] if isinstance(need, tuple) else need.path
+            for name, need in self.needs.items()
+        }
+        return {**made, **self.files}
+
+    def upstream(self) -> Iterator[Artifact]:
+        """What it is made from directly, one by one."""
+        for need in self.needs.values():
+            yield from need if isinstance(need, tuple) else (need,)

@@ -1,0 +1,148 @@
+"""What data sets, extractors, features and densities are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pseudodensity.plan.artifact import Artifact
+from pseudodensity.plan.config import ConfigError
+
+__all__ = ["Data"]
+
+# Raised when a procedural scene is drawn otherwise, so that all that was made of it is made again.
+SCENES_VERSION = 2
+
+# Settings of a data set that change no pixel.
+COSMETIC = ("title", "stands_for", "density_k", "mirror", "max_unreadable")
+TRAINED_HERE = "small_"  # prefix of the kinds of extractors that are trained by this project
+
+
+class Data:
+    """Data sets of a config and what is learned of them before any model.
+
+    ConfigError, one line: a file that is not there, a name that is not described.
+    """
+
+    def __init__(self, config: Mapping[str, Any]):
+        self.config = config
+        for name, dataset in config["datasets"].items():
+            _check_dataset(name, dataset)
+        for name, extractor in config["extractors"].items():
+            self._check_extractor(name, extractor)
+        self._check_roles()
+        # Asked for again and again, by name.
+        self.dataset = cache(self._dataset)
+        self.extractor = cache(self._extractor)
+        self.features = cache(self._features)
+        self.density = cache(self._density)
+
+    @property
+    def steering(self) -> str:
+        """Name of the extractor whose features carry the density."""
+        return self.config["density"]["extractor"]
+
+    def _dataset(self, name: str) -> Artifact:
+        """Decoded images of a data set."""
+        settings = self.config["datasets"][name]
+        spec = {key: value for key, value in settings.items() if key not in COSMETIC}
+        files = {}
+        if settings["kind"] == "procedural":
+            spec["version"] = SCENES_VERSION
+        if "path" in settings:
+            files = {"source": settings["path"]}
+        facts = {"settings": settings, "title": name}
+        return Artifact("data", name, spec, files=files, facts=facts)
+
+    def _extractor(self, name: str) -> Artifact:
+        """A feature extractor: trained here, or a public file with a known digest."""
+        settings = dict(self.config["extractors"][name])
+        # The content of a public file counts (sha256), not the place it was downloaded to.
+        weights = settings.pop("weights", None)
+        trained_on = settings.pop("trained_on", [])
+        mirror = [self.config["datasets"][dataset]["mirror"] for dataset in trained_on]
+        return Artifact(
+            "extractor",
+            name,
+            {"settings": settings, "mirror": mirror, "trained_on": list(trained_on)},
+            {"data": tuple(self.dataset(dataset) for dataset in trained_on)},
+            modules=self.extractor_modules(name),
+            files={"weights": weights} if weights else {},
+        )
+
+    def extractor_modules(self, name: str) -> tuple[str, ...]:
+        """The module that holds an extractor's class: it is imported by the name of its kind."""
+        trained = self.config["extractors"][name]["kind"].startswith(TRAINED_HERE)
+        return ("features.small" if trained else "features.pretrained",)
+
+    def _features(self, dataset: str, extractor: str) -> Artifact:
+        """Features of all images of a data set."""
+        return Artifact(
+            "features",
+            f"{dataset}-{extractor}",
+            {},
+            {"data": self.dataset(dataset), "extractor": self.extractor(extractor)},
+            modules=self.extractor_modules(extractor),
+        )
+
+    def _density(self, dataset: str) -> Artifact:
+        """Pseudo density of a data set: labels and network."""
+        settings = {k: v for k, v in self.config["density"].items() if k != "extractor"}
+        settings["k"] = self.config["datasets"][dataset]["density_k"]
+        return Artifact(
+            "density", dataset, settings, {"features": self.features(dataset, self.steering)}
+        )
+
+    # ---------------------------------------------------------------- checks across keys
+
+    def _check_extractor(self, name: str, extractor: Mapping[str, Any]) -> None:
+        for dataset in extractor.get("trained_on", ()):
+            if dataset not in self.config["datasets"]:
+                raise ConfigError(
+                    f"config: extractors.{name}.trained_on names {dataset!r}, which is not under "
+                    "datasets"
+                )
+        if "weights" in extractor and not Path(extractor["weights"]).is_file():
+            raise ConfigError(
+                f"config: extractors.{name}.weights is {extractor['weights']!r}, which does "
+                "not exist: download it from its owner first"
+            )
+
+    def _check_roles(self) -> None:
+        config, steering = self.config, self.steering
+        needed = {steering: "density.extractor"}
+        needed |= {name: "judges" for name in config["judges"]}
+        for metric, settings in config["metrics"].items():
+            if "extractor" in settings:
+                needed[settings["extractor"]] = f"metrics.{metric}.extractor"
+        for model, settings in config["models"].items():
+            if settings.get("backbone"):
+                needed[settings["backbone"]] = f"models.{model}.backbone"
+        for name, place in needed.items():
+            if name not in config["extractors"]:
+                raise ConfigError(
+                    f"config: {place} names {name!r}, which is not described under extractors"
+                )
+        judging = {*config["judges"], *(m.get("extractor") for m in config["metrics"].values())}
+        if steering in judging:
+            raise ConfigError(
+                f"config: judges or metrics use {steering!r}, the extractor that also steers: name "
+                "another one, or the method is graded by what it optimised"
+            )
+
+
+def _check_dataset(name: str, dataset: Mapping[str, Any]) -> None:
+    path = dataset.get("path")
+    if path is not None and not Path(path).exists():
+        raise ConfigError(
+            f"config: datasets.{name}.path is {path!r}, which does not exist: put the images "
+            "there or correct the path"
+        )
+    count = dataset.get("images")
+    if count is not None and dataset["density_k"] >= count:
+        raise ConfigError(
+            f"config: datasets.{name}.density_k is {dataset['density_k']} but there are only "
+            f"{count} images: k must be smaller than the number of images"
+        )

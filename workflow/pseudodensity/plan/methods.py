@@ -1,0 +1,150 @@
+"""The control methods, columns and metrics that exist: found by what their files declare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from pseudodensity.plan.config import ConfigError
+from pseudodensity.plan.declared import declared, modules_declaring, parameters
+
+__all__ = [
+    "check_methods",
+    "column_module",
+    "column_settings",
+    "method",
+    "method_module",
+    "methods",
+    "metric_module",
+    "metric_settings",
+    "metrics",
+    "points",
+]
+
+FAMILIES = ("controls", "select", "move", "guide")
+
+
+@cache
+def methods() -> dict[str, str]:
+    """Name of a method -> its module, in the order of the families."""
+    found: dict[str, str] = {}
+    for family in FAMILIES:
+        named = modules_declaring(f"control.{family}", "NAME")
+        found |= {name: module for name, module in named.items() if name not in found}
+    return found
+
+
+def method_module(name: str) -> str:
+    """Dotted module of a method. ConfigError: there is none of that name."""
+    if name not in methods():
+        raise ConfigError(f"unknown method {name!r}: choose one of {', '.join(methods())}")
+    return methods()[name]
+
+
+def method(name: str) -> ModuleType:
+    """The module of a method. It is light: methods import torch where they compute."""
+    return import_module(f"pseudodensity.{method_module(name)}")
+
+
+def points(
+    name: str,
+    grid: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    generator: Mapping[str, Any],
+) -> list[dict[str, Any]]:
+    """Points of a method on a generator.
+
+    Args:
+        grid: of a paper; {} for the method's own sane points.
+        settings: config `methods`; what is left out has the method's default.
+        generator: its declaration.
+    """
+    module = method(name)
+    resolved = {**module.DEFAULTS, **settings.get(name, {})}
+    return [dict(point) for point in module.points(grid, resolved, generator)]
+
+
+def check_methods(settings: Mapping[str, Mapping[str, Any]]) -> None:
+    """ConfigError: config `methods` names no method, or a setting that a method does not have."""
+    for name, given in settings.items():
+        known = declared(method_module(name), "DEFAULTS")
+        for key in given:
+            if key not in known:
+                able = ", ".join(known) or "none"
+                raise ConfigError(
+                    f"config: methods.{name}.{key} is no setting of it; known settings: {able}"
+                )
+
+
+@cache
+def _columns() -> dict[str, str]:
+    return modules_declaring("columns", "NAME")
+
+
+def column_module(name: str) -> str:
+    """Dotted module of a column. ValueError: there is none of that name."""
+    if name not in _columns():
+        raise ValueError(f"unknown column {name!r}: choose one of {', '.join(_columns())}")
+    return _columns()[name]
+
+
+def column_settings(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a column, with its defaults."""
+    return {**declared(column_module(name), "DEFAULTS"), **given}
+
+
+@cache
+def metrics() -> dict[str, str]:
+    """Name of a metric -> its module."""
+    return modules_declaring("metrics", "NAME")
+
+
+def metric_module(name: str) -> str:
+    """Dotted module of a metric. ConfigError: there is none of that name."""
+    if name not in metrics():
+        raise ConfigError(
+            f"config: metrics.{name} is no metric; choose one of {', '.join(metrics())}"
+        )
+    return metrics()[name]
+
+
+def metric_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a metric as `prepare` takes them. ConfigError: one that it does not know."""
+    module = metric_module(name)
+    own = {key: value for key, value in settings.items() if key != "extractor"}
+    known = [key for key in parameters(module, "prepare") if key != "real"]
+    for key in own:
+        if key not in known:
+            raise ConfigError(
+                f"config: metrics.{name}.{key} is no setting of it; known settings: "
+                f"{', '.join(known) or 'none'}"
+            )
+    if ("features" in declared(module, "NEEDS")) != ("extractor" in settings):
+        raise ConfigError(
+            f"config: metrics.{name} needs `extractor` exactly if it looks at features: "
+            f"its NEEDS are {', '.join(declared(module, 'NEEDS'))}"
+        )
+    return own
+
+
+def columns_needed(point: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Columns that a point reads beside those of every pool, with their settings."""
+    module = method(point["method"])
+    asked = module.column_settings(point)
+    return {
+        name: column_settings(name, asked.get(name, {}))
+        for name in module.NEEDS
+        if name not in ALWAYS_THERE
+    }
+
+
+# Every pool has it, with the judges' features.
+ALWAYS_THERE = ("density",)
+
+
+def most_proposals(points: Iterable[Mapping[str, Any]], images: int, repeats: int) -> int:
+    """Proposals that the most demanding of some points looks at."""
+    return max(method(point["method"]).proposals(point, images, repeats) for point in points)

@@ -1,0 +1,286 @@
+"""What checkpoints are made from: trained here, imported from a public file, fine-tuned, or a user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pseudodensity.plan.artifact import Artifact
+from pseudodensity.plan.config import ConfigError, merge
+from pseudodensity.plan.data import Data
+from pseudodensity.plan.declared import declared, modules_declaring, parameters
+
+__all__ = ["Models", "declaration", "generator_modules"]
+
+EXTERNAL = "external"
+
+
+@cache
+def _architectures() -> dict[str, str]:
+    """Name of an architecture -> the module that declares it."""
+    return modules_declaring("generators", "DECLARATION")
+
+
+def declaration(architecture: str) -> Mapping[str, Any]:
+    """What a generator module says of itself. ConfigError: there is none of that name."""
+    if architecture not in _architectures():
+        known = ", ".join(sorted(_architectures()))
+        raise ConfigError(f"unknown architecture {architecture!r}: choose one of {known}")
+    return declared(_architectures()[architecture], "DECLARATION")
+
+
+def generator_modules(
+    architecture: str, *, discriminator: bool = False, trainer: bool = False
+) -> tuple[str, ...]:
+    """Modules that a job with such a generator imports by name."""
+    described = declaration(architecture)
+    modules = [_architectures()[architecture]]
+    if discriminator and described["discriminator"]:
+        modules.append(described["discriminator"])
+    if trainer and described["trainer"]:
+        modules.append(described["trainer"].partition(":")[0])
+    return tuple(modules)
+
+
+class Models:
+    """Checkpoints of a config. Facts of each: model, dataset, setting, seed, architecture, tau, w."""
+
+    def __init__(self, config: Mapping[str, Any], data: Data):
+        self.config, self.data = config, data
+        for name, settings in config["models"].items():
+            _check_model(name, settings)
+        self.pretrained = cache(self._pretrained)
+        self.finetuned = cache(self._finetuned)
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Every model with every data set that this config can pre-train or import it for."""
+        for model, settings in self.config["models"].items():
+            for dataset in settings["pretraining"]:
+                if dataset in self.config["datasets"]:
+                    yield model, dataset
+
+    def title(self, model: str) -> str:
+        """How tables call a model."""
+        return self.config["models"][model]["title"]
+
+    def declaration(self, model: str) -> Mapping[str, Any]:
+        """What the generator of a model says of itself."""
+        return declaration(self.config["models"][model]["architecture"])
+
+    def _pretrained(self, model: str, dataset: str, seed: int) -> Artifact:
+        """A model before any fine-tuning. ConfigError, one line: it cannot be had."""
+        place = f"models.{model}.pretraining.{dataset}"
+        for section, name in (("models", model), ("datasets", dataset)):
+            if name not in self.config[section]:
+                raise ConfigError(f"config: {place}: there is no {name!r} under {section}")
+        settings = self.config["models"][model]
+        if dataset not in settings["pretraining"]:
+            raise ConfigError(
+                f"config: {place} is missing: say how many iterations to train, or which public "
+                "file to import"
+            )
+        source = settings["pretraining"][dataset]
+        if "file" in source and not Path(source["file"]).is_file():
+            raise ConfigError(
+                f"config: {place}.file is {source['file']!r}, which does not exist: download it "
+                "from its owner first, or correct the path"
+            )
+        if settings["architecture"] == EXTERNAL:
+            return self._external(model, dataset, place)
+        facts = {"model": model, "dataset": dataset, "setting": "pretrained", "seed": seed}
+        facts |= {"architecture": settings["architecture"], "tau": None, "w": None}
+        slug = f"{model}-{dataset}-pretrained-seed{seed}"
+        if "file" in source:
+            return self._imported(slug, facts, source)
+        return self._trained(slug, facts, source)
+
+    def _described(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        resolution = self.config["datasets"][facts["dataset"]]["resolution"]
+        return {"architecture": facts["architecture"], "resolution": resolution}
+
+    def _imported(self, slug: str, facts: Mapping[str, Any], source: Mapping[str, Any]) -> Artifact:
+        # The content counts, not the place it was downloaded to.
+        spec = self._described(facts) | {"source": {k: source[k] for k in ("format", "sha256")}}
+        return Artifact(
+            "imported",
+            slug,
+            spec,
+            self.backbone(facts["model"]),
+            modules=generator_modules(facts["architecture"], discriminator=True),
+            files={"file": source["file"]},
+            facts=facts,
+        )
+
+    def _trained(self, slug: str, facts: Mapping[str, Any], source: Mapping[str, Any]) -> Artifact:
+        settings = self.config["models"][facts["model"]]
+        spec = self._described(facts) | {
+            "generator": settings["generator"],
+            "discriminator": settings.get("discriminator"),
+            "recipe": merge(settings["recipe"], source.get("recipe", {})),
+            "iterations": source["iterations"],
+            "mirror": self.config["datasets"][facts["dataset"]]["mirror"],
+            "seed": facts["seed"],
+        }
+        needs = {"data": self.data.dataset(facts["dataset"]), **self.backbone(facts["model"])}
+        modules = generator_modules(facts["architecture"], discriminator=True, trainer=True)
+        modules += self.backbone_modules(facts["model"])
+        return Artifact("trained", slug, spec, needs, modules=modules, facts=facts)
+
+    def _external(self, model: str, dataset: str, place: str) -> Artifact:
+        """A user's own generator, used as it is."""
+        settings = self.config["models"][model]
+        source = settings["pretraining"][dataset]
+        if (source["format"] == "exported") != source["file"].endswith(".pt2"):
+            raise ConfigError(
+                f"config: {place}: format {source['format']} does not go with {source['file']!r}: "
+                "an exported program ends in .pt2, TorchScript in another suffix"
+            )
+        facts = {"model": model, "dataset": dataset, "setting": "pretrained"}
+        facts |= {"seed": self.config["seeds"][0], "architecture": EXTERNAL, "tau": None, "w": None}
+        spec = self._described(facts) | {"source": {k: source[k] for k in ("format", "sha256")}}
+        spec["latent_shape"] = settings["latent_shape"]
+        slug = f"{model}-{dataset}-external"
+        return Artifact(EXTERNAL, slug, spec, facts=facts, given=source["file"])
+
+    def backbone(self, model: str) -> dict[str, Artifact]:
+        """The frozen feature network of a projected discriminator, or nothing."""
+        name = self.config["models"][model].get("backbone")
+        return {"backbone": self.data.extractor(name)} if name else {}
+
+    def backbone_modules(self, model: str) -> tuple[str, ...]:
+        """The module of that network."""
+        name = self.config["models"][model].get("backbone")
+        return self.data.extractor_modules(name) if name else ()
+
+    def _finetuned(
+        self, parent: Artifact, setting: str, tau: float | None, w: float, short: bool
+    ) -> Artifact:
+        """A model trained on with importance sampling (papers/000 Algorithm 3).
+
+        Args:
+            setting: for people and tables; it defines nothing by itself.
+            tau: percentile of the threshold; None for a control, which is not weighted.
+            short: on the images of the FID rows, and with all fakes (appendix A.1).
+        """
+        model, dataset = parent.facts["model"], parent.facts["dataset"]
+        settings = self.config["models"][model]
+        if "finetuning" not in settings:
+            raise ConfigError(f"config: models.{model}.finetuning is missing: say how to fine-tune")
+        tuning = settings["finetuning"]
+        recipe = merge(settings["recipe"], tuning["recipe"])
+        images = tuning["fid_images"] if short else tuning["images"]
+        unfiltered = short or tau is None
+        importance = {"tau": tau, "w": w}
+        importance["fake_weight"] = "none" if unfiltered else tuning["fake_weight"]
+        spec = self._described(parent.facts) | {
+            "recipe": recipe,
+            "iterations": max(1, round(images / recipe["batch_size"])),
+            "mirror": self.config["datasets"][dataset]["mirror"],
+            "seed": parent.facts["seed"],
+            "importance": importance,
+        }
+        needs = {"parent": parent, "data": self.data.dataset(dataset), **self.backbone(model)}
+        modules = generator_modules(
+            parent.facts["architecture"], discriminator=True, trainer=True
+        ) + self.backbone_modules(model)
+        if tau is not None:
+            needs["density"] = self.data.density(dataset)
+        if importance["fake_weight"] != "none":
+            needs["steering"] = self.data.extractor(self.data.steering)
+            modules += self.data.extractor_modules(self.data.steering)
+        facts = {**parent.facts, "setting": setting, "tau": tau, "w": w}
+        slug = f"{model}-{dataset}-{setting.replace('_', '-')}-seed{parent.facts['seed']}"
+        return Artifact("finetuned", slug, spec, needs, modules=modules, facts=facts)
+
+    @staticmethod
+    def training_images(checkpoint: Artifact) -> int | None:
+        """Real images shown in the training of a checkpoint; None where it was not trained here."""
+        spec = checkpoint.spec
+        return spec["iterations"] * spec["recipe"]["batch_size"] if "iterations" in spec else None
+
+
+def _check_model(name: str, settings: Mapping[str, Any]) -> None:
+    """What a job would find wrong hours later. ConfigError: one line."""
+    described = declaration(settings["architecture"])
+    place = f"models.{name}"
+    _check_sources(place, settings, described)
+    trained = any("iterations" in source for source in settings["pretraining"].values())
+    _check_networks(place, settings, described, trained)
+    if settings["architecture"] == EXTERNAL:
+        if "latent_shape" not in settings:
+            raise ConfigError(f"config: {place}.latent_shape is missing: say what it takes")
+        return
+    if trained or "finetuning" in settings:
+        _check_recipe(place, settings, described)
+
+
+def _check_sources(place: str, settings: Mapping[str, Any], described: Mapping[str, Any]) -> None:
+    for dataset, source in settings["pretraining"].items():
+        if "format" in source and source["format"] not in described["formats"]:
+            able = ", ".join(described["formats"]) or "no public file"
+            raise ConfigError(
+                f"config: {place}.pretraining.{dataset}.format is {source['format']!r}, but a "
+                f"{settings['architecture']} model is read from: {able}"
+            )
+        if "iterations" in source and not described["trainer"]:
+            raise ConfigError(
+                f"config: {place}.pretraining.{dataset}: a {settings['architecture']} model is not "
+                "trained here: name its `file`, `format` and `sha256`"
+            )
+
+
+def _check_networks(
+    place: str, settings: Mapping[str, Any], described: Mapping[str, Any], trained: bool
+) -> None:
+    """Settings of the networks: none unknown, none missing."""
+    parts = {"generator": _architectures()[settings["architecture"]]}
+    if described["discriminator"]:
+        parts["discriminator"] = described["discriminator"]
+    for part, module in parts.items():
+        known = parameters(module, f"build_{part}") if described["trainer"] else {}
+        if settings.get(part):
+            _check_settings(f"{place}.{part}", settings[part], known)
+        elif trained:
+            raise ConfigError(f"config: {place}.{part} is missing: say how to build it")
+        if known.get("backbone") and trained and "backbone" not in settings:
+            raise ConfigError(f"config: {place}.backbone is missing: name a frozen extractor")
+
+
+def _check_recipe(place: str, settings: Mapping[str, Any], described: Mapping[str, Any]) -> None:
+    """The recipe has all that its trainer reads, and nothing that the model cannot do."""
+    needed = declared(described["trainer"].partition(":")[0], "RECIPE")
+    recipe = settings.get("recipe", {})
+    for key in needed:
+        if key not in recipe:
+            raise ConfigError(f"config: {place}.recipe.{key} is missing")
+    for key in recipe:
+        if key not in needed:
+            raise ConfigError(
+                f"config: {place}.recipe.{key} is nothing that its trainer reads; known keys: "
+                f"{', '.join(needed)}"
+            )
+    tuning = settings.get("finetuning", {})
+    if not described["discriminator"] and tuning.get("fake_weight", "none") != "none":
+        raise ConfigError(
+            f"config: {place}.finetuning.fake_weight must be none: without a discriminator the model "
+            "sees no fakes"
+        )
+    if recipe.get("path_length_weight") and not described["w_space"]:
+        raise ConfigError(
+            f"config: {place}.recipe.path_length_weight must be 0: there is no mapping network"
+        )
+
+
+def _check_settings(place: str, settings: Mapping[str, Any], known: Mapping[str, bool]) -> None:
+    """ConfigError: a setting that the builder does not know, or one that it needs."""
+    own = {key: needed for key, needed in known.items() if key not in ("resolution", "backbone")}
+    for key in settings:
+        if key not in own:
+            raise ConfigError(
+                f"config: {place}.{key} is no setting of it; known settings: {', '.join(own)}"
+            )
+    for key, needed in own.items():
+        if needed and key not in settings:
+            raise ConfigError(f"config: {place}.{key} is missing")

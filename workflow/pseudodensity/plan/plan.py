@@ -1,0 +1,106 @@
+"""The plan: all artefacts and targets that a config asks for, found by their paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pseudodensity.plan.artifact import PATHS, Artifact
+from pseudodensity.plan.code import ROOT
+from pseudodensity.plan.config import ConfigError, check_schema, merge, read_yaml
+from pseudodensity.plan.data import Data
+from pseudodensity.plan.methods import check_methods, metric_settings
+from pseudodensity.plan.models import Models
+from pseudodensity.plan.pools import Pools
+from pseudodensity.plan.samples import Samples
+from pseudodensity.plan.target import Target
+
+__all__ = ["Plan"]
+
+
+class Plan:
+    """Everything that can be made, by its path.
+
+    Args:
+        config: resolved, see `load_config`.
+        schemas: folder of the JSON Schemas: config.yaml and one per paper.
+        grids: folder of the papers' own lists of runs; config `papers` changes them.
+
+    Attributes:
+        data, models, pools, samples: what the artefacts are made from.
+        papers: name -> grid of each paper that has targets.
+        tables, figures: name -> target, of all papers.
+
+    ConfigError, in one line: see the parts.
+    """
+
+    def __init__(self, config: Mapping[str, Any], schemas: Path, grids: Path):
+        check_schema(config, read_yaml(schemas / "config.yaml"), "config")
+        self.config = config
+        self.data = Data(config)
+        self.models = Models(config, self.data)
+        self.pools = Pools(config, self.data, self.models)
+        self.samples = Samples(config, self.data, self.models, self.pools)
+        check_methods(config["methods"])
+        for name, settings in config["metrics"].items():
+            metric_settings(name, settings)
+        self.papers = {name: self._grid(name, schemas, grids) for name in paper_names()}
+        self.artifacts: dict[str, Artifact] = {}
+        self.tables: dict[str, Target] = {}
+        self.figures: dict[str, Target] = {}
+        self.of_paper: dict[str, list[Target]] = {}
+        # What people may ask for without any paper: their own images.
+        self.add(self.data.density(name) for name in config["datasets"])
+        for name in config["datasets"]:
+            self.add([self.data.features(name, self.data.steering)])
+        for name in self.papers:
+            self._add_paper(name)
+
+    def _grid(self, name: str, schemas: Path, grids: Path) -> dict[str, Any]:
+        grid = merge(read_yaml(grids / f"{name}.yaml"), self.config["papers"].get(name, {}))
+        check_schema(grid, read_yaml(schemas / f"{name}.yaml"), f"papers.{name}")
+        return grid
+
+    def _add_paper(self, name: str) -> None:
+        module = import_module(f"pseudodensity.papers.{name}.targets")
+        self.of_paper[name] = []
+        for target in module.targets(self, self.papers[name]):
+            known = self.tables if target.kind == "table" else self.figures
+            if target.name in known:
+                raise ValueError(f"two {target.kind}s are called {target.name!r}")
+            known[target.name] = target
+            self.of_paper[name].append(target)
+            self.add(target.artifacts())
+
+    def add(self, artifacts: Iterable[Artifact]) -> None:
+        """Register artefacts with all that they are made from."""
+        waiting = list(artifacts)
+        while waiting:
+            artifact = waiting.pop()
+            if artifact.path not in self.artifacts:
+                self.artifacts[artifact.path] = artifact
+                waiting += artifact.upstream()
+
+    def made(self, kind: str, wildcards: Mapping[str, str]) -> Artifact:
+        """The artefact that a rule makes. ConfigError: this config makes none of that name."""
+        path = PATHS[kind].format(**wildcards)
+        if path not in self.artifacts:
+            raise ConfigError(
+                f"{path} is nothing that this config makes: it belongs to another config, or to code "
+                "or settings of another day; ask for a table or a figure instead"
+            )
+        return self.artifacts[path]
+
+    def target(self, kind: str, name: str) -> Target:
+        """A table or a figure. ConfigError: this config cannot make it."""
+        target = (self.tables if kind == "table" else self.figures)[name]
+        if target.missing:
+            raise ConfigError(target.missing)
+        return target
+
+
+def paper_names() -> list[str]:
+    """Papers that have targets."""
+    return sorted(path.parent.name for path in (ROOT / "papers").glob("*/targets.py"))

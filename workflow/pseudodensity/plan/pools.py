@@ -1,0 +1,310 @@
+"""What pools, columns, scores and moved samples are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from pseudodensity.plan.artifact import Artifact, digest_of
+from pseudodensity.plan.config import ConfigError
+from pseudodensity.plan.data import Data
+from pseudodensity.plan.declared import declared
+from pseudodensity.plan.methods import (
+    column_module,
+    columns_needed,
+    method,
+    method_module,
+    metric_module,
+    metric_settings,
+    most_proposals,
+)
+from pseudodensity.plan.models import Models, generator_modules
+
+__all__ = ["Item", "Pools"]
+
+Point = Mapping[str, Any]
+FRESH = ("procedural",)  # kinds of data sets whose law can be drawn from anew
+
+
+@dataclass(frozen=True)
+class Item:
+    """A set of images to judge: the pool it is chosen from, and the point that chooses.
+
+    parts: of the pool in order. columns: name -> its files in order. count: how many of the pool's
+    first proposals the point may look at; None for all.
+    """
+
+    parts: tuple[Artifact, ...]
+    columns: Mapping[str, tuple[Artifact, ...]]
+    point: Point
+    count: int | None
+
+    @property
+    def pool(self) -> str:
+        """Name of the pool."""
+        return self.parts[0].folder
+
+    def described(self) -> dict[str, Any]:
+        """As the job reads it: paths and numbers."""
+        return {
+            "pool": self.pool,
+            "described": [part.path for part in self.parts],
+            "columns": {n: [c.path for c in made] for n, made in self.columns.items()},
+            "point": dict(self.point),
+            "label": method(self.point["method"]).label(self.point),
+            "count": self.count,
+        }
+
+
+class Pools:
+    """Pools of a config. A pool is drawn once per checkpoint, in parts of `runtime.part` proposals; more
+    demand draws further parts and changes none."""
+
+    def __init__(self, config: Mapping[str, Any], data: Data, models: Models):
+        self.config, self.data, self.models = config, data, models
+        self.seed = config["sampling"]["seed"]
+        self._part = cache(self._made_part)
+        self._column_part = cache(self._made_column)
+
+    # ---------------------------------------------------------------- what everything is judged by
+
+    def _judging(self, dataset: str) -> dict[str, Artifact | tuple[Artifact, ...]]:
+        return {
+            "density": self.data.density(dataset),
+            "steering": self.data.extractor(self.data.steering),
+            "judges": tuple(self.data.extractor(name) for name in self.config["judges"]),
+        }
+
+    def _judging_modules(self) -> tuple[str, ...]:
+        names = (self.data.steering, *self.config["judges"])
+        found = (module for name in names for module in self.data.extractor_modules(name))
+        return tuple(sorted(set(found)))
+
+    # ---------------------------------------------------------------- pools
+
+    def proposals(
+        self, checkpoint: Artifact, count: int, point: Point | None = None
+    ) -> tuple[Artifact, ...]:
+        """Parts that hold the first `count` proposals of a checkpoint.
+
+        point: of a method that makes its images itself; None for the generator's own. Its pool is as
+        long as asked for.
+        """
+        size = count if point else self.config["runtime"]["part"]
+        parts = range(-(-count // size))
+        key = None if point is None else tuple(sorted(point.items()))
+        return tuple(self._part(checkpoint, i * size, (i + 1) * size, key) for i in parts)
+
+    def _made_part(
+        self, checkpoint: Artifact, start: int, stop: int, key: tuple[tuple[str, Any], ...] | None
+    ) -> Artifact:
+        point = None if key is None else dict(key)
+        dataset, facts = checkpoint.facts["dataset"], checkpoint.facts
+        needs = {"checkpoint": checkpoint, **self._judging(dataset)}
+        modules = self._judging_modules()
+        modules += generator_modules(facts["architecture"], discriminator=point is not None)
+        slug = checkpoint.slug
+        if point is not None:
+            inputs = declared(method_module(point["method"]), "INPUTS")
+            needs |= self._inputs(inputs, checkpoint, point)
+            modules += (method_module(point["method"]),)
+            slug += f"-{point['method']}"
+        spec = {"seed": self.seed, "point": point}
+        return _in_folder("pool", slug, spec, needs, modules, f"{start:07d}-{stop:07d}")
+
+    def reals(self, dataset: str, count: int) -> tuple[Artifact, ...]:
+        """Real images as a pool: fresh ones where the law of the data is known, else the data set."""
+        settings = self.config["datasets"][dataset]
+        fresh = settings["kind"] in FRESH
+        needs = {"data": self.data.dataset(dataset), **self._judging(dataset)}
+        spec = {"seed": self.seed, "fresh": fresh}
+        size = self.config["runtime"]["part"]
+        stretches = (
+            [f"{i * size:07d}-{(i + 1) * size:07d}" for i in range(-(-count // size))]
+            if fresh
+            else ["all"]
+        )
+        slug, modules = f"{dataset}-reals", self._judging_modules()
+        return tuple(_in_folder("reals", slug, spec, needs, modules, rows) for rows in stretches)
+
+    def training(self, dataset: str) -> tuple[Artifact, ...]:
+        """The data set itself as a pool."""
+        needs = {"data": self.data.dataset(dataset), **self._judging(dataset)}
+        spec = {"seed": self.seed, "fresh": False}
+        return (
+            _in_folder("reals", f"{dataset}-reals", spec, needs, self._judging_modules(), "all"),
+        )
+
+    # ---------------------------------------------------------------- columns
+
+    def column(
+        self, name: str, settings: Mapping[str, Any], parts: Sequence[Artifact], count: int
+    ) -> tuple[Artifact, ...]:
+        """Files of a column of the first `count` proposals of a pool.
+
+        ConfigError: a column that the pool's generator cannot have.
+        """
+        whole = declared(column_module(name), "COVERS") == "parts"
+        found, key = [], tuple(sorted(settings.items()))
+        for part in parts:
+            start, stop = map(int, part.rows.split("-"))
+            if start >= count:
+                break
+            rows = part.rows if whole else f"{start:07d}-{min(stop, count):07d}"
+            found.append(self._column_part(name, key, part, rows))
+        return tuple(found)
+
+    def _made_column(
+        self, name: str, key: tuple[tuple[str, Any], ...], part: Artifact, rows: str
+    ) -> Artifact:
+        settings, module = dict(key), column_module(name)
+        checkpoint = part.needs["checkpoint"]
+        inputs = declared(module, "INPUTS")
+        needs = {"pool": part, **self._inputs(inputs, checkpoint, settings)}
+        modules = (module,) + generator_modules(
+            checkpoint.facts["architecture"], discriminator="backbone" in inputs
+        )
+        if "extractor" in inputs:
+            modules += self.data.extractor_modules(settings["extractor"])
+        if "backbone" in inputs:
+            modules += self.models.backbone_modules(checkpoint.facts["model"])
+        point = part.spec["point"]
+        if point is not None:  # its images may have to be made again
+            own = method_module(point["method"])
+            needs |= self._inputs(declared(own, "INPUTS"), checkpoint, point)
+            modules += (own,)
+        spec = {"column": name, "settings": settings}
+        files = {"images": part.path.replace("described.safetensors", "images.npy")}
+        return Artifact("column", name, spec, needs, part.folder, rows, modules, files)
+
+    def _inputs(
+        self, names: Iterable[str], checkpoint: Artifact, settings: Mapping[str, Any]
+    ) -> dict[str, Artifact]:
+        """What a column's or a method's INPUTS stand for."""
+        model, dataset = checkpoint.facts["model"], checkpoint.facts["dataset"]
+        found: dict[str, Artifact] = {}
+        for name in names:
+            if name == "checkpoint":
+                found[name] = checkpoint
+            elif name == "data":
+                found[name] = self.data.dataset(dataset)
+            elif name == "density":
+                found[name] = self.data.density(dataset)
+            elif name == "extractor":
+                found[name] = self.data.extractor(settings["extractor"])
+            elif name == "backbone":
+                found |= self.models.backbone(model)
+            else:
+                raise ValueError(f"INPUTS names {name!r}, which the plan does not know")
+        return found
+
+    # ---------------------------------------------------------------- sets and scores
+
+    def item(self, checkpoint: Artifact, point: Point, images: int, repeats: int) -> Item:
+        """The pool and the columns that a point of a method reads.
+
+        ConfigError: the method cannot be used on this generator.
+        """
+        module, dataset = method(point["method"]), checkpoint.facts["dataset"]
+        reason = module.why_not(self.models.declaration(checkpoint.facts["model"]))
+        if reason:
+            raise ConfigError(
+                f"config: {point['method']} is asked of {checkpoint.facts['model']}, but it {reason}"
+            )
+        if module.POOL == "training":
+            return Item(self.training(dataset), {}, point, None)
+        count = most_proposals([point], images, repeats)
+        if module.POOL == "reals":
+            parts = self.reals(dataset, count)
+            return Item(parts, {}, point, count if parts[0].rows != "all" else None)
+        if module.POOL == "own":
+            return Item(self.proposals(checkpoint, count, point), {}, point, count)
+        count = min(count, self.config["sampling"]["most"])
+        parts = self.proposals(checkpoint, count)
+        columns = {
+            name: self.column(name, settings, parts, count)
+            for name, settings in columns_needed(point).items()
+        }
+        return Item(parts, columns, point, count)
+
+    def scores(
+        self, slug: str, dataset: str, items: Sequence[Item], images: int, repeats: int
+    ) -> dict[str, Artifact]:
+        """One artefact per metric: what each metric of the config says of some sets.
+
+        Sets that are judged together share the real side, and nothing else.
+        """
+        return {
+            metric: self._scores(metric, slug, dataset, items, images, repeats)
+            for metric in self.config["metrics"]
+        }
+
+    def _scores(
+        self, metric: str, slug: str, dataset: str, items: Sequence[Item], images: int, repeats: int
+    ) -> Artifact:
+        settings, module = dict(self.config["metrics"][metric]), metric_module(metric)
+        extractor = settings.get("extractor")
+        needs: dict[str, Artifact | tuple[Artifact, ...]] = {
+            "described": _unique(part for item in items for part in item.parts),
+            "columns": _unique(c for item in items for made in item.columns.values() for c in made),
+            "density": self.data.density(dataset),
+            "data": self.data.dataset(dataset),
+        }
+        if extractor:
+            needs["real"] = self.data.features(dataset, extractor)
+            if extractor not in self.config["judges"]:
+                items = [self._with_features(item, extractor) for item in items]
+                made = (c for item in items for made in item.columns.values() for c in made)
+                needs["columns"] = _unique(made)
+        spec = {
+            "metric": metric,
+            "settings": metric_settings(metric, settings),
+            "extractor": extractor,
+            "images": images,
+            "repeats": repeats,
+            "items": [_identity(item) for item in items],
+        }
+        modules = (module, *sorted({method_module(item.point["method"]) for item in items}))
+        facts = {"items": [item.described() for item in items]}
+        return Artifact("scores", f"{slug}-{metric}", spec, needs, modules=modules, facts=facts)
+
+    def _with_features(self, item: Item, extractor: str) -> Item:
+        """The same set with features by one more extractor."""
+        if item.parts[0].kind != "pool":
+            raise ConfigError(
+                f"config: {extractor!r} judges real images too: name it under `judges` as well"
+            )
+        stop = int(item.parts[-1].rows.split("-")[1])
+        made = self.column("features", {"extractor": extractor}, item.parts, item.count or stop)
+        columns = {**item.columns, f"features.{extractor}": made}
+        return Item(item.parts, columns, item.point, item.count)
+
+
+def _in_folder(
+    kind: str,
+    slug: str,
+    spec: Mapping[str, Any],
+    needs: Mapping[str, Any],
+    modules: tuple[str, ...],
+    rows: str,
+) -> Artifact:
+    """A part of a pool; all parts of one pool have its digest and lie in its folder."""
+    folder = Artifact(kind, slug, spec, needs).name
+    return Artifact(kind, slug, spec, needs, folder, rows, modules)
+
+
+def _unique(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
+    return tuple({artifact.path: artifact for artifact in artifacts}.values())
+
+
+def _identity(item: Item) -> dict[str, Any]:
+    """What defines a set: not the files that its pool is cut into."""
+    columns = {name: made[0].digest for name, made in sorted(item.columns.items())}
+    return {
+        "pool": item.parts[0].digest,
+        "columns": digest_of(columns),
+        "point": dict(item.point),
+        "count": item.count,
+    }

@@ -1,0 +1,127 @@
+"""What a job may ask of a machine, from the shapes of what it makes: for schedulers, never for numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from pseudodensity.plan.artifact import Artifact
+from pseudodensity.plan.models import declaration
+
+__all__ = ["needs_gpu", "priority", "resources", "stored_images", "stored_images_of"]
+
+# Kinds whose jobs run a network.
+ON_DEVICE = (
+    "extractor",
+    "features",
+    "trained",
+    "finetuned",
+    "pool",
+    "reals",
+    "column",
+    "scores",
+    "moved",
+    "extremes",
+    "costs",
+)
+BASE_MB = 2_000  # an interpreter with torch and its libraries
+MOST_MB = 20_000  # no job of inference may need more: data are streamed and memory-mapped
+UNKNOWN_IMAGES = 100_000  # of a data set that takes all images there are
+
+# Seconds per million pixels and image, generous: a scheduler kills what exceeds them.
+SECONDS_PER_MEGAPIXEL = {"data": 0.1, "features": 0.05, "pool": 0.5, "reals": 0.1, "column": 0.5}
+MANY_CALLS = 50  # a diffusion model's image in units of one pass
+LONGEST_MINUTES = 2_880
+SHORTEST_MINUTES = 30
+
+# The short jobs that others wait for come first, then the longest trainings, or one ends alone.
+URGENT = {"data": 20, "extractor": 20, "features": 20, "density": 20, "finetuned": 5}
+URGENT |= {"reals": 4, "scores": 4, "pool": 3}
+
+
+def needs_gpu(kind: str, device: str) -> int:
+    """GPUs of a job: one where it runs a network on the config's device, none on a CPU."""
+    return int(device != "cpu" and kind in ON_DEVICE)
+
+
+def resources(artifact: Artifact, config: Mapping[str, Any]) -> dict[str, int]:
+    """``gpu``, ``mem_mb``, ``runtime`` (minutes) and ``disk_mb`` of the job that makes an artefact."""
+    images, side = _shape(artifact, config)
+    pixels = 3 * side * side
+    stored = _stored(artifact, config, images)
+    batch = min(images, config["runtime"]["batch_size"])
+    # A batch as floats with the activations of a network, some times over.
+    working = 16 * batch * pixels * 4 / 1e6
+    features = images * 4096 * 4 / 1e6 if artifact.kind != "data" else 0
+    memory = min(MOST_MB, BASE_MB + working + 2 * features)
+    return {
+        "gpu": needs_gpu(artifact.kind, config["runtime"]["device"]),
+        "mem_mb": math.ceil(memory),
+        "runtime": _minutes(artifact, images, side),
+        "disk_mb": math.ceil(stored * pixels / 1e6 + features + 100),
+    }
+
+
+def stored_images(config: Mapping[str, Any], side: int, count: int) -> int:
+    """How many images of a part of a pool are kept as pixels: all if they are small, else a few."""
+    fits = count * 3 * side * side <= config["runtime"]["stored_mb"] * 1e6
+    return count if fits else min(count, config["sampling"]["kept_images"])
+
+
+def stored_images_of(artifact: Artifact, config: Mapping[str, Any]) -> int:
+    """How many images the job of a part of a pool stores."""
+    return _stored(artifact, config, _shape(artifact, config)[0])
+
+
+def priority(artifact: Artifact, longest: int) -> float:
+    """Which job starts first where several could. longest: iterations of the longest pre-training."""
+    if artifact.kind == "trained":
+        return 10 + 9 * artifact.spec["iterations"] / longest
+    if artifact.kind == "pool" and _calls(artifact) > 1:
+        return 3.5
+    return URGENT.get(artifact.kind, 0)
+
+
+def _shape(artifact: Artifact, config: Mapping[str, Any]) -> tuple[int, int]:
+    """Images of a job, and their side."""
+    name = _dataset(artifact) or next(iter(config["datasets"]))
+    settings = config["datasets"][name]
+    count = settings["images"] or UNKNOWN_IMAGES
+    if artifact.rows and artifact.rows != "all":
+        start, stop = map(int, artifact.rows.split("-"))
+        count = stop - start
+    return count, settings["resolution"]
+
+
+def _dataset(artifact: Artifact) -> str | None:
+    if artifact.kind == "data":
+        return artifact.slug
+    if "dataset" in artifact.facts:
+        return artifact.facts["dataset"]
+    for upstream in artifact.upstream():
+        found = _dataset(upstream)
+        if found is not None:
+            return found
+    return None
+
+
+def _stored(artifact: Artifact, config: Mapping[str, Any], images: int) -> int:
+    if artifact.kind in ("pool", "reals"):
+        return stored_images(config, _shape(artifact, config)[1], images)
+    return images if artifact.kind == "data" else 0
+
+
+def _calls(artifact: Artifact) -> int:
+    checkpoint = artifact.needs.get("checkpoint")
+    architecture = checkpoint.facts["architecture"] if checkpoint else None
+    many = architecture and declaration(architecture)["calls_per_image"] == "many"
+    return MANY_CALLS if many else 1
+
+
+def _minutes(artifact: Artifact, images: int, side: int) -> int:
+    if artifact.kind in ("trained", "finetuned"):
+        return LONGEST_MINUTES
+    seconds = images * side * side / 1e6 * SECONDS_PER_MEGAPIXEL.get(artifact.kind, 0.05)
+    minutes = SHORTEST_MINUTES + seconds * _calls(artifact) / 60
+    return min(LONGEST_MINUTES, math.ceil(minutes))

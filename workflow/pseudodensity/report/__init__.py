@@ -1,0 +1,1 @@
+"""What is written for people: tables, figures and verdicts, from the scores on file. No torch."""

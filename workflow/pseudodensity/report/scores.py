@@ -1,0 +1,75 @@
+"""Scores files as tables read them: what every metric says of a set, found by its pool and point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pseudodensity.artifacts import load_json
+
+__all__ = ["Found", "ScoreBook"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Scores of one set.
+
+    label: of the point, in the papers' words. facts: acceptance, cost, notes. repeats: one dict of
+    scores per repeat, of all metrics. n, n_real: images of a repeat, real images. k: neighbours of the
+    manifolds, or None.
+    """
+
+    label: str
+    facts: Mapping[str, Any]
+    repeats: list[dict[str, float]]
+    n: int
+    n_real: int
+    k: int | None
+
+
+class ScoreBook:
+    """All sets of some scores files.
+
+    ValueError: files that do not agree on a set.
+    """
+
+    def __init__(self, paths: Iterable[str | Path]):
+        self._found: dict[str, Found] = {}
+        for path in paths:
+            self._read(load_json(path), path)
+
+    def _read(self, content: Mapping[str, Any], path: str | Path) -> None:
+        k = content["settings"].get("k")
+        for row in content["rows"]:
+            key = _key(row["pool"], row["point"])
+            known = self._found.get(key)
+            if known is None:
+                facts = (row["label"], row["facts"], row["repeats"])
+                self._found[key] = Found(*facts, row["n"], row["n_real"], k)
+                continue
+            if len(known.repeats) != len(row["repeats"]):
+                raise ValueError(
+                    f"{path} has {len(row['repeats'])} repeats of {row['label']} where another metric "
+                    f"has {len(known.repeats)}: delete the scores and run again"
+                )
+            pairs = zip(known.repeats, row["repeats"], strict=True)
+            joined = [before | now for before, now in pairs]
+            k_known = known.k if known.k is not None else k
+            self._found[key] = Found(
+                known.label, known.facts, joined, known.n, known.n_real, k_known
+            )
+
+    def find(self, pool: str, point: Mapping[str, Any]) -> Found:
+        """Scores of a set. ValueError: no file has it."""
+        key = _key(pool, point)
+        if key not in self._found:
+            raise ValueError(
+                f"no scores of {dict(point)} in {pool}: delete the scores and run again"
+            )
+        return self._found[key]
+
+
+def _key(pool: str, point: Mapping[str, Any]) -> str:
+    return f"{pool} {sorted(point.items())}"

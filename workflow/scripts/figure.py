@@ -1,0 +1,12 @@
+"""Draw a figure of a paper."""
+
+from importlib import import_module
+
+from pseudodensity.progress import logged
+from pseudodensity.report.drawing import save
+
+params, output = snakemake.params, snakemake.output
+with logged(snakemake.log[0]):
+    module, _, name = params.function.partition(":")
+    function = getattr(import_module(f"pseudodensity.{module}"), name)
+    save(function(snakemake.input, params.settings), output.svg, output.png)

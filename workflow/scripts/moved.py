@@ -1,0 +1,39 @@
+"""Move samples of a model towards more and less of an objective."""
+
+import numpy as np
+import torch
+
+from pseudodensity.control.move.panel import checkpoint_objective, perturbation_panel
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.features.build import load_extractor
+from pseudodensity.generators.checkpoint import load_checkpoint
+from pseudodensity.progress import Progress, logged
+from pseudodensity.tensors import save_tensors
+
+torch.set_num_threads(snakemake.threads)
+source, device, stamp = snakemake.input, snakemake.resources.device, snakemake.params.stamp
+spec, backbone = stamp["spec"], source.get("backbone")
+progress = Progress(f"move {snakemake.wildcards.name}", 3 * spec["images"], log=snakemake.log[0])
+with logged(snakemake.log[0]):
+    density, steering = PseudoDensity.load(source.density), load_extractor(source.steering)
+    checkpoint = load_checkpoint(source.checkpoint, snakemake.params.checkpoint)
+    objective = checkpoint_objective(
+        spec["objective"],
+        checkpoint,
+        density,
+        steering,
+        np.load(source.data, mmap_mode="r"),
+        backbone=load_extractor(backbone) if backbone else None,
+        device=device,
+    )
+    panel = perturbation_panel(
+        checkpoint.frozen_generator(device),
+        objective,
+        density,
+        steering,
+        spec,
+        progress,
+        batch_size=snakemake.resources.batch_size,
+        device=device,
+    )
+    save_tensors(snakemake.output[0], vars(panel), stamp)

@@ -1,0 +1,39 @@
+"""What one metric says of some sets of images."""
+
+from importlib import import_module
+
+import numpy as np
+import torch
+
+from pseudodensity.artifacts import save_json
+from pseudodensity.density.network import PseudoDensity
+from pseudodensity.judging.scoring import Judge, measure
+from pseudodensity.plan.methods import metric_module
+from pseudodensity.progress import Progress, logged
+
+torch.set_num_threads(snakemake.threads)
+spec, items, source = (
+    snakemake.params.stamp["spec"],
+    snakemake.params.sets["items"],
+    snakemake.input,
+)
+real = source.get("real")
+with logged(snakemake.log[0]):
+    judge = Judge(
+        import_module(f"pseudodensity.{metric_module(spec['metric'])}"),
+        spec["settings"],
+        spec["extractor"],
+        np.load(real) if real else None,
+        np.load(source.data, mmap_mode="r"),
+    )
+    found = measure(
+        items,
+        judge,
+        PseudoDensity.load(source.density).labels,
+        snakemake.params.seed,
+        spec["images"],
+        spec["repeats"],
+        Progress(f"score {snakemake.wildcards.name}", len(items), "sets", snakemake.log[0]),
+    )
+    names = ("metric", "settings", "extractor")
+    save_json(snakemake.output[0], {**{name: spec[name] for name in names}, **found})

@@ -1,0 +1,17 @@
+"""Write a table of a paper: values to compute with, to read and to paste."""
+
+import sys
+from importlib import import_module
+
+from pseudodensity.progress import logged
+from pseudodensity.report.table import write_table
+
+params, output = snakemake.params, snakemake.output
+with logged(snakemake.log[0]):
+    module, _, name = params.function.partition(":")
+    function = getattr(import_module(f"pseudodensity.{module}"), name)
+    write_table(function(snakemake.input, params.settings), output.csv, output.md, output.tex)
+    if params.printed:
+        module, _, name = params.printed.partition(":")
+        text = getattr(import_module(f"pseudodensity.{module}"), name)
+        print(text(snakemake.input, params.settings), file=sys.stderr, flush=True)

@@ -1,0 +1,27 @@
+"""Train a model from scratch."""
+
+from pathlib import Path
+
+import torch
+
+from pseudodensity.control.train.checkpoint import pretrain
+from pseudodensity.features.build import load_extractor
+from pseudodensity.images.dataset import open_dataset
+from pseudodensity.progress import Progress, logged
+
+torch.set_num_threads(snakemake.threads)
+params, backbone = snakemake.params, snakemake.input.get("backbone")
+spec = params.stamp["spec"]
+total = spec["iterations"] * spec["recipe"]["batch_size"]
+with logged(snakemake.log[0]):
+    pretrain(
+        spec,
+        open_dataset(Path(snakemake.input.data).parent).images,
+        snakemake.output[0],
+        params.workdir,
+        Progress(f"train {snakemake.wildcards.name}", total, "images", snakemake.log[0]),
+        stamp=params.stamp,
+        code=params.code,
+        backbone=load_extractor(backbone) if backbone else None,
+        device=snakemake.resources.device,
+    )
