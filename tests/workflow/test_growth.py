@@ -298,6 +298,11 @@ MEANT = [
         lambda path: "stylegan3" in path,
     ),
     ("control/select/polarity.py", "-polarity-", lambda path: "-polarity-" in path),
+    (
+        "generators/stylegan_tangents.py",
+        "/volume-",
+        lambda path: "/volume-" in path and "stylegan" in path,
+    ),
     ("columns/logits.py", "logits", lambda path: "/logits-" in path),
 ]
 

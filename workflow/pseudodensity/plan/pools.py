@@ -20,7 +20,7 @@ from pseudodensity.plan.methods import (
     metric_settings,
     most_proposals,
 )
-from pseudodensity.plan.models import Models, generator_modules
+from pseudodensity.plan.models import Models, generator_modules, tangent_modules
 
 __all__ = ["Item", "Pools"]
 
@@ -170,6 +170,7 @@ class Pools:
             modules += self.data.extractor_modules(settings["extractor"])
         if "backbone" in inputs:
             modules += self.models.backbone_modules(checkpoint.facts["model"])
+        modules += tangent_modules(checkpoint.facts["architecture"], (module,))
         point = part.spec["point"]
         if point is not None:  # its images may have to be made again
             own = method_module(point["method"])

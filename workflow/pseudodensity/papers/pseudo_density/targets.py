@@ -344,7 +344,9 @@ class _Paper:
         inputs = {"scores": list(scores.values()), "reported": REPORTED, "catalogue": CATALOGUE}
         inputs["density"] = [f"results/density/{name}.json" for name in data]
         inputs |= {name: f"results/{name}.csv" for name in CLAIMED if name in self.made}
-        diffusion = [b for b in blocks.names if blocks.declaration(b)["calls_per_image"] == "many"]
+        # Truncation by scale acts on x_T there, which claim 11 is about.
+        declared = {block: blocks.declaration(block) for block in blocks.names}
+        diffusion = [block for block, d in declared.items() if not d["discriminator"]]
         settings = {"rows": rows, "diffusion": diffusion}
         settings["density_datasets"] = [config["datasets"][name]["title"] for name in data]
         if "overhead" in self.made:
