@@ -4,7 +4,6 @@ from importlib import import_module
 
 import pytest
 import torch
-from pseudodensity.sweeps import METHODS, why_not
 
 from pseudodensity.generators.build import build_generator
 from pseudodensity.generators.discriminator import StagedDiscriminator

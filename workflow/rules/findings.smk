@@ -19,7 +19,7 @@ rule findings:
     threads: 1
     params:
         commit=commit(),
-        config=" + ".join(["config/config.yaml", *workflow.overwrite_configfiles]),
+        config=" + ".join(["config/config.yaml", *map(str, workflow.overwrite_configfiles)]),
         seeds=plan.config["seeds"],
         targets=benchmarks(),
         titles=[

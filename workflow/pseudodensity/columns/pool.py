@@ -150,7 +150,7 @@ def _stored_images(paths: Sequence[Path]) -> Callable[[np.ndarray], np.ndarray]:
         if len(rows) and rows.max() >= starts[-1]:
             raise ValueError(
                 f"{starts[-1]} images of this pool are stored and row {rows.max()} is asked for: "
-                "raise runtime.stored_images"
+                "raise runtime.stored_mb"
             )
         which = np.searchsorted(starts, rows, side="right") - 1
         return np.stack([stored[w][row - starts[w]] for w, row in zip(which, rows, strict=True)])
