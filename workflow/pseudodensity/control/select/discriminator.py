@@ -8,8 +8,9 @@ acceptance. SIR and MH-GAN use the first two with a scheme of ``schemes``.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -19,10 +20,20 @@ from pseudodensity.generators.discriminator import StagedDiscriminator
 
 __all__ = [
     "Calibration",
+    "calibrated_ratios",
     "consistent_logits",
     "drs_log_acceptance",
     "paper_drs_log_acceptance",
 ]
+
+
+class LogitColumn(Protocol):
+    """A column of logits: of proposals (n,) and of real images (m,); facts: ``how`` those were had."""
+
+    values: np.ndarray
+    real: np.ndarray
+    facts: Mapping[str, Any]
+
 
 # Largest logit of the published StyleGAN2 discriminator, in the released code of the main paper.
 PAPER_LOG_MAX = 29.34
@@ -161,6 +172,27 @@ def _isotonic(real: np.ndarray, fake: np.ndarray) -> Callable[[np.ndarray], np.n
 
 
 _METHODS = {"logistic": _logistic, "isotonic": _isotonic}
+
+
+def calibrated_ratios(logits: LogitColumn, burn_in: int, calibration: str) -> tuple[Tensor, str]:
+    """log p_data / p_g of all proposals of a pool, and how well the calibration holds.
+
+    One half of the burn-in and of the real images calibrates, the other half tests.
+
+    Args:
+        logits: column of a pool: logits of the proposals, and of real images.
+        burn_in: first proposals, which are not sampled from.
+        calibration: method of `Calibration.fit`; a line would extend to ratios that no image has shown.
+
+    Returns:
+        (n,) float64, and a note with Turner et al.'s Z and where the real images come from.
+    """
+    fakes = torch.from_numpy(logits.values).double()
+    reals = torch.from_numpy(logits.real).double()
+    half, middle = len(reals) // 2, burn_in // 2
+    fitted = Calibration.fit(reals[:half], fakes[:middle], method=calibration)
+    z = fitted.z_statistic(reals[half:], fakes[middle:burn_in])
+    return fitted.log_ratio(fakes), f"calibrated on {logits.facts['how']}, Z = {z:.2f}"
 
 
 def drs_log_acceptance(
