@@ -8,8 +8,9 @@ acceptance. SIR and MH-GAN use the first two with a scheme of ``schemes``.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from pseudodensity.generators.discriminator import StagedDiscriminator
 
 __all__ = [
     "Calibration",
+    "calibrated_ratios",
     "consistent_logits",
     "drs_log_acceptance",
     "paper_drs_log_acceptance",
@@ -26,6 +28,14 @@ __all__ = [
 
 # Largest logit of the published StyleGAN2 discriminator, in the released code of the main paper.
 PAPER_LOG_MAX = 29.34
+
+
+class Scored(Protocol):
+    """What is known of the proposals and of real images: see `pseudodensity.columns.pool.Column`."""
+
+    values: np.ndarray
+    real: np.ndarray | None
+    facts: Mapping[str, Any]
 
 
 def consistent_logits(
@@ -161,6 +171,27 @@ def _isotonic(real: np.ndarray, fake: np.ndarray) -> Callable[[np.ndarray], np.n
 
 
 _METHODS = {"logistic": _logistic, "isotonic": _isotonic}
+
+
+def calibrated_ratios(logits: Scored, burn_in: int, method: str) -> tuple[Tensor, str]:
+    """log p_data / p_g of all proposals, (N,) float64, and how well the calibration holds.
+
+    Fitted on one half of the real images and of the first `burn_in` proposals; the note has the Z
+    statistic of the other halves, and where the real images come from.
+
+    Args:
+        logits: of the proposals, and as its real side of real images.
+        method: as `Calibration.fit`.
+
+    ValueError: as `Calibration.fit`.
+    """
+    fakes = torch.from_numpy(logits.values).double()
+    reals = torch.from_numpy(logits.real).double()
+    half, middle = len(reals) // 2, burn_in // 2
+    calibration = Calibration.fit(reals[:half], fakes[:middle], method=method)
+    z = calibration.z_statistic(reals[half:], fakes[middle:burn_in])
+    note = f"calibrated on {logits.facts.get('how', 'real images')}, Z = {z:.2f}"
+    return calibration.log_ratio(fakes), note
 
 
 def drs_log_acceptance(
