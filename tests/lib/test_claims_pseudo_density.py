@@ -411,7 +411,7 @@ def test_costs():
                 paper_seconds_per_1000=26,
             ),
             cost("importance sampling", 2.0, tau_percent=80, w=33.0),
-            cost("DOT", 20.0, paper_seconds_per_1000=290),
+            cost("DOT, setting of the paper", 20.0, paper_seconds_per_1000=290),
             cost("training", 4.0, paper_seconds_per_1000=56),
             cost("training with importance sampling", 5.0, paper_seconds_per_1000=74),
         ]

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pseudodensity.artifacts import one_line
+
 __all__ = ["Progress", "logged"]
 
 # What goes wrong by the user's hand, said in one line; all else is a fault of the program.
@@ -42,7 +44,9 @@ def logged(log: str | Path) -> Iterator[None]:
             yield
         except Exception as error:  # noqa: BLE001 (whatever it is, the log must have it)
             write(traceback.format_exc())
-            said = str(error) if isinstance(error, EXPECTED) else f"{type(error).__name__}: {error}"
+            said = one_line(error)
+            if not isinstance(error, EXPECTED):
+                said = f"{type(error).__name__}: {said}"
             raise SystemExit(f"{said} (traceback: {log})") from None
 
 

@@ -23,7 +23,10 @@ if ROOT != (HERE / "workflow/pseudodensity").resolve():
 def _plan():
     """Read and check the config, once and before anything runs, and say what can be made of it."""
     try:
-        resolved = load_config(HERE / "config/config.yaml", workflow.overwrite_configfiles, config)
+        # Not `config`: there the overlays are joined key by key, and what one replaces would come back.
+        given = workflow.config_settings.config
+        overlays = workflow.overwrite_configfiles
+        resolved = load_config(HERE / "config/config.yaml", overlays, given)
         return Plan(resolved, HERE / "workflow/schemas", HERE / "config/papers")
     except ConfigError as error:
         raise WorkflowError(str(error)) from None

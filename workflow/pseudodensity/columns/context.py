@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,13 @@ class Context:
     stored: np.ndarray | str | Path | None = None
     point: Mapping[str, Any] | None = None
 
+    def sharing(self, **changes: Any) -> Context:
+        """A copy with other attributes, and with all that was opened so far: a generator is read once."""
+        other = copy.copy(self)
+        vars(other).pop("maker", None)  # it depends on the point
+        vars(other).update(changes)
+        return other
+
     @cached_property
     def generator(self) -> nn.Module:
         """The frozen generator in eval mode."""
@@ -89,11 +97,12 @@ class Context:
         """Latents (n, *latent_shape) float32; row j depends on rows[j] and the seed only."""
         return normal(self.seed, "latents", rows, self.generator.latent_shape).to(self.device)
 
-    def batches(self, rows: range) -> Iterator[range]:
-        """Rows in batches, with progress."""
+    def batches(self, rows: range, group: int = 1) -> Iterator[range]:
+        """Rows in batches, each a multiple of `group` until the rows end, with progress."""
         self.progress.update(0)
-        for start in range(rows.start, rows.stop, self.batch_size):
-            batch = range(start, min(start + self.batch_size, rows.stop))
+        size = -(-self.batch_size // group) * group
+        for start in range(rows.start, rows.stop, size):
+            batch = range(start, min(start + size, rows.stop))
             yield batch
             self.progress.update(batch.stop - rows.start)
 
@@ -102,7 +111,7 @@ class Context:
         """What makes the images of the pool."""
         if self.point is None:
             return Maker(torch.no_grad()(self.generator))
-        return method(self.point["method"]).maker(replace(self, settings=self.point))
+        return method(self.point["method"]).maker(self.sharing(settings=self.point))
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -123,7 +132,7 @@ class Context:
         if isinstance(kept, str | Path):
             kept = np.load(kept, mmap_mode="r")
         whole = kept is not None and len(kept) >= len(rows)
-        for batch in self.batches(rows):
+        for batch in self.batches(rows, 1 if whole else self.maker.group):
             if whole:
                 yield np.array(kept[batch.start - rows.start : batch.stop - rows.start])
             else:

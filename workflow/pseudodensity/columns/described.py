@@ -110,6 +110,7 @@ def draw_part(
         context.batch_size,
         device,
     )
-    columns, images = describer.draw(context.draw, context.batches(rows), kept)
-    meta = {"seconds": describer.seconds, "calls": context.maker.calls, "facts": context.facts}
+    maker = context.maker  # what is opened or estimated once is no cost of an image
+    columns, images = describer.draw(context.draw, context.batches(rows, maker.group), kept)
+    meta = {"seconds": describer.seconds, "calls": maker.calls, "facts": context.facts}
     write_described(path, columns, images, stamp, meta)

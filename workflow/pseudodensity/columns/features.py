@@ -17,9 +17,9 @@ DEFAULTS = {"extractor": None}
 
 def compute(context: Context, rows: range) -> Column:
     """Features (n, d) float32 of the 8-bit images."""
-    began = clock(context.device)
+    extractor, began = context.extractor, clock(context.device)
     parts = [
-        extract(context.extractor, images, context.batch_size, context.device)
+        extract(extractor, images, context.batch_size, context.device)
         for images in context.images(rows)
     ]
     return Column(np.concatenate(parts), seconds=clock(context.device) - began)

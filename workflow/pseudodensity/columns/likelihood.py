@@ -22,7 +22,7 @@ def compute(context: Context, rows: range) -> Column:
 
     The codes are drawn again from the latents; that is exact, as a latent always gives the same.
     """
-    began, model = clock(context.device), context.generator
+    model, began = context.generator, clock(context.device)
     fakes = [
         model.log_likelihood(model.codes(context.latents(batch))).cpu().numpy()
         for batch in context.batches(rows)

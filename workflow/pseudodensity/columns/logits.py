@@ -24,7 +24,6 @@ def compute(context: Context, rows: range) -> Column:
 
     facts: ``how``, where those real images come from.
     """
-    began = clock(context.device)
     critic = critic_of(
         context.checkpoint,
         context.data,
@@ -32,6 +31,7 @@ def compute(context: Context, rows: range) -> Column:
         context.backbone,
         context.device,
     )
+    began = clock(context.device)
     fakes = [
         critic(to_float(images).to(context.device)).float().cpu().numpy()
         for images in context.images(rows)

@@ -134,7 +134,8 @@ def open_pool(
         name: join_columns([load_column(p) for p in paths]) for name, paths in columns.items()
     }
     meta = parts[0][1]
-    images = _stored_images([Path(path).with_name("images.npy") for path in described])
+    files = [Path(path).with_name("images.npy") for path in described]
+    images = _stored_images(files, [len(tensors["density"]) for tensors, _ in parts])
     seconds = sum(facts["seconds"]["generator"] for _, facts in parts)
     return Pool(joined, seed, images, seconds, meta["calls"], meta["facts"])
 
@@ -143,16 +144,24 @@ def _stage(name: str) -> str:
     return "judges" if name.startswith(_FEATURES) else "steering"
 
 
-def _stored_images(paths: Sequence[Path]) -> Callable[[np.ndarray], np.ndarray]:
+def _stored_images(
+    paths: Sequence[Path], counts: Sequence[int]
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Rows of a pool -> images; counts: proposals of each part, of which the first are stored."""
+    starts = np.cumsum([0, *counts])
+
     def images(rows: np.ndarray) -> np.ndarray:
         stored = [np.load(path, mmap_mode="r") for path in paths]
-        starts = np.cumsum([0, *map(len, stored)])
-        if len(rows) and rows.max() >= starts[-1]:
-            raise ValueError(
-                f"{starts[-1]} images of this pool are stored and row {rows.max()} is asked for: "
-                "raise runtime.stored_mb"
-            )
-        which = np.searchsorted(starts, rows, side="right") - 1
-        return np.stack([stored[w][row - starts[w]] for w, row in zip(which, rows, strict=True)])
+        found = []
+        for row in rows:
+            part = int(np.searchsorted(starts, row, side="right")) - 1
+            within = row - starts[part]
+            if part == len(stored) or within >= len(stored[part]):
+                raise ValueError(
+                    f"the image of row {row} of this pool is not stored: raise runtime.stored_mb, "
+                    "delete the pool and run again"
+                )
+            found.append(stored[part][within])
+        return np.stack(found)
 
     return images

@@ -18,9 +18,9 @@ DEFAULTS = {"top": 30, "route": "auto", "space": "pixel"}
 
 def compute(context: Context, rows: range) -> Column:
     """Log-volumes (n,) float64; see `log_volumes` for the settings."""
-    began = clock(context.device)
+    generator, began = context.generator, clock(context.device)
     parts = [
-        log_volumes(context.generator, context.latents(batch), **context.settings).cpu().numpy()
+        log_volumes(generator, context.latents(batch), **context.settings).cpu().numpy()
         for batch in context.batches(rows)
     ]
     return Column(np.concatenate(parts), seconds=clock(context.device) - began)

@@ -2,8 +2,8 @@
 
 A method is a module with the literal constants NAME, TITLE, PAPER, SOURCE (equation or algorithm), NEEDS
 (columns beside the judges' features), POOL ("model": proposals of the generator; "own": images that the
-method makes itself; "reals": real images) and DEFAULTS (settings that config `methods.<name>` may
-change), and with the functions
+method makes itself; "reals": real images, fresh ones where their law is known; "training": the data set
+itself) and DEFAULTS (settings that config `methods.<name>` may change), and with the functions
 
 - ``points(grid, settings, generator) -> list`` of points, dicts with ``method`` and all that decides what
   is chosen; `grid` is a paper's, {} for sane defaults; `generator` is its declaration;
@@ -13,6 +13,7 @@ change), and with the functions
 - ``column_settings(point) -> dict``: the settings of each column in NEEDS;
 - ``choose(pool, point, images, repeats) -> Choice``.
 
-A method with POOL "own" has ``maker(context) -> Maker`` too. The rules read these modules, so they
+A method with POOL "own" has ``maker(context) -> Maker`` too, and INPUTS, what its job reads (see
+`pseudodensity.plan.pools`). The rules read these modules, so they
 import torch only inside the functions that compute.
 """

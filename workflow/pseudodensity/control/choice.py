@@ -83,12 +83,14 @@ class Maker:
     """How a method makes its own images.
 
     make: latents (n, *latent_shape) -> images in [-1, 1]; batches come in order. calls: images that
-    the generator makes for one. facts: what was found out before (an estimated constant).
+    the generator makes for one. facts: what was found out before (an estimated constant). group: images
+    that depend on each other; batches are multiples of it, so that no batch size changes an image.
     """
 
     make: Callable[[Any], Any]
     calls: int = 1
     facts: Mapping[str, Any] = field(default_factory=dict)
+    group: int = 1
 
 
 def stretches(rows: np.ndarray, images: int, repeats: int) -> tuple[list[np.ndarray], int]:

@@ -24,13 +24,13 @@ COMPANIONS = 16  # more than any discriminator here compares with
 class Critic:
     """Called with images (n, 3, R, R) in [-1, 1]: the logit of each alone, (n,).
 
-    references: the real images that a discriminator which compares sees beside each image. reals:
-    other real images (m, 3, R, R) in [-1, 1]. how: where the reals come from.
+    references: the real images that a discriminator which compares sees beside each image, (16, 3, R, R)
+    in [-1, 1]. reals: other real images (m, 3, R, R) uint8. how: where the reals come from.
     """
 
     discriminator: StagedDiscriminator
     references: Tensor
-    reals: Tensor
+    reals: np.ndarray
     how: str
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -43,8 +43,11 @@ class Critic:
     @torch.no_grad()
     def real_logits(self, batch_size: int = 500) -> np.ndarray:
         """Logits of the reals, (m,) float32."""
-        parts = [self(batch).float().cpu() for batch in self.reals.split(batch_size)]
-        return torch.cat(parts).numpy()
+        device, found = self.references.device, np.empty(len(self.reals), np.float32)
+        for start in range(0, len(self.reals), batch_size):
+            part = slice(start, start + batch_size)
+            found[part] = self(to_float(self.reals[part]).to(device)).float().cpu().numpy()
+        return found
 
 
 def critic_of(
@@ -58,8 +61,9 @@ def critic_of(
     discriminator = checkpoint.build("discriminator", backbone)
     discriminator = discriminator.to(device).eval().requires_grad_(False)
     images, how = held_out_images(data, count + COMPANIONS)
-    reals = to_float(torch.from_numpy(images)).to(device)
-    return Critic(discriminator, reals[:COMPANIONS], reals[COMPANIONS:], how)
+    references = to_float(images[:COMPANIONS]).to(device)
+    # In bytes: two thousand images of 1024 px as floats are 25 GB.
+    return Critic(discriminator, references, images[COMPANIONS:], how)
 
 
 def held_out_images(data: ImageSet, count: int) -> tuple[np.ndarray, str]:

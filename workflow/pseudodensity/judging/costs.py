@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -18,6 +18,7 @@ from pseudodensity.control.train.gan import GanTrainer
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.density.percentile import threshold
 from pseudodensity.features.extractor import Extractor, extract
+from pseudodensity.plan.declared import declared
 from pseudodensity.plan.methods import column_module, columns_needed, method
 from pseudodensity.progress import Progress
 
@@ -64,6 +65,9 @@ def sampling_costs(
         proposals, accepted, expected (sums over repeats), low (share below the threshold); seconds: of
         each repeat, per 1,000 images (None: none was accepted).
     """
+    # Opened before any clock runs, and once for all points.
+    for name in ("generator", "checkpoint", "backbone", "data"):
+        getattr(bench.context, name)
     costs = []
     for done, point in enumerate(points):
         progress.update(done)
@@ -87,7 +91,7 @@ def _rows(bench: Bench, repeat: int, count: int) -> range:
 def _made(bench: Bench, point: Point, few: int) -> dict[str, Any]:
     """A method that makes its images itself: its maker is timed."""
     began = bench.seconds()
-    context = replace(bench.context, point=point)
+    context = bench.context.sharing(point=point)
     maker = context.maker
     before = bench.seconds() - began
     count = bench.proposals if maker.calls == 1 else few
@@ -105,7 +109,8 @@ def _made(bench: Bench, point: Point, few: int) -> dict[str, Any]:
 def _chosen(bench: Bench, point: Point, few: int) -> dict[str, Any]:
     """A method that chooses: generation, the columns that it reads and its choice are timed."""
     needed = columns_needed(point)
-    count = few if any(name == "volume" for name in needed) else bench.proposals
+    dear = any(declared(column_module(name), "COVERS") == "rows" for name in needed)
+    count = few if dear else bench.proposals
     _pool(bench, point, needed, _rows(bench, 0, count))  # the first call allocates
     found = [_once(bench, point, needed, repeat, count) for repeat in range(bench.repeats)]
     shares = [each["acceptance"] for each in found]
@@ -123,8 +128,8 @@ def _once(
 ) -> dict[str, Any]:
     pool, spent = _pool(bench, point, needed, _rows(bench, repeat, count))
     began = bench.seconds()
-    # A quarter is enough to calibrate on, and leaves something to choose from.
-    choice = method(point["method"]).choose(pool, {**point, "volumes": count}, count // 4, 1)
+    # As many images as proposals: all are looked at, so that who is accepted is a plain count.
+    choice = method(point["method"]).choose(pool, {**point, "volumes": count}, count, 1)
     spent += bench.seconds() - began
     low = None
     if "tau" in point:
@@ -150,7 +155,7 @@ def _pool(bench: Bench, point: Point, needed: Mapping[str, Any], rows: range) ->
     spent = drawn + (bench.seconds() - began) * ("density" in method(point["method"]).NEEDS)
     columns = {"density": density}
     for name, settings in needed.items():
-        context = replace(bench.context, settings=settings, stored=images)
+        context = bench.context.sharing(settings=settings, stored=images)
         module = import_module(f"pseudodensity.{column_module(name)}")
         columns[name] = module.compute(context, rows)
         spent += columns[name].seconds

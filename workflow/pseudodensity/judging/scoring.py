@@ -72,7 +72,8 @@ def measure(
             all with as many fakes as the strictest point accepts: recall depends on their number.
 
     Returns:
-        ``n``, ``n_real``, and ``rows``: one per item with pool, point, label, facts and repeats.
+        ``rows``: one per item with pool, point, label, n and n_real (fakes and reals of a repeat),
+        facts and repeats.
     """
     halves = [item for item in items if _is_split(item)]
     split = _halved(halves, judge, labels, seed, repeats) if halves else iter(())
@@ -166,15 +167,15 @@ def _halved(
         choice = method(item["point"]["method"]).choose(pool, item["point"], 1, total)
         accepted.append(np.concatenate([np.empty(0, np.int64), *choice.rows]))
         closed.append(choice.expected)
+    orders = [numpy_generator(seed, "halves", r).permutation(total) for r in range(repeats)]
+    middle = total // 2
+    chosen = [[o[:middle][np.isin(o[:middle], rows)] for rows in accepted] for o in orders]
+    fewest = min(len(rows) for halves in chosen for rows in halves)
+    counts = {"n": fewest, "n_real": total - middle}
     scores: list[list[dict[str, float]]] = [[] for _ in items]
-    for repeat in range(repeats):
-        order = numpy_generator(seed, "halves", repeat).permutation(total)
-        fake_half, real_half = order[: total // 2], order[total // 2 :]
-        side = judge.side(real_half)
-        chosen = [fake_half[np.isin(fake_half, rows)] for rows in accepted]
-        fewest = min(map(len, chosen))
-        counts = {"n": fewest, "n_real": len(real_half)}
-        for target, rows in zip(scores, chosen, strict=True):
+    for order, halves in zip(orders, chosen, strict=True):
+        side = judge.side(order[middle:])
+        for target, rows in zip(scores, halves, strict=True):
             target.append(judge.score(side, pool, rows[:fewest]))
     for item, found, rows, expected in zip(items, scores, accepted, closed, strict=True):
         facts = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from types import ModuleType
@@ -68,15 +68,29 @@ def points(
 
 
 def check_methods(settings: Mapping[str, Mapping[str, Any]]) -> None:
-    """ConfigError: config `methods` names no method, or a setting that a method does not have."""
+    """ConfigError: config `methods` names no method, a setting that a method does not have, or a value
+    of another kind than its default."""
     for name, given in settings.items():
+        if name not in methods():
+            raise ConfigError(f"config: methods.{name} is no method; known: {', '.join(methods())}")
         known = declared(method_module(name), "DEFAULTS")
-        for key in given:
+        for key, value in given.items():
             if key not in known:
                 able = ", ".join(known) or "none"
                 raise ConfigError(
                     f"config: methods.{name}.{key} is no setting of it; known settings: {able}"
                 )
+            if not _is_alike(value, known[key]):
+                raise ConfigError(
+                    f"config: methods.{name}.{key} is {value!r}: give a value like {known[key]!r}"
+                )
+
+
+def _is_alike(value: Any, default: Any) -> bool:
+    """Whether a value can stand where a default stands; a whole number can for any number."""
+    if default is None or isinstance(default, bool) or isinstance(value, bool):
+        return default is None or type(value) is type(default)
+    return isinstance(value, (int, float) if isinstance(default, float) else type(default))
 
 
 @cache
@@ -143,8 +157,3 @@ def columns_needed(point: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
 
 # Every pool has it, with the judges' features.
 ALWAYS_THERE = ("density",)
-
-
-def most_proposals(points: Iterable[Mapping[str, Any]], images: int, repeats: int) -> int:
-    """Proposals that the most demanding of some points looks at."""
-    return max(method(point["method"]).proposals(point, images, repeats) for point in points)

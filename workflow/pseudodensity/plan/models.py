@@ -246,6 +246,10 @@ def _check_networks(
     parts = {"generator": _architectures()[settings["architecture"]]}
     if described["discriminator"]:
         parts["discriminator"] = described["discriminator"]
+    elif settings.get("discriminator"):
+        raise ConfigError(
+            f"config: {place}.discriminator: a {settings['architecture']} model has none"
+        )
     for part, module in parts.items():
         known = parameters(module, f"build_{part}") if described["trainer"] else {}
         if settings.get(part):
@@ -259,17 +263,21 @@ def _check_networks(
 def _check_recipe(place: str, settings: Mapping[str, Any], described: Mapping[str, Any]) -> None:
     """The recipe has all that its trainer reads, and nothing that the model cannot do."""
     needed = declared(described["trainer"].partition(":")[0], "RECIPE")
-    recipe = settings.get("recipe", {})
+    recipe, tuning = settings.get("recipe", {}), settings.get("finetuning", {})
     for key in needed:
         if key not in recipe:
             raise ConfigError(f"config: {place}.recipe.{key} is missing")
-    for key in recipe:
-        if key not in needed:
-            raise ConfigError(
-                f"config: {place}.recipe.{key} is nothing that its trainer reads; known keys: "
-                f"{', '.join(needed)}"
-            )
-    tuning = settings.get("finetuning", {})
+    own = {
+        f"pretraining.{name}": s.get("recipe", {}) for name, s in settings["pretraining"].items()
+    }
+    for where, changes in {"": recipe, "finetuning": tuning.get("recipe", {}), **own}.items():
+        for key in changes:
+            if key not in needed:
+                inner = ".".join(filter(None, (place, where, "recipe", key)))
+                raise ConfigError(
+                    f"config: {inner} is nothing that its trainer reads; known keys: "
+                    f"{', '.join(needed)}"
+                )
     if not described["discriminator"] and tuning.get("fake_weight", "none") != "none":
         raise ConfigError(
             f"config: {place}.finetuning.fake_weight must be none: without a discriminator the model "

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from pseudodensity.plan.artifact import Artifact, digest_of
+from pseudodensity.plan.artifact import Artifact, canonical, digest_of
 from pseudodensity.plan.config import ConfigError
 from pseudodensity.plan.data import Data
 from pseudodensity.plan.declared import declared
@@ -18,9 +19,8 @@ from pseudodensity.plan.methods import (
     method_module,
     metric_module,
     metric_settings,
-    most_proposals,
 )
-from pseudodensity.plan.models import Models, generator_modules, tangent_modules
+from pseudodensity.plan.models import Models, generator_modules
 
 __all__ = ["Item", "Pools"]
 
@@ -94,22 +94,19 @@ class Pools:
         """
         size = count if point else self.config["runtime"]["part"]
         parts = range(-(-count // size))
-        key = None if point is None else tuple(sorted(point.items()))
+        key = None if point is None else canonical(point)
         return tuple(self._part(checkpoint, i * size, (i + 1) * size, key) for i in parts)
 
-    def _made_part(
-        self, checkpoint: Artifact, start: int, stop: int, key: tuple[tuple[str, Any], ...] | None
-    ) -> Artifact:
-        point = None if key is None else dict(key)
+    def _made_part(self, checkpoint: Artifact, start: int, stop: int, key: str | None) -> Artifact:
+        point = None if key is None else json.loads(key)
         dataset, facts = checkpoint.facts["dataset"], checkpoint.facts
         needs = {"checkpoint": checkpoint, **self._judging(dataset)}
         modules = self._judging_modules()
-        modules += generator_modules(facts["architecture"], discriminator=point is not None)
+        modules += generator_modules(facts["architecture"])
         slug = checkpoint.slug
         if point is not None:
-            inputs = declared(method_module(point["method"]), "INPUTS")
-            needs |= self._inputs(inputs, checkpoint, point)
-            modules += (method_module(point["method"]),)
+            needs |= self._inputs(method_module(point["method"]), checkpoint, point)
+            modules += self._modules(method_module(point["method"]), checkpoint, point)
             slug += f"-{point['method']}"
         spec = {"seed": self.seed, "point": point}
         return _in_folder("pool", slug, spec, needs, modules, f"{start:07d}-{stop:07d}")
@@ -147,7 +144,7 @@ class Pools:
         ConfigError: a column that the pool's generator cannot have.
         """
         whole = declared(column_module(name), "COVERS") == "parts"
-        found, key = [], tuple(sorted(settings.items()))
+        found, key = [], canonical(settings)
         for part in parts:
             start, stop = map(int, part.rows.split("-"))
             if start >= count:
@@ -156,37 +153,27 @@ class Pools:
             found.append(self._column_part(name, key, part, rows))
         return tuple(found)
 
-    def _made_column(
-        self, name: str, key: tuple[tuple[str, Any], ...], part: Artifact, rows: str
-    ) -> Artifact:
-        settings, module = dict(key), column_module(name)
-        checkpoint = part.needs["checkpoint"]
-        inputs = declared(module, "INPUTS")
-        needs = {"pool": part, **self._inputs(inputs, checkpoint, settings)}
-        modules = (module,) + generator_modules(
-            checkpoint.facts["architecture"], discriminator="backbone" in inputs
-        )
-        if "extractor" in inputs:
-            modules += self.data.extractor_modules(settings["extractor"])
-        if "backbone" in inputs:
-            modules += self.models.backbone_modules(checkpoint.facts["model"])
-        modules += tangent_modules(checkpoint.facts["architecture"], (module,))
-        point = part.spec["point"]
+    def _made_column(self, name: str, key: str, part: Artifact, rows: str) -> Artifact:
+        settings, module = json.loads(key), column_module(name)
+        checkpoint, point = part.needs["checkpoint"], part.spec["point"]
+        needs = {"pool": part, **self._inputs(module, checkpoint, settings)}
+        modules = generator_modules(checkpoint.facts["architecture"])
+        modules += self._modules(module, checkpoint, settings)
         if point is not None:  # its images may have to be made again
             own = method_module(point["method"])
-            needs |= self._inputs(declared(own, "INPUTS"), checkpoint, point)
-            modules += (own,)
+            needs |= self._inputs(own, checkpoint, point)
+            modules += self._modules(own, checkpoint, point)
         spec = {"column": name, "settings": settings}
         files = {"images": part.path.replace("described.safetensors", "images.npy")}
         return Artifact("column", name, spec, needs, part.folder, rows, modules, files)
 
     def _inputs(
-        self, names: Iterable[str], checkpoint: Artifact, settings: Mapping[str, Any]
+        self, module: str, checkpoint: Artifact, settings: Mapping[str, Any]
     ) -> dict[str, Artifact]:
-        """What a column's or a method's INPUTS stand for."""
+        """What the INPUTS of a column or a method stand for."""
         model, dataset = checkpoint.facts["model"], checkpoint.facts["dataset"]
         found: dict[str, Artifact] = {}
-        for name in names:
+        for name in declared(module, "INPUTS"):
             if name == "checkpoint":
                 found[name] = checkpoint
             elif name == "data":
@@ -200,6 +187,19 @@ class Pools:
             else:
                 raise ValueError(f"INPUTS names {name!r}, which the plan does not know")
         return found
+
+    def _modules(
+        self, module: str, checkpoint: Artifact, settings: Mapping[str, Any]
+    ) -> tuple[str, ...]:
+        """A column or a method, and the modules that its inputs are opened with."""
+        inputs, architecture = declared(module, "INPUTS"), checkpoint.facts["architecture"]
+        modules = (module,)
+        if "extractor" in inputs:
+            modules += self.data.extractor_modules(settings["extractor"])
+        if "backbone" in inputs:  # what looks at it is a discriminator
+            modules += generator_modules(architecture, discriminator=True)
+            modules += self.models.backbone_modules(checkpoint.facts["model"])
+        return modules
 
     # ---------------------------------------------------------------- sets and scores
 
@@ -216,7 +216,10 @@ class Pools:
             )
         if module.POOL == "training":
             return Item(self.training(dataset), {}, point, None)
-        count = most_proposals([point], images, repeats)
+        try:
+            count = module.proposals(point, images, repeats)
+        except ValueError as error:
+            raise ConfigError(f"config: {module.label(point)}: {error}") from None
         if module.POOL == "reals":
             parts = self.reals(dataset, count)
             return Item(parts, {}, point, count if parts[0].rows != "all" else None)

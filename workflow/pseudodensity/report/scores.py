@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +50,7 @@ class ScoreBook:
                 facts = (row["label"], row["facts"], row["repeats"])
                 self._found[key] = Found(*facts, row["n"], row["n_real"], k)
                 continue
-            if len(known.repeats) != len(row["repeats"]):
-                raise ValueError(
-                    f"{path} has {len(row['repeats'])} repeats of {row['label']} where another metric "
-                    f"has {len(known.repeats)}: delete the scores and run again"
-                )
+            _check_agreement(known, row, path)
             pairs = zip(known.repeats, row["repeats"], strict=True)
             joined = [before | now for before, now in pairs]
             k_known = known.k if known.k is not None else k
@@ -69,6 +66,24 @@ class ScoreBook:
                 f"no scores of {dict(point)} in {pool}: delete the scores and run again"
             )
         return self._found[key]
+
+
+def _check_agreement(known: Found, row: Mapping[str, Any], path: str | Path) -> None:
+    """ValueError: two files judged other sets under one name."""
+    pairs = [
+        ("repeats", len(known.repeats), len(row["repeats"])),
+        ("images", known.n, row["n"]),
+        ("real images", known.n_real, row["n_real"]),
+    ]
+    for before, now in zip(known.repeats, row["repeats"], strict=False):
+        # What every metric says of a set, such as its mean density, says whether it is the same.
+        pairs += [(name, before[name], now[name]) for name in sorted(before.keys() & now.keys())]
+    for what, there, here in pairs:
+        if not math.isclose(there, here, rel_tol=1e-9) and not math.isnan(there + here):
+            raise ValueError(
+                f"{path} has {here} {what} of {row['label']} where another file has {there}: "
+                "delete the scores and run again"
+            )
 
 
 def _key(pool: str, point: Mapping[str, Any]) -> str:

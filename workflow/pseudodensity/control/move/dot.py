@@ -79,7 +79,7 @@ def maker(context: Tools) -> Maker:
             ]
             return generator(torch.cat(moved))
 
-        return Maker(make, calls, {"note": f"constant {PAPER_LIPSCHITZ:.3g}"})
+        return Maker(make, calls, {"note": f"constant {PAPER_LIPSCHITZ:.3g}"}, PAPER_BATCH)
     points = context.latents(range(settings["pairs"]))
     stream = stream_of(context.seed, "lipschitz")
     constant = lipschitz_estimate(lambda z: critic(generator(z)), points, stream)

@@ -62,6 +62,8 @@ def choose(pool: Pool, point: Point, images: int, repeats: int) -> Choice:
 
     density = torch.from_numpy(pool.values("density")).double()
     # The density network may answer below zero; such an image weighs as little as any does.
+    if not (density > 0).any():
+        raise ValueError("no image of this pool has a positive pseudo density: there is no weight")
     least = density[density > 0].min()
     weights = point["power"] * density.clamp_min(least).log()
     chances = budgeted_log_acceptance(weights, point["acceptance"])

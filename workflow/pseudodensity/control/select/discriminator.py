@@ -26,17 +26,16 @@ __all__ = [
     "paper_drs_log_acceptance",
 ]
 
-
-class LogitColumn(Protocol):
-    """A column of logits: of proposals (n,) and of real images (m,); facts: ``how`` those were had."""
-
-    values: np.ndarray
-    real: np.ndarray
-    facts: Mapping[str, Any]
-
-
 # Largest logit of the published StyleGAN2 discriminator, in the released code of the main paper.
 PAPER_LOG_MAX = 29.34
+
+
+class Scored(Protocol):
+    """What is known of the proposals and of real images: see `pseudodensity.columns.pool.Column`."""
+
+    values: np.ndarray
+    real: np.ndarray | None
+    facts: Mapping[str, Any]
 
 
 def consistent_logits(
@@ -174,25 +173,25 @@ def _isotonic(real: np.ndarray, fake: np.ndarray) -> Callable[[np.ndarray], np.n
 _METHODS = {"logistic": _logistic, "isotonic": _isotonic}
 
 
-def calibrated_ratios(logits: LogitColumn, burn_in: int, calibration: str) -> tuple[Tensor, str]:
-    """log p_data / p_g of all proposals of a pool, and how well the calibration holds.
+def calibrated_ratios(logits: Scored, burn_in: int, method: str) -> tuple[Tensor, str]:
+    """log p_data / p_g of all proposals, (N,) float64, and how well the calibration holds.
 
-    One half of the burn-in and of the real images calibrates, the other half tests.
+    Fitted on one half of the real images and of the first `burn_in` proposals; the note has the Z
+    statistic of the other halves, and where the real images come from.
 
     Args:
-        logits: column of a pool: logits of the proposals, and of real images.
-        burn_in: first proposals, which are not sampled from.
-        calibration: method of `Calibration.fit`; a line would extend to ratios that no image has shown.
+        logits: of the proposals, and as its real side of real images.
+        method: as `Calibration.fit`.
 
-    Returns:
-        (n,) float64, and a note with Turner et al.'s Z and where the real images come from.
+    ValueError: as `Calibration.fit`.
     """
     fakes = torch.from_numpy(logits.values).double()
     reals = torch.from_numpy(logits.real).double()
     half, middle = len(reals) // 2, burn_in // 2
-    fitted = Calibration.fit(reals[:half], fakes[:middle], method=calibration)
-    z = fitted.z_statistic(reals[half:], fakes[middle:burn_in])
-    return fitted.log_ratio(fakes), f"calibrated on {logits.facts['how']}, Z = {z:.2f}"
+    calibration = Calibration.fit(reals[:half], fakes[:middle], method=method)
+    z = calibration.z_statistic(reals[half:], fakes[middle:burn_in])
+    note = f"calibrated on {logits.facts.get('how', 'real images')}, Z = {z:.2f}"
+    return calibration.log_ratio(fakes), note
 
 
 def drs_log_acceptance(

@@ -51,7 +51,15 @@ def why_not(generator: Mapping[str, Any]) -> str | None:
 
 
 def proposals(point: Point, images: int, repeats: int) -> int:
-    """Volumes of their own for each repeat: an interval over repeats that share them is too narrow."""
+    """Volumes of their own for each repeat: an interval over repeats that share them is too narrow.
+
+    ValueError: more images than volumes, without replacement.
+    """
+    if not point["replacement"] and images > point["volumes"]:
+        raise ValueError(
+            f"{images} images without replacement need as many volumes, and there are "
+            f"{point['volumes']}: raise methods.polarity.volumes"
+        )
     return point["volumes"] * repeats
 
 
@@ -63,7 +71,7 @@ def column_settings(point: Point) -> dict[str, dict[str, Any]]:
 def choose(pool: Pool, point: Point, images: int, repeats: int) -> Choice:
     """Each repeat resamples volumes that no other repeat has.
 
-    ess: mean over the repeats. A repeat without replacement of more images than volumes is refused.
+    ess: mean over the repeats.
     """
     import torch
 
@@ -80,8 +88,10 @@ def choose(pool: Pool, point: Point, images: int, repeats: int) -> Choice:
         drawn = resample(weights, images, stream, replacement=point["replacement"])
         rows.append(start + drawn.numpy())
         sizes.append(effective_sample_size(weights))
-    ess = float(np.mean(sizes))
     note = f"{size} volumes for each repeat"
+    if not rows:
+        return Choice([], len(volumes), note=note)
+    ess = float(np.mean(sizes))
     if ess < images:
         note += f", whose effective sample size is below n = {images}"
     return Choice(rows, size * len(rows), ess=ess, note=note)

@@ -150,6 +150,18 @@ class Blocks:
             points[f"oracle_{setting}"] = {"method": "oracle", **self.run(block)[setting]}
         return points
 
+    def _judged_together(self, block: str) -> list[dict[str, Any]]:
+        """Points of the oracle of a block, or of all blocks of its data set: halves of a data set are
+        judged with as many images as the strictest point leaves, which must be the same for all."""
+        dataset = self.run(block)["dataset"]
+        halves = self.plan.pools.reals(dataset, 1)[0].rows == "all"
+        same = [name for name in self.names if self.run(name)["dataset"] == dataset]
+        points = [p for name in (same if halves else [block]) for p in self._oracle(name)]
+        return [point for i, point in enumerate(points) if point not in points[:i]]
+
+    def _oracle(self, block: str) -> list[dict[str, Any]]:
+        return list(self.oracle_points(block).values())
+
     def scores(self, block: str) -> list[Artifact]:
         """Scores of the rows of a block: of its models, per seed, and of the oracle."""
         pools, sampling = self.plan.pools, self.plan.config["sampling"]
@@ -160,7 +172,7 @@ class Blocks:
             items = [pools.item(checkpoint, PLAIN, *how) for checkpoint in checkpoints]
             slug = f"{run['model']}-{run['dataset']}-seed{seed}"
             made += pools.scores(slug, run["dataset"], items, *how).values()
-        points = self.oracle_points(block).values()
+        points = self._judged_together(block)
         items = [pools.item(self.pretrained(block), point, *how) for point in points]
         made += pools.scores(f"{run['dataset']}-oracle", run["dataset"], items, *how).values()
         return made

@@ -156,7 +156,7 @@ def cost_lines(costs: pd.DataFrame, names: Mapping[str, Any]) -> list[Line]:
         note = f"interval of {line['proposals']:,} independent decisions"
         part = Part("000-15", words, 0)
         lines.append(block_line(part, _acceptance(line), names, seeds=1, note=note))
-    transport = costs[costs["method"].eq("DOT")]
+    transport = costs[costs["method"].eq("DOT, setting of the paper")]
     for _, line in sampled.iterrows() if len(transport) else ():
         words = f"seconds per image against DOT, tau {line['tau_percent']:g} %, w {line['w']:g}"
         lines.append(_time_line(Part("000-15", words, -1, "log-ratio"), line, transport, names))

@@ -8,7 +8,8 @@ from typing import Any
 from pseudodensity.papers.pseudo_density.blocks import PLAIN, Blocks
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.config import ConfigError
-from pseudodensity.plan.methods import method, methods, points
+from pseudodensity.plan.declared import declared
+from pseudodensity.plan.methods import method, methods, metric_module, points
 from pseudodensity.plan.plan import Plan
 
 __all__ = ["Frontiers"]
@@ -31,6 +32,18 @@ class Frontiers:
                 raise ConfigError(f"config: frontier.methods names {model!r}, not under models")
             for name in names:
                 self._check(model, name)
+        self._check_wanted()
+
+    def _check_wanted(self) -> None:
+        known = [
+            s for m in self.plan.config["metrics"] for s in declared(metric_module(m), "SCORES")
+        ]
+        for goal in self.settings["wanted"]:
+            if goal["score"] not in known:
+                raise ConfigError(
+                    f"config: frontier.wanted names {goal['score']!r}; scores of the metrics are "
+                    f"{', '.join(known)}"
+                )
 
     def _check(self, model: str, name: str) -> None:
         if name not in methods():

@@ -28,7 +28,8 @@ TRAINING = ("training", "training with importance sampling")
 PAPER = {
     "importance sampling": "sampling",
     "DRS, setting of the paper": "DRS",
-    **{name: name for name in ("plain", "DOT", *TRAINING)},
+    "DOT, setting of the paper": "DOT",
+    **{name: name for name in ("plain", *TRAINING)},
 }
 
 

@@ -291,12 +291,12 @@ class _Paper:
     def _timed(self, block: str, described: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The points whose cost is measured: the same DRS and DOT as in the frontier."""
         declared, settings = self.blocks.declaration(block), self.plan.config["methods"]
-        family = declared["truncation"][0]
         found: list[dict[str, Any]] = [{"method": "plain"}]
         found += [{"method": "importance", **point} for point in described["importance"]]
         for name in ("drs", "dot"):
-            found += points(name, {}, settings, declared)
-        found.append({"method": "truncation", "family": family, "psi": described["psi"]})
+            found += self.frontiers.points(self.blocks.run(block)["model"], name)
+        for family in declared["truncation"][:1]:
+            found.append({"method": "truncation", "family": family, "psi": described["psi"]})
         grid = {"exponents": [0.1], "replacement": [True]}
         if not method("polarity").why_not(declared):
             found += points("polarity", grid, settings, declared)
