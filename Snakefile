@@ -15,6 +15,7 @@ include: "workflow/rules/pools.smk"
 include: "workflow/rules/scores.smk"
 include: "workflow/rules/samples.smk"
 include: "workflow/rules/targets.smk"
+include: "workflow/rules/findings.smk"
 
 
 rule all:

@@ -12,7 +12,8 @@ import torch
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.control.train import checkpoint as training
 from pseudodensity.control.train import gan
-from pseudodensity.control.train.checkpoint import finetune, pretrain
+from pseudodensity.control.train.finetuning import finetune
+from pseudodensity.control.train.pretraining import pretrain
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.build import build_extractor
 from pseudodensity.features.extractor import extract

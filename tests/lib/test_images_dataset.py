@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from pseudodensity.artifacts import ArtifactError
-from pseudodensity.images import dataset, digits
-from pseudodensity.images.dataset import build_dataset, open_dataset
+from pseudodensity.images import building, digits
+from pseudodensity.images.building import build_dataset
+from pseudodensity.images.dataset import open_dataset
 from pseudodensity.images.procedural import render
 from pseudodensity.images.sources import open_source
 
@@ -238,7 +239,7 @@ def test_impossible_specs_are_refused(change, message, tmp_path):
 
 def test_a_full_disk_is_foreseen(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(dataset.shutil, "disk_usage", lambda _: usage(10**9, 10**9 - 4607, 4607))
+    monkeypatch.setattr(building.shutil, "disk_usage", lambda _: usage(10**9, 10**9 - 4607, 4607))
     with pytest.raises(ValueError, match="GB free, the images need"):
         build(tmp_path, {"kind": "digits", "resolution": 16, "images": 6})
     assert len(build(tmp_path, {"kind": "digits", "resolution": 16, "images": 5})) == 5
@@ -258,7 +259,7 @@ def test_a_killed_build_leaves_no_images(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     path = write_source("folder", tmp_path / "in", FILES)
-    monkeypatch.setattr(dataset, "load_image", killed)
+    monkeypatch.setattr(building, "load_image", killed)
     with pytest.raises(KeyboardInterrupt):
         build(tmp_path, spec_of("folder", path))
     assert list((tmp_path / "out").iterdir()) == []

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from pseudodensity.control.select.importance import expected_acceptance
+from pseudodensity.control.select.acceptance import expected_acceptance
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.extractor import Extractor, extract
 from pseudodensity.generators.external import ExternalGenerator

@@ -11,7 +11,8 @@ from pseudodensity.closure import ROOT
 from pseudodensity.artifacts import LONGEST, ArtifactError, one_line
 from pseudodensity.features.build import build_extractor
 from pseudodensity.features.pretrained import read_weights
-from pseudodensity.images.dataset import build_dataset, open_dataset
+from pseudodensity.images.building import build_dataset
+from pseudodensity.images.dataset import open_dataset
 from pseudodensity.images.sources import open_source
 
 FILES = sorted(f for name in ("features", "density", "images") for f in (ROOT / name).glob("*.py"))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pseudodensity.control.select.importance import (
+from pseudodensity.control.select.acceptance import (
     expected_acceptance,
     importance_acceptance,
     sampling_weights,

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from scipy.stats import chi2
 from torch import nn
 
-from pseudodensity.control.select.importance import importance_acceptance, sampling_weights
+from pseudodensity.control.select.acceptance import importance_acceptance, sampling_weights
 from pseudodensity.control.train import gan
-from pseudodensity.control.train.checkpoint import _fake_filter
 from pseudodensity.control.train.fakes import FakeFilter
+from pseudodensity.control.train.finetuning import _fake_filter
 from pseudodensity.control.train.gan import GanTrainer
 from pseudodensity.control.train.loop import run
 from pseudodensity.density.network import PseudoDensity

@@ -295,9 +295,15 @@ MEANT = [
     (
         "generators/stylegan3.py",
         "stylegan3",
-        lambda path: "stylegan3" in path,
+        # The tangents of both StyleGANs stand in one module.
+        lambda path: "stylegan3" in path or ("/volume-" in path and "stylegan" in path),
     ),
     ("control/select/polarity.py", "-polarity-", lambda path: "-polarity-" in path),
+    (
+        "generators/stylegan_tangents.py",
+        "/volume-",
+        lambda path: "/volume-" in path and "stylegan" in path,
+    ),
     ("columns/logits.py", "logits", lambda path: "/logits-" in path),
 ]
 

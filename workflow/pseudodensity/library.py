@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pseudodensity.control.select.importance import expected_acceptance, importance_acceptance
+from pseudodensity.control.select.acceptance import expected_acceptance, importance_acceptance
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.extractor import Extractor, extract
 from pseudodensity.images.sources import open_source

@@ -1,10 +1,12 @@
 """The plan of everything to make, and the few helpers that rules share. The only rules with defs."""
 
+import subprocess
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from pseudodensity.plan import resources as machine
+from pseudodensity.plan.artifact import benchmark_of
 from pseudodensity.plan.code import ROOT, code_digest
 from pseudodensity.plan.config import ConfigError, load_config
 from pseudodensity.plan.plan import Plan
@@ -125,3 +127,22 @@ def code_of(kind):
 def all_of(paper):
     """First outputs of all tables and figures of a paper that this config can make."""
     return [made.outputs[0] for made in plan.of_paper[paper] if not made.missing]
+
+
+def commit():
+    """The commit of this checkout, marked where files were changed since."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def benchmarks():
+    """Table or figure -> where the cost of each of its jobs stands."""
+    kinds = {"tables": plan.tables, "figures": plan.figures}
+    return {
+        made.outputs[0]: [benchmark_of(job.path) for job in plan.jobs(made)]
+        for known in kinds.values()
+        for made in known.values()
+        if not made.missing and "/" not in made.name
+    }

@@ -6,6 +6,8 @@ rule data:
         manifest="results/data/{name}/manifest.json",
     log:
         "results/logs/data/{name}.log",
+    benchmark:
+        "results/logs/benchmarks/data/{name}/images.npy.tsv"
     priority: urgency("data")
     conda:
         "../../envs/conda.yaml"

@@ -5,6 +5,8 @@ rule density:
         "results/density/{name}.safetensors",
     log:
         "results/logs/density/{name}.log",
+    benchmark:
+        "results/logs/benchmarks/density/{name}.safetensors.tsv"
     priority: urgency("density")
     conda:
         "../../envs/conda.yaml"
@@ -24,9 +26,7 @@ rule density:
 rule density_table:
     input:
         data=lambda wildcards: plan.data.dataset(wildcards.dataset).path,
-        features=lambda wildcards: plan.data.features(
-            wildcards.dataset, plan.data.steering
-        ).path,
+        features=lambda wildcards: plan.data.features(wildcards.dataset, plan.data.steering).path,
         density=lambda wildcards: plan.data.density(wildcards.dataset).path,
     output:
         csv=report(

@@ -5,6 +5,8 @@ rule extractor:
         "results/extractors/{name}.safetensors",
     log:
         "results/logs/extractors/{name}.log",
+    benchmark:
+        "results/logs/benchmarks/extractors/{name}.safetensors.tsv"
     priority: urgency("extractor")
     conda:
         "../../envs/conda.yaml"
@@ -29,6 +31,8 @@ rule features:
         "results/features/{name}.npy",
     log:
         "results/logs/features/{name}.log",
+    benchmark:
+        "results/logs/benchmarks/features/{name}.npy.tsv"
     priority: urgency("features")
     conda:
         "../../envs/conda.yaml"

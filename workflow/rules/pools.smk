@@ -7,7 +7,7 @@ rule pool:
     log:
         "results/logs/pools/{folder}-{rows}.log",
     benchmark:
-        "results/logs/pools/{folder}-{rows}.benchmark.tsv"
+        "results/logs/benchmarks/pools/{folder}/{rows}/described.safetensors.tsv"
     priority: urgency("pool")
     conda:
         "../../envs/conda.yaml"
@@ -38,6 +38,8 @@ rule reals:
         images="results/reals/{folder}/{rows}/images.npy",
     log:
         "results/logs/reals/{folder}-{rows}.log",
+    benchmark:
+        "results/logs/benchmarks/reals/{folder}/{rows}/described.safetensors.tsv"
     priority: urgency("reals")
     conda:
         "../../envs/conda.yaml"
@@ -66,6 +68,8 @@ rule column:
         "results/pools/{folder}/{rows}/{name}.safetensors",
     log:
         "results/logs/columns/{folder}-{rows}-{name}.log",
+    benchmark:
+        "results/logs/benchmarks/pools/{folder}/{rows}/{name}.safetensors.tsv"
     wildcard_constraints:
         name="[a-z_]+-[0-9a-f]{10}",
     priority: urgency("column")

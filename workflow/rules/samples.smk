@@ -5,6 +5,8 @@ rule moved:
         "results/moved/{name}.safetensors",
     log:
         "results/logs/moved/{name}.log",
+    benchmark:
+        "results/logs/benchmarks/moved/{name}.safetensors.tsv"
     conda:
         "../../envs/conda.yaml"
     threads: 1
@@ -31,6 +33,8 @@ rule extremes:
         "results/extremes/{name}.safetensors",
     log:
         "results/logs/extremes/{name}.log",
+    benchmark:
+        "results/logs/benchmarks/extremes/{name}.safetensors.tsv"
     conda:
         "../../envs/conda.yaml"
     threads: 1
@@ -58,6 +62,8 @@ rule costs:
         "results/costs/{name}.json",
     log:
         "results/logs/costs/{name}.log",
+    benchmark:
+        "results/logs/benchmarks/costs/{name}.json.tsv"
     conda:
         "../../envs/conda.yaml"
     threads: 1

@@ -5,6 +5,8 @@ rule scores:
         "results/scores/{name}.json",
     log:
         "results/logs/scores/{name}.log",
+    benchmark:
+        "results/logs/benchmarks/scores/{name}.json.tsv"
     priority: urgency("scores")
     conda:
         "../../envs/conda.yaml"

@@ -6,7 +6,7 @@ rule trained:
     log:
         "results/logs/train/{name}.log",
     benchmark:
-        "results/logs/train/{name}.benchmark.tsv"
+        "results/logs/benchmarks/checkpoints/trained/{name}.safetensors.tsv"
     priority: urgency("trained")
     conda:
         "../../envs/conda.yaml"
@@ -33,6 +33,8 @@ rule imported:
         "results/checkpoints/imported/{name}.safetensors",
     log:
         "results/logs/train/{name}.log",
+    benchmark:
+        "results/logs/benchmarks/checkpoints/imported/{name}.safetensors.tsv"
     conda:
         "../../envs/conda.yaml"
     threads: 1
@@ -53,7 +55,7 @@ rule finetuned:
     log:
         "results/logs/train/{name}.log",
     benchmark:
-        "results/logs/train/{name}.benchmark.tsv"
+        "results/logs/benchmarks/checkpoints/finetuned/{name}.safetensors.tsv"
     priority: urgency("finetuned")
     conda:
         "../../envs/conda.yaml"

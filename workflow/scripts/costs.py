@@ -3,6 +3,7 @@
 import torch
 
 from pseudodensity.artifacts import save_json
+from pseudodensity.columns.context import Context
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.build import load_extractor
 from pseudodensity.judging.costs import Bench, sampling_costs, training_costs

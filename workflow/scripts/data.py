@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pseudodensity.images.dataset import build_dataset
+from pseudodensity.images.building import build_dataset
 from pseudodensity.progress import logged
 
 with logged(snakemake.log[0]):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from pseudodensity.control.train.checkpoint import finetune
+from pseudodensity.control.train.finetuning import finetune
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.build import load_extractor
 from pseudodensity.images.dataset import open_dataset

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from pseudodensity.control.train.checkpoint import pretrain
+from pseudodensity.control.train.pretraining import pretrain
 from pseudodensity.features.build import load_extractor
 from pseudodensity.images.dataset import open_dataset
 from pseudodensity.progress import Progress, logged

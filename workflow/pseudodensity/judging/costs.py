@@ -12,7 +12,7 @@ import numpy as np
 
 from pseudodensity.columns.context import Context, clock
 from pseudodensity.columns.pool import Column, Pool
-from pseudodensity.control.select.importance import expected_acceptance
+from pseudodensity.control.select.acceptance import expected_acceptance
 from pseudodensity.control.train.fakes import FakeFilter, weight_of_fakes
 from pseudodensity.control.train.gan import GanTrainer
 from pseudodensity.density.network import PseudoDensity

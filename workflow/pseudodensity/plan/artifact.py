@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-__all__ = ["PATHS", "Artifact", "canonical", "digest_of"]
+__all__ = ["PATHS", "Artifact", "benchmark_of", "canonical", "digest_of"]
 
 # Raised when the meaning of stored files changes, so that older ones are made again.
 FORMAT = 2
@@ -32,6 +32,11 @@ PATHS = {
     "extremes": "results/extremes/{name}.safetensors",
     "costs": "results/costs/{name}.json",
 }
+
+
+def benchmark_of(path: str) -> str:
+    """Where Snakemake writes what the job of an artefact cost: seconds, memory."""
+    return f"results/logs/benchmarks/{path.removeprefix('results/')}.tsv"
 
 
 def canonical(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 Snakemake does not see what a script imports. So each rule has, as a parameter, a digest of the parsed
 script and of every module of the package that it needs. Comments, docstrings and formatting are no part
-of it: only an edit that can change what is made makes it again.
+of it, nor are modules that only report progress: only an edit that can change what is made makes it again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from pathlib import Path
 __all__ = ["ROOT", "code_digest", "imported_modules", "modules_used"]
 
 ROOT = Path(__file__).parents[1]
+
+# Modules that only speak: nothing that is made can depend on them.
+SILENT = frozenset({"progress"})
 
 
 def file_of(module: str) -> Path | None:
@@ -95,6 +98,6 @@ def code_digest(script: Path, modules: tuple[str, ...] = ()) -> str:
         modules: dotted names inside the package that the job imports by name at run time (the
             architecture of a generator), beside what the script itself imports.
     """
-    used = sorted(modules_used([script], modules))
+    used = sorted(modules_used([script], modules) - SILENT)
     parts = [meaning(script), *(f"{name}={meaning(file_of(name))}" for name in used)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:10]

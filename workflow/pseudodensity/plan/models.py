@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from pseudodensity.plan.artifact import Artifact
+from pseudodensity.plan.code import modules_used
 from pseudodensity.plan.config import ConfigError, merge
 from pseudodensity.plan.data import Data
 from pseudodensity.plan.declared import declared, modules_declaring, parameters
 
-__all__ = ["Models", "declaration", "generator_modules"]
+__all__ = ["Models", "declaration", "generator_modules", "tangent_modules"]
 
 EXTERNAL = "external"
 
@@ -42,6 +43,13 @@ def generator_modules(
     if trainer and described["trainer"]:
         modules.append(described["trainer"].partition(":")[0])
     return tuple(modules)
+
+
+def tangent_modules(architecture: str, modules: tuple[str, ...]) -> tuple[str, ...]:
+    """The written-out tangents of an architecture, for jobs whose modules take Jacobian volumes."""
+    tangents = declaration(architecture)["tangents"]
+    used = tangents and "generators.volumes" in modules_used([], modules)
+    return (tangents,) if used else ()
 
 
 class Models:

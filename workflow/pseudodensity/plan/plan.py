@@ -100,6 +100,31 @@ class Plan:
             raise ConfigError(target.missing)
         return target
 
+    def jobs(self, target: Target) -> list[Artifact]:
+        """All artefacts that a target is made from, each once."""
+        found: dict[str, Artifact] = {}
+        waiting, tables = list(target.artifacts()), self._tables_of(target)
+        for name in tables:
+            waiting += self.tables[name].artifacts()
+        while waiting:
+            artifact = waiting.pop()
+            if artifact.path not in found and not artifact.given:
+                found[artifact.path] = artifact
+                waiting += artifact.upstream()
+        return list(found.values())
+
+    def _tables_of(self, target: Target) -> list[str]:
+        """Tables that a target is made from, those that they are made from among them."""
+        found: list[str] = []
+        waiting = [target]
+        while waiting:
+            for path in waiting.pop().files():
+                name = path.removeprefix("results/").removesuffix(".csv")
+                if name in self.tables and name not in found:
+                    found.append(name)
+                    waiting.append(self.tables[name])
+        return found
+
 
 def paper_names() -> list[str]:
     """Papers that have targets."""

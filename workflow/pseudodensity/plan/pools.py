@@ -20,7 +20,7 @@ from pseudodensity.plan.methods import (
     metric_module,
     metric_settings,
 )
-from pseudodensity.plan.models import Models, generator_modules
+from pseudodensity.plan.models import Models, generator_modules, tangent_modules
 
 __all__ = ["Item", "Pools"]
 
@@ -193,7 +193,7 @@ class Pools:
     ) -> tuple[str, ...]:
         """A column or a method, and the modules that its inputs are opened with."""
         inputs, architecture = declared(module, "INPUTS"), checkpoint.facts["architecture"]
-        modules = (module,)
+        modules = (module, *tangent_modules(architecture, (module,)))
         if "extractor" in inputs:
             modules += self.data.extractor_modules(settings["extractor"])
         if "backbone" in inputs:  # what looks at it is a discriminator

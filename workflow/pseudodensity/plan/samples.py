@@ -8,7 +8,7 @@ from typing import Any
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.data import Data
 from pseudodensity.plan.methods import column_module, columns_needed, method_module
-from pseudodensity.plan.models import Models, generator_modules
+from pseudodensity.plan.models import Models, generator_modules, tangent_modules
 from pseudodensity.plan.pools import Pools
 
 __all__ = ["Samples"]
@@ -73,6 +73,7 @@ class Samples:
         modules += self._steering_modules() + self.models.backbone_modules(facts["model"])
         modules += tuple(method_module(point["method"]) for point in points)
         modules += tuple(column_module(name) for point in points for name in columns_needed(point))
+        modules += tangent_modules(facts["architecture"], modules)
         names = ("recipe", "mirror", "seed", "importance", "resolution")
         training = {name: tuned.spec[name] for name in names}
         spec = {**settings, "points": [dict(p) for p in points], "training": training}

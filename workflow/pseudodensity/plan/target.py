@@ -64,10 +64,17 @@ class Target:
 
     def artifacts(self) -> list[Artifact]:
         """The artefacts among its inputs."""
-        listed = (
+        return [made for made in self._listed() if isinstance(made, Artifact)]
+
+    def files(self) -> list[str]:
+        """The paths among its inputs: other targets, and versioned files."""
+        return [made for made in self._listed() if isinstance(made, str)]
+
+    def _listed(self) -> list[Made]:
+        groups = (
             [made] if isinstance(made, Artifact | str) else made for made in self.inputs.values()
         )
-        return [made for group in listed for made in group if isinstance(made, Artifact)]
+        return [made for group in groups for made in group]
 
 
 def _path(made: Made) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 
 # For users of the library. Handed on lazily: a name must not cost the imports of its neighbours.
 _MODULES = {
-    "expected_acceptance": "importance",
-    "importance_acceptance": "importance",
-    "sampling_weights": "importance",
+    "expected_acceptance": "acceptance",
+    "importance_acceptance": "acceptance",
+    "sampling_weights": "acceptance",
 }
 
 __all__ = list(_MODULES)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from pseudodensity.control.select.importance import importance_acceptance
+from pseudodensity.control.select.acceptance import importance_acceptance
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.extractor import Extractor
 from pseudodensity.images.transform import to_float, to_uint8

@@ -90,8 +90,10 @@ class Frontiers:
             how = self.how(name)
             own = [point for point in points if point["method"] == name]
             items = [self.plan.pools.item(checkpoint, point, *how) for point in own]
-            slug = f"{checkpoint.slug}-{name}"
             dataset = checkpoint.facts["dataset"]
+            # Real images are the same for every model of a data set.
+            of_model = method(name).POOL in ("model", "own")
+            slug = f"{checkpoint.slug if of_model else dataset}-{name}"
             made += self.plan.pools.scores(slug, dataset, items, *how).values()
         return made
 

@@ -1,0 +1,89 @@
+"""What pre-training and fine-tuning share: the trainer of an architecture, and the way to a checkpoint."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pseudodensity.artifacts import ArtifactError
+from pseudodensity.control.train.loop import Trainer, exclusive, run
+from pseudodensity.generators.checkpoint import CheckpointFile, load_checkpoint, save_checkpoint
+from pseudodensity.plan.declared import declared_by_name
+from pseudodensity.progress import Progress
+
+__all__ = ["finish", "make_trainer"]
+
+
+def make_trainer(
+    spec: Mapping[str, Any],
+    images: np.ndarray,
+    generator: nn.Module,
+    discriminator: nn.Module | None,
+    *,
+    average: nn.Module | None = None,
+    weights: torch.Tensor | None = None,
+    accept: Any = None,
+    device: str,
+) -> Trainer:
+    """The trainer of the spec's architecture; see its class for the arguments."""
+    common = {key: spec[key] for key in ("iterations", "mirror", "seed")}
+    common |= {"average": average, "weights": weights, "device": device}
+    trainer = _trainer_class(spec["architecture"])
+    if discriminator is None:
+        return trainer(generator, images, spec["recipe"], **common)
+    # Only fine-tuning brings an average to continue.
+    common |= {"accept": accept, "as_sampled": average is not None}
+    return trainer(generator, discriminator, images, spec["recipe"], **common)
+
+
+def _trainer_class(architecture: str) -> type:
+    """What trains an architecture, imported by name: a job loads no other. ValueError: nothing."""
+    _, declaration = declared_by_name("generators", "DECLARATION", architecture)
+    if declaration["trainer"] is None:
+        raise ValueError(f"{architecture} models are used as they are and cannot be trained")
+    module, name = declaration["trainer"].split(":")
+    return getattr(import_module(f"pseudodensity.{module}"), name)
+
+
+def finish(
+    spec: Mapping[str, Any],
+    stamp: Mapping[str, Any],
+    code: str,
+    settings: Mapping[str, Any],
+    trainer: Trainer,
+    path: str | Path,
+    workdir: str | Path,
+    progress: Progress,
+) -> None:
+    """Run the loop, write the checkpoint, and only then drop the partial state."""
+    with exclusive(workdir, progress):
+        if _is_made(path, stamp):
+            progress.say("another process has just finished this model")
+            return
+        # Killed under other code, a half-finished training would mix the two.
+        run(trainer, spec["iterations"], workdir, {**stamp, "code": code}, progress)
+        checkpoint = CheckpointFile(
+            spec["architecture"],
+            spec["resolution"],
+            settings,
+            trainer.weights_to_keep(),
+            trainer.facts(),
+        )
+        save_checkpoint(path, checkpoint, stamp)
+        shutil.rmtree(workdir, ignore_errors=True)
+
+
+def _is_made(path: str | Path, stamp: Mapping[str, Any]) -> bool:
+    """Whether the checkpoint appeared while this process waited for the one that trained it."""
+    try:
+        load_checkpoint(path, stamp)
+    except ArtifactError:
+        return False
+    return True

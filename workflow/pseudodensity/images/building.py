@@ -1,0 +1,197 @@
+"""Build a data set: from files, from a package, or by drawing procedural scenes."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.lib import format as npy
+from rich.console import Console
+from rich.progress import track
+
+from pseudodensity.artifacts import atomic_path, one_line, save_json
+from pseudodensity.images import digits, procedural, sources
+from pseudodensity.images.dataset import IMAGES, LABELS, MANIFEST
+from pseudodensity.images.labels import Labels
+from pseudodensity.images.transform import load_image
+from pseudodensity.tensors import save_tensors
+
+__all__ = ["build_dataset"]
+
+GENERATED = ("procedural", "digits")
+RENDER_BATCH = 256
+
+
+def build_dataset(spec: Mapping[str, Any], directory: str | Path, seed: int = 0) -> None:
+    """Write the data set of a spec into a directory, image by image in bounded memory.
+
+    spec: kind (procedural, digits, folder, zip, lmdb), resolution, and: scene (procedural), path
+    (the last three), images (how many; None for all there are), max_unreadable (the share of files
+    that may fail to decode, 0 if left out). seed: of the procedural scenes; the others ignore it.
+
+    The first `images` readable ones are taken, in the order of the source. Unreadable ones
+    are named with their reason in the manifest, as are images whose pixels are exactly those of
+    an earlier one. ValueError: a spec that cannot be met, too many unreadable files, a full disk.
+    """
+    kind, resolution = spec.get("kind"), spec.get("resolution")
+    if not isinstance(resolution, int) or resolution < 8:
+        raise ValueError(f"resolution {resolution!r} of the data set: use a whole number from 8 up")
+    wanted = spec.get("images")
+    if wanted is not None and (not isinstance(wanted, int) or wanted < 1):
+        raise ValueError(f"images {wanted!r} of the data set: use 1 or more, or null for all")
+    directory = Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / MANIFEST).unlink(missing_ok=True)
+    if kind in GENERATED:
+        names, stream, labels = _generated(spec, seed)
+        found = _write_images(directory / IMAGES, zip(names, stream, strict=True), len(names), spec)
+        found["rejected"] = []
+        tensors = {k: getattr(labels, k) for k in ("categorical", "continuous", "log_prob")}
+        save_tensors(directory / LABELS, tensors, {**spec, "seed": seed})
+        facts = {k: getattr(labels, k) for k in ("names", "cardinalities", "continuous_names")}
+    else:
+        found, facts = _build_from_source(spec, directory / IMAGES), None
+        (directory / LABELS).unlink(missing_ok=True)
+    found["counts"] = {
+        "images": len(found["names"]),
+        "rejected": len(found["rejected"]),
+        "duplicates": sum(first is not None for first in found["duplicate_of"]),
+    }
+    save_json(directory / MANIFEST, {"spec": {**spec, "seed": seed}, "labels": facts, **found})
+
+
+def _generated(
+    spec: Mapping[str, Any], seed: int
+) -> tuple[list[str], Iterable[np.ndarray], Labels]:
+    """Names, images and labels of a data set that needs no files."""
+    count, resolution = spec.get("images"), spec["resolution"]
+    if spec["kind"] == "digits":
+        images, labels = digits.load(resolution)
+        count = _take(count, len(images), "scikit-learn's digits")
+        return [f"digit-{i:04d}" for i in range(count)], images[:count], labels.head(count)
+    if count is None:
+        raise ValueError("a procedural data set has no end: say how many `images` it shall have")
+    scene = spec.get("scene")
+    labels = procedural.sample_labels(scene, range(count), seed)
+
+    def rendered() -> Iterator[np.ndarray]:
+        for start in range(0, count, RENDER_BATCH):
+            batch = range(start, min(start + RENDER_BATCH, count))
+            yield from procedural.render(scene, batch, resolution, seed)[0]
+
+    return [f"{scene}-{i:06d}" for i in range(count)], rendered(), labels
+
+
+def _take(wanted: int | None, available: int, where: str) -> int:
+    if wanted is not None and wanted > available:
+        raise ValueError(
+            f"images: {wanted} asked for, but {where} holds {available}: ask for no more than that"
+        )
+    return available if wanted is None else wanted
+
+
+def _build_from_source(spec: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """Decode a folder, archive or LMDB into the npy file at path."""
+    if not spec.get("path"):
+        raise ValueError(f"a data set of kind {spec.get('kind')!r} needs `path`")
+    source, where = sources.open_source(spec["kind"], spec["path"]), spec["path"]
+    try:
+        count = _take(spec.get("images"), len(source), where)
+        rejected: list[dict[str, str]] = []
+        found = _write_images(path, _decoded(source, count, spec, rejected), count, spec)
+    finally:
+        source.close()
+    return {**found, "rejected": rejected}
+
+
+def _decoded(
+    source: sources.Source, count: int, spec: Mapping[str, Any], rejected: list[dict[str, str]]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The first count readable images, or all if fewer will do; the others go into rejected."""
+    taken = 0
+    for name in source:
+        try:
+            image = load_image(source.read(name), spec["resolution"])
+        except (ValueError, OSError) as error:
+            rejected.append({"name": name, "reason": one_line(error)})
+            # Too many for any outcome: stop now, not after three million files.
+            _check_unreadable(rejected, len(source), spec)
+            continue
+        yield name, image
+        taken += 1
+        if taken == count:
+            break
+    _check_unreadable(rejected, taken + len(rejected), spec)
+    if not taken or (taken < count and spec.get("images") is not None):
+        raise ValueError(
+            f"{spec['path']} holds {taken} images that can be read and {count} are asked for: "
+            "lower `images`, or mend the files"
+        )
+
+
+def _check_unreadable(rejected: list[dict[str, str]], total: int, spec: Mapping[str, Any]) -> None:
+    limit = spec.get("max_unreadable", 0.0)
+    share = len(rejected) / total
+    if share > limit:
+        first = rejected[0]
+        raise ValueError(
+            f"{len(rejected)} of {total} files ({share:.2%}) in {spec['path']} cannot be read, "
+            f"first {first['name']} ({first['reason']}): mend or remove them, "
+            f"or raise max_unreadable from {limit:g}"
+        )
+
+
+def _write_images(
+    path: Path, stream: Iterable[tuple[str, np.ndarray]], count: int, spec: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write at most count images to an npy file that appears when whole; names and duplicates."""
+    shape = (3, spec["resolution"], spec["resolution"])
+    _check_disk(path.parent, count * int(np.prod(shape)))
+    names: list[str] = []
+    duplicate_of: list[int | None] = []
+    first_with: dict[bytes, int] = {}
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        body = _write_header(file, count, shape)
+        for name, image in _with_progress(stream, count, path.parent.name):
+            pixels = image.tobytes()
+            file.write(pixels)
+            digest = hashlib.blake2b(pixels, digest_size=16).digest()
+            first = first_with.setdefault(digest, len(names))
+            duplicate_of.append(None if first == len(names) else first)
+            names.append(name)
+        # Rejected files leave fewer than planned; numpy pads the header so that the number fits.
+        file.seek(0)
+        if _write_header(file, len(names), shape) != body:
+            raise RuntimeError("numpy changed the size of the npy header")
+    groups: dict[int, list[int]] = {}
+    for index, first in enumerate(duplicate_of):
+        if first is not None:
+            groups.setdefault(first, [first]).append(index)
+    return {"names": names, "duplicate_of": duplicate_of, "duplicate_groups": list(groups.values())}
+
+
+def _write_header(file, count: int, shape: tuple[int, ...]) -> int:
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
+    npy.write_array_header_1_0(file, header)
+    return file.tell()
+
+
+def _check_disk(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise ValueError(
+            f"{folder} has {free / 1e9:.2f} GB free, the images need {needed / 1e9:.2f} GB: "
+            "make room, or ask for fewer `images` or a lower `resolution`"
+        )
+
+
+def _with_progress(stream: Iterable, count: int, title: str) -> Iterable:
+    """Show a bar on a terminal only: logs of cluster jobs shall stay readable."""
+    if not sys.stderr.isatty():
+        return stream
+    return track(stream, description=title, total=count, console=Console(stderr=True))

@@ -1,0 +1,155 @@
+"""The findings of one run as a page: what was run where, what came out, and what each target cost.
+
+Everything on it is read from the tables that the run wrote and from Snakemake's own measurements.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from PIL import Image
+
+from pseudodensity.artifacts import atomic_path
+from pseudodensity.report.markdown import markdown_text
+from pseudodensity.report.table import Column, Table, page
+
+__all__ = ["costs_frame", "machine_lines", "shrink", "write_findings"]
+
+WIDTH = 1000  # pixels of a picture on the page
+INTRODUCTION = (
+    "This page is written by `snakemake docs/findings.md` from the tables of the run that it speaks of. "
+    "Another processor rounds otherwise, which leads a training elsewhere, as another seed does."
+)
+PACKAGES = ("torch", "torchvision", "timm", "faiss-cpu", "numpy", "scikit-learn", "snakemake")
+
+
+def machine_lines() -> list[str]:
+    """What ran it: processor, cores, memory, versions; without names of the machine or its user."""
+    cpu = next(
+        (
+            line.partition(":")[2].strip()
+            for line in _lines("/proc/cpuinfo")
+            if line.startswith("model name")
+        ),
+        platform.machine(),
+    )
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return [
+        f"{cpu}, {os.cpu_count()} cores, {memory:.0f} GB of memory",
+        f"Python {platform.python_version()}, {versions}",
+    ]
+
+
+def _lines(path: str) -> list[str]:
+    file = Path(path)
+    return file.read_text().splitlines() if file.is_file() else []
+
+
+def costs_frame(targets: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """Jobs and core minutes of each target, from nothing.
+
+    targets: name -> benchmark files of all its jobs; a job that was not measured counts as a job, and
+    `measured` says how many were.
+    """
+    minutes = {
+        path: _core_minutes(path) for paths in targets.values() for path in dict.fromkeys(paths)
+    }
+    lines = []
+    for name, paths in targets.items():
+        found = [minutes[path] for path in paths if minutes[path] is not None]
+        line = {"target": name, "jobs": len(paths), "measured": len(found)}
+        lines.append(line | {"core_minutes": sum(found)})
+    return pd.DataFrame(lines)
+
+
+def _core_minutes(path: str) -> float | None:
+    if not Path(path).is_file():
+        return None
+    return float(pd.read_csv(path, sep="\t")["cpu_time"].sum()) / 60
+
+
+def shrink(source: str | Path, target: str | Path, width: int = WIDTH) -> None:
+    """A picture no wider than `width` pixels, as PNG with a palette."""
+    with Image.open(source) as image:
+        picture = image.convert("RGB")
+        if picture.width > width:
+            height = round(picture.height * width / picture.width)
+            picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+        with atomic_path(target) as temporary:
+            picture.quantize(128).save(temporary, format="PNG", optimize=True)
+
+
+def write_findings(inputs: Any, settings: Any, path: str | Path) -> list[str]:
+    """Write the page; the names of its pictures, which lie in a folder of its name beside it.
+
+    inputs: ``table1`` and ``claims``, CSVs; ``pictures``, PNGs.
+    settings: with the attributes ``commit``, ``config``, ``seeds``, ``targets`` (see `costs_frame`), ``titles`` of the
+    pictures in order.
+    """
+    path = Path(path)
+    pictures = path.with_suffix("")
+    pictures.mkdir(parents=True, exist_ok=True)
+    lines = ["# Findings of one run", "", *_provenance(settings), ""]
+    lines += ["## Table 1", "", *_table1(inputs.table1), ""]
+    lines += ["## Claims of the main paper", "", *_claims(inputs.claims), ""]
+    lines += ["## What the targets cost", "", *_costs(settings.targets), ""]
+    lines += ["## Pictures", ""]
+    names = []
+    for source, title in zip(inputs.pictures, settings.titles, strict=True):
+        name = f"{Path(source).stem}.png"
+        shrink(source, pictures / name)
+        names.append(name)
+        lines += [f"![{title}]({pictures.name}/{name})", "", f"*{title}*", ""]
+    with atomic_path(path) as temporary:
+        temporary.write_text("\n".join(lines), encoding="utf-8")
+    return names
+
+
+def _provenance(settings: Any) -> list[str]:
+    seeds = ", ".join(map(str, settings.seeds))
+    run = f"{time.strftime('%Y-%m-%d')}, commit {settings.commit}, config: {settings.config}"
+    facts = [f"{run}, training seeds: {seeds}", *machine_lines()]
+    return [INTRODUCTION, "", *(f"- {fact}" for fact in facts)]
+
+
+def _table1(csv: str) -> list[str]:
+    frame = pd.read_csv(csv)
+    columns = [Column("block", "block"), Column("setting", "")]
+    columns += [
+        Column("precision", "precision", 3, spread="precision_spread"),
+        Column("recall", "recall", 3, spread="recall_spread"),
+        Column("fid", "FID", 2, spread="fid_spread"),
+        Column("mean_pseudo_density", "pseudo density", 3),
+    ]
+    return _body(Table("", frame, columns))
+
+
+def _claims(csv: str) -> list[str]:
+    frame = pd.read_csv(csv)
+    first = frame.drop_duplicates("id")[["id", "claim", "answer"]]
+    columns = [Column("id", "id"), Column("claim", "claim"), Column("answer", "answer")]
+    return _body(Table("", first, columns))
+
+
+def _costs(targets: Mapping[str, Sequence[str]]) -> list[str]:
+    columns = [
+        Column("target", "target"),
+        Column("jobs", "jobs"),
+        Column("measured", "of them measured"),
+        Column("core_minutes", "core minutes", 1),
+    ]
+    note = "From nothing, each alone: targets share most of their jobs."
+    return [note, "", *_body(Table("", costs_frame(targets), columns))]
+
+
+def _body(table: Table) -> list[str]:
+    """The lines of a table without its title."""
+    return [line for line in markdown_text(page(table)).splitlines() if line.startswith("|")]
