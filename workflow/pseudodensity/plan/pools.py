@@ -194,7 +194,7 @@ class Pools:
     ) -> tuple[str, ...]:
         """A column or a method, and the modules that its inputs are opened with."""
         inputs, architecture = declared(module, "INPUTS"), checkpoint.facts["architecture"]
-        modules = (module,)
+        modules = (module, *tangent_modules(architecture, (module,)))
         if "extractor" in inputs:
             modules += self.data.extractor_modules(settings["extractor"])
         if "backbone" in inputs:  # what looks at it is a discriminator

@@ -32,6 +32,12 @@ class Frontiers:
                 raise ConfigError(f"config: frontier.methods names {model!r}, not under models")
             for name in names:
                 self._check(model, name)
+        for name in grid["fig4"]:
+            if name not in methods():
+                raise ConfigError(
+                    f"papers.pseudo_density: fig4.{name} is no method; methods are "
+                    f"{', '.join(methods())}"
+                )
         self._check_wanted()
 
     def _check_wanted(self) -> None:
