@@ -59,11 +59,11 @@ def answers(scores, *goals) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("goal", "calls"),
     [
-        ({"score": "a", "least": 0.5}, 2),
-        ({"score": "a", "least": 0.7}, 5),
-        ({"score": "a", "most": 0.35}, 1),
-        ({"score": "a", "least": 0.95}, None),
-        ({"score": "b", "least": 0.0}, None),
+        ({"score": "a", "at_least": 0.5}, 2),
+        ({"score": "a", "at_least": 0.7}, 5),
+        ({"score": "a", "at_most": 0.35}, 1),
+        ({"score": "a", "at_least": 0.95}, None),
+        ({"score": "b", "at_least": 0.0}, None),
     ],
 )
 def test_the_cheapest_line_that_reaches_a_goal(goal, calls):
@@ -73,7 +73,7 @@ def test_the_cheapest_line_that_reaches_a_goal(goal, calls):
 
 
 def test_a_goal_is_reached_at_the_least_cost_and_confirmed_on_the_other_half(scores):
-    frame = answers(scores, {"score": "precision", "least": 0.7})
+    frame = answers(scores, {"score": "precision", "at_least": 0.7})
     (answer,) = frame.to_dict("records")
     assert answer["goal"] == "precision >= 0.7"
     assert answer["setting"] == "importance sampling, tau 80 %, w 10"
@@ -85,13 +85,13 @@ def test_a_goal_is_reached_at_the_least_cost_and_confirmed_on_the_other_half(sco
 
 def test_what_was_found_by_luck_is_not_confirmed(scores):
     """w = 33 reaches .84 in the half that finds it, and .71 in the other."""
-    (answer,) = answers(scores, {"score": "precision", "least": 0.8}).to_dict("records")
+    (answer,) = answers(scores, {"score": "precision", "at_least": 0.8}).to_dict("records")
     assert answer["setting"] == "importance sampling, tau 80 %, w 33"
     assert answer["reached"] == pytest.approx(0.71) and answer["confirmed"] is False
 
 
 def test_a_goal_that_none_reaches_says_so_and_real_images_are_no_answer(scores):
-    goals = {"score": "precision", "least": 0.95}, {"score": "fid", "most": 5.0}
+    goals = {"score": "precision", "at_least": 0.95}, {"score": "fid", "at_most": 5.0}
     frame = answers(scores, *goals)
     assert frame["goal"].tolist() == ["precision >= 0.95", "fid <= 5"]
     assert frame["setting"].tolist() == ["none of the points reaches it"] * 2
@@ -101,13 +101,16 @@ def test_a_goal_that_none_reaches_says_so_and_real_images_are_no_answer(scores):
 def test_a_point_of_one_repeat_leaves_nothing_to_confirm(scores):
     book = ScoreBook([scores])
     del book.find("p", PLAIN).repeats[1:]
-    (answer,) = wanted_frame(ROWS, book, [{"score": "recall", "least": 0.3}]).to_dict("records")
+    (answer,) = wanted_frame(ROWS, book, [{"score": "recall", "at_least": 0.3}]).to_dict("records")
     assert answer["setting"] == "none of the points reaches it"
 
 
 def test_the_table_is_written(scores, tmp_path):
     settings = {"title": "Goals", "rows": ROWS}
-    settings["wanted"] = [{"score": "recall", "least": 0.3}, {"score": "recall", "least": 0.9}]
+    settings["wanted"] = [
+        {"score": "recall", "at_least": 0.3},
+        {"score": "recall", "at_least": 0.9},
+    ]
     files = [tmp_path / f"wanted.{kind}" for kind in ("csv", "md", "tex")]
     write_table(wanted({"scores": [scores]}, settings), *files)
     frame = pd.read_csv(files[0])
