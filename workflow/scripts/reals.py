@@ -1,4 +1,4 @@
-"""Describe real images as a pool: fresh ones where the law of the data is known, else the data set."""
+"""Describe real images as a pool: fresh ones where their law is known, else the data set."""
 
 from pathlib import Path
 

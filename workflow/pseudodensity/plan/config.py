@@ -139,7 +139,7 @@ def check_schema(config: Mapping[str, Any], schema: Mapping[str, Any], label: st
     for place, value in _leaves(config):
         # Comparisons with NaN are false, so it would pass for any number.
         if isinstance(value, float) and not math.isfinite(value):
-            raise ConfigError(f"{label}, {place}: {value} is not a finite number")
+            raise ConfigError(f"{label}, {place}: {value} is not a finite number: write one")
     error = best_match(Draft202012Validator(schema).iter_errors(config))
     if error is None:
         return
@@ -147,4 +147,7 @@ def check_schema(config: Mapping[str, Any], schema: Mapping[str, Any], label: st
     hint = ""
     if error.validator == "additionalProperties":
         hint = f"; known keys: {', '.join(sorted(error.schema.get('properties', {})))}"
+    if error.validator == "oneOf" and all("required" in one for one in error.validator_value):
+        ways = (", ".join(one["required"]) for one in error.validator_value)
+        hint = f": give either {' or '.join(ways)}, and nothing of the other"
     raise ConfigError(f"{label}, {place}: {error.message[:300]}{hint}")

@@ -9,6 +9,7 @@ from typing import Any
 
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.config import ConfigError
+from pseudodensity.plan.declared import declared, parameters
 
 __all__ = ["Data"]
 
@@ -101,6 +102,7 @@ class Data:
     # ---------------------------------------------------------------- checks across keys
 
     def _check_extractor(self, name: str, extractor: Mapping[str, Any]) -> None:
+        _check_settings_of_extractor(f"extractors.{name}", extractor)
         for dataset in extractor.get("trained_on", ()):
             if dataset not in self.config["datasets"]:
                 raise ConfigError(
@@ -134,6 +136,30 @@ class Data:
                 f"config: judges or metrics use {steering!r}, the extractor that also steers: name "
                 "another one, or the method is graded by what it optimised"
             )
+
+
+def _check_settings_of_extractor(place: str, extractor: Mapping[str, Any]) -> None:
+    """ConfigError: a setting of the network or of its training that is unknown or missing."""
+    settings = {k: v for k, v in extractor.items() if k not in ("kind", "trained_on", "training")}
+    own, kind = ("features.small", "features.pretrained"), extractor["kind"]
+    trained = kind.startswith(TRAINED_HERE)
+    classes = declared("features.build", "TRAINED_HERE" if trained else "PRETRAINED")
+    parts = {place: (settings, parameters(own[0] if trained else own[1], classes[kind]))}
+    if trained:
+        known = parameters("features.training", "train_extractor")
+        known = {key: needed for key, needed in known.items() if key not in ("spec", "datasets")}
+        parts[f"{place}.training"] = (extractor.get("training", {}), known)
+    elif "training" in extractor or "trained_on" in extractor:
+        raise ConfigError(f"config: {place}: a {kind} is not trained here: take its training out")
+    for where, (given, known) in parts.items():
+        for key in given:
+            if key not in known:
+                raise ConfigError(
+                    f"config: {where}.{key} is no setting of it; known settings: {', '.join(known)}"
+                )
+        for key, needed in known.items():
+            if needed and key not in given:
+                raise ConfigError(f"config: {where}.{key} is missing")
 
 
 def _check_dataset(name: str, dataset: Mapping[str, Any]) -> None:

@@ -59,6 +59,12 @@ class Models:
         self.config, self.data = config, data
         for name, settings in config["models"].items():
             _check_model(name, settings)
+            for dataset in settings["pretraining"]:
+                if dataset not in config["datasets"]:
+                    raise ConfigError(
+                        f"config: models.{name}.pretraining names {dataset!r}, which is not under "
+                        f"datasets; there are {', '.join(config['datasets'])}"
+                    )
         self.pretrained = cache(self._pretrained)
         self.finetuned = cache(self._finetuned)
 
@@ -66,8 +72,7 @@ class Models:
         """Every model with every data set that this config can pre-train or import it for."""
         for model, settings in self.config["models"].items():
             for dataset in settings["pretraining"]:
-                if dataset in self.config["datasets"]:
-                    yield model, dataset
+                yield model, dataset
 
     def title(self, model: str) -> str:
         """How tables call a model."""
@@ -211,8 +216,13 @@ class Models:
 
 def _check_model(name: str, settings: Mapping[str, Any]) -> None:
     """What a job would find wrong hours later. ConfigError: one line."""
-    described = declaration(settings["architecture"])
-    place = f"models.{name}"
+    place, architecture = f"models.{name}", settings["architecture"]
+    if architecture not in _architectures():
+        raise ConfigError(
+            f"config: {place}.architecture is {architecture!r}; choose one of "
+            f"{', '.join(sorted(_architectures()))}"
+        )
+    described = declaration(architecture)
     _check_sources(place, settings, described)
     trained = any("iterations" in source for source in settings["pretraining"].values())
     _check_networks(place, settings, described, trained)

@@ -46,6 +46,11 @@ class Plan:
         check_methods(config["methods"])
         for name, settings in config["metrics"].items():
             metric_settings(name, settings)
+        for name in config["papers"]:
+            if name not in paper_names():
+                raise ConfigError(
+                    f"config: papers.{name} is no paper; there are {', '.join(paper_names())}"
+                )
         self.papers = {name: self._grid(name, schemas, grids) for name in paper_names()}
         self.artifacts: dict[str, Artifact] = {}
         self.tables: dict[str, Target] = {}

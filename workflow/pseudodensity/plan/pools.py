@@ -159,7 +159,6 @@ class Pools:
         needs = {"pool": part, **self._inputs(module, checkpoint, settings)}
         modules = generator_modules(checkpoint.facts["architecture"])
         modules += self._modules(module, checkpoint, settings)
-        modules += tangent_modules(checkpoint.facts["architecture"], (module,))
         if point is not None:  # its images may have to be made again
             own = method_module(point["method"])
             needs |= self._inputs(own, checkpoint, point)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pseudodensity.plan.artifact import Artifact
@@ -25,12 +25,13 @@ class Blocks:
         self.plan, self.grid = plan, grid
         self.names: list[str] = list(grid["blocks"])
         self.seeds: list[int] = plan.config["seeds"]
-        for block in self.names:
+        for place, block in _named(grid):
             if block not in grid["runs"]:
                 raise ConfigError(
-                    f"config: papers.pseudo_density.blocks names {block!r}; known blocks: "
+                    f"config: papers.pseudo_density.{place} names {block!r}; known blocks: "
                     f"{', '.join(grid['runs'])}"
                 )
+        for block in self.names:
             # Whatever is wrong with one of them shall be said before anything runs.
             self.checkpoints(block, self.seeds[0])
 
@@ -176,3 +177,13 @@ class Blocks:
         items = [pools.item(self.pretrained(block), point, *how) for point in points]
         made += pools.scores(f"{run['dataset']}-oracle", run["dataset"], items, *how).values()
         return made
+
+
+def _named(grid: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every block that a grid names, with its place."""
+    lists = {"blocks": grid["blocks"], "fig2.blocks": grid["fig2"]["blocks"]}
+    for figure, described in grid["perturbation"]["figures"].items():
+        lists[f"perturbation.figures.{figure}.blocks"] = described["blocks"]
+    lists |= {f"{name}.block": [grid[name]["block"]] for name in ("fig6", "table3", "overhead")}
+    for place, blocks in lists.items():
+        yield from ((place, block) for block in blocks)

@@ -31,13 +31,10 @@ class Frontiers:
             if model not in known:
                 raise ConfigError(f"config: frontier.methods names {model!r}, not under models")
             for name in names:
-                self._check(model, name)
+                _check_method(f"frontier.methods.{model}", name)
+                self._check_serves(model, name)
         for name in grid["fig4"]:
-            if name not in methods():
-                raise ConfigError(
-                    f"papers.pseudo_density: fig4.{name} is no method; methods are "
-                    f"{', '.join(methods())}"
-                )
+            _check_method("papers.pseudo_density.fig4", name)
         self._check_wanted()
 
     def _check_wanted(self) -> None:
@@ -51,11 +48,7 @@ class Frontiers:
                     f"{', '.join(known)}"
                 )
 
-    def _check(self, model: str, name: str) -> None:
-        if name not in methods():
-            raise ConfigError(
-                f"config: frontier.methods.{model} names {name!r}; methods are {', '.join(methods())}"
-            )
+    def _check_serves(self, model: str, name: str) -> None:
         if model == "every":
             return
         reason = method(name).why_not(self.plan.models.declaration(model))
@@ -170,3 +163,8 @@ class Frontiers:
             (row,) = self.rows(made[setting], [point], **more)
             rows.append(row | {"reported": self.blocks.run(block)["reported"]})
         return scores, rows
+
+
+def _check_method(place: str, name: str) -> None:
+    if name not in methods():
+        raise ConfigError(f"config: {place} names {name!r}; methods are {', '.join(methods())}")
