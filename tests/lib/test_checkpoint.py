@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from pseudodensity.artifacts import ArtifactError
-from pseudodensity.control.train import checkpoint as training
-from pseudodensity.control.train import gan
+from pseudodensity.control.train import finetuning, finishing, gan
 from pseudodensity.control.train.finetuning import finetune
 from pseudodensity.control.train.pretraining import pretrain
 from pseudodensity.density.network import PseudoDensity
@@ -283,13 +282,13 @@ def test_fine_tuning_weighs_both_sides(
     monkeypatch,
 ):
     made = []
-    original = training._trainer
+    original = finetuning.make_trainer
 
     def remember(*arguments, **options):
         made.append(original(*arguments, **options))
         return made[-1]
 
-    monkeypatch.setattr(training, "_trainer", remember)
+    monkeypatch.setattr(finetuning, "make_trainer", remember)
     images, density = data
     spec, parent = tuning_spec(architecture, tau, w, fake_weight), pretrained(architecture)
     finetune(
@@ -380,7 +379,7 @@ def test_a_death_between_training_and_writing_loses_nothing(data, tmp_path, monk
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "save_checkpoint", die)
+        patch.setattr(finishing, "save_checkpoint", die)
         with pytest.raises(KeyboardInterrupt):
             pretrain(*arguments)
     steps = []
@@ -407,3 +406,84 @@ def test_two_processes_that_train_the_same_model_train_it_once(data, tmp_path, m
         racer.join()
     assert trained == [0, 1, 2] and load_checkpoint(tmp_path / "c", spec)
     assert not (tmp_path / "work").exists()
+
+
+# ------------------------------------------------------------- half-finished trainings and code
+
+
+class Killed(BaseException):
+    """As a kill: nothing in the package catches it."""
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """Steps of GANs that were begun. Two runs die before their third step: the state of two is kept."""
+    begun, real, save = [], gan.GanTrainer.step, finishing.run
+
+    def step(self, iteration):
+        begun.append(iteration)
+        if iteration == 2 and begun.count(2) == 1:
+            raise Killed
+        return real(self, iteration)
+
+    monkeypatch.setattr(gan.GanTrainer, "step", step)
+    eager = lambda *arguments: save(*arguments, save_seconds=0.0)
+    monkeypatch.setattr(finishing, "run", eager)
+    return begun
+
+
+def bytes_of(run, tmp_path, name: str, *codes: str) -> dict:
+    """What a training leaves that was killed under all codes but the last: each tensor in bytes.
+
+    The header of a file holds the same in any order, so whole files are not compared.
+    """
+    path, work = tmp_path / name, tmp_path / f"{name}-work"
+    for code in codes[:-1]:
+        with pytest.raises(Killed):
+            run(path, work, code)
+    run(path, work, codes[-1])
+    assert not work.exists()
+    file = load_checkpoint(path)
+    names = [(part, name) for part, state in file.states.items() for name in state]
+    found = {(p, n): file.states[p][n].numpy().tobytes() for p, n in names}
+    return found | {"facts": file.facts, "settings": file.settings}
+
+
+def kinds(data, pretrained) -> dict:
+    """Pre-training and fine-tuning of three steps: (path, folder of the work, code) -> None."""
+    spec = pretraining_spec("stylegan2")
+    tuning = tuning_spec("stylegan2", 50, 4.0) | {"iterations": 3}
+    tuning["importance"] = tuning["importance"] | {"fake_weight": "none"}
+    parent = pretrained("stylegan2")
+
+    def from_scratch(path, work, code):
+        pretrain(spec, data[0], path, work, quiet(), code=code)
+
+    def from_parent(path, work, code):
+        arguments = (tuning, parent, spec, data[0], path, work, quiet())
+        finetune(*arguments, code=code, density=data[1])
+
+    return {"pretrain": from_scratch, "finetune": from_parent}
+
+
+@pytest.mark.parametrize("kind", ["pretrain", "finetune"])
+def test_a_killed_training_goes_on_under_the_same_code_byte_for_byte(
+    kind, data, pretrained, steps, tmp_path
+):
+    run = kinds(data, pretrained)[kind]
+    steps[:] = [2]  # no death
+    whole = bytes_of(run, tmp_path, "whole", "a")
+    steps.clear()
+    resumed = bytes_of(run, tmp_path, "resumed", "a", "a")
+    assert steps == [0, 1, 2, 2] and resumed == whole
+
+
+@pytest.mark.parametrize("kind", ["pretrain", "finetune"])
+def test_a_killed_training_of_other_code_starts_again(kind, data, pretrained, steps, tmp_path):
+    """It would ship a checkpoint of which no code makes the like."""
+    run = kinds(data, pretrained)[kind]
+    steps[:] = [2]
+    whole = bytes_of(run, tmp_path, "whole", "b")
+    steps.clear()
+    again = bytes_of(run, tmp_path, "again", "a", "b")
+    assert steps == [0, 1, 2, 0, 1, 2] and again == whole

@@ -95,8 +95,8 @@ def make_claims(*blocks, **changes) -> pd.DataFrame:
 
 
 def frame_of(made) -> pd.DataFrame:
-    rows = [row for part, _ in made for row in part]
-    book = Book({pool: found for _, part in made for pool, found in part.items()})
+    rows = [row for contrast, _ in made for row in contrast]
+    book = Book({pool: found for _, contrast in made for pool, found in contrast.items()})
     return claims_frame(table1_lines(rows, book, REPORTED), CATALOGUE)
 
 

@@ -155,3 +155,28 @@ NEVER_BY = {
 def test_a_method_is_refused_with_a_reason_where_a_model_lacks_what_it_needs(name):
     said = {a: method(name).why_not(declared(m, "DECLARATION")) for a, m in ARCHITECTURES.items()}
     assert {architecture for architecture, reason in said.items() if reason} == NEVER_BY[name]
+
+
+@every
+def test_every_reason_against_a_method_follows_from_the_declaration(name):
+    """Why a method is refused is nowhere said a second time."""
+    says = declared(ARCHITECTURES[name], "DECLARATION")
+    lacks_discriminator = None if says["discriminator"] else "needs a discriminator"
+    expected = {"drs": lacks_discriminator, "dot": lacks_discriminator}
+    expected |= {"budgeted": lacks_discriminator, "polarity": says["no_jacobian"]}
+    expected["truncation"] = None if says["truncation"] else "needs a latent"
+    expected["likelihood"] = None if says["likelihood"] else "needs an exact likelihood"
+    for asked, reason in expected.items():
+        said = method(asked).why_not(says)
+        assert said is None if reason is None else said.startswith(reason), asked
+
+
+@every
+def test_how_a_model_is_truncated_follows_from_its_latents(name):
+    says = declared(ARCHITECTURES[name], "DECLARATION")
+    families = {"style"} if says["w_space"] else set()
+    if says["prior"] == "normal":  # uniform numbers that codes are drawn by have no centre
+        families.add("resample")
+        # A mapping network that normalises z undoes every scale.
+        families |= set() if says["w_space"] and says["normalises_z"] else {"scale"}
+    assert set(says["truncation"]) == families

@@ -1,11 +1,16 @@
 """Lines about progress: seldom, with a rate and what is left, on the terminal and in the log."""
 
 import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
 
 import pytest
 
 from pseudodensity import progress
-from pseudodensity.progress import Progress
+from pseudodensity.artifacts import ArtifactError
+from pseudodensity.progress import Progress, logged
 
 
 @pytest.fixture
@@ -87,3 +92,85 @@ def test_a_job_that_takes_no_time_divides_by_nothing(clock, capsys):
     report.update(0)
     report.update(5)
     assert lines(capsys) == ["x: 5/5 images, 0 images/s"]
+
+
+# ------------------------------------------------------------------------------ the log of a job
+
+
+def failed(log, error: BaseException) -> str:
+    """What a job says that ends with an error."""
+    with pytest.raises(SystemExit) as ended, logged(log):
+        raise error
+    return ended.value.code
+
+
+def test_the_traceback_of_a_failure_is_in_the_log_and_one_line_is_said(tmp_path):
+    log = tmp_path / "deep" / "job.log"
+    assert failed(log, ValueError("k must be 3: set k")) == f"k must be 3: set k (traceback: {log})"
+    text = log.read_text()
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  Traceback \(most recent call last\)", text)
+    assert "raise error" in text and text.endswith("ValueError: k must be 3: set k\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        # What a user can mend is said as it is.
+        (ArtifactError("a is damaged"), "a is damaged"),
+        (FileNotFoundError(2, "No such file", "x"), "[Errno 2] No such file: 'x'"),
+        (FloatingPointError("it diverged"), "it diverged"),
+        # What torch says has ten lines; they are in the log.
+        (RuntimeError("CUDA error:\n  out of memory\n\nCompile with"), "CUDA error: out of memory"),
+        (ValueError(), "ValueError"),
+        # A fault of the program says what kind of one it is.
+        (KeyError("fid"), "KeyError: 'fid'"),
+        (ZeroDivisionError("division by zero"), "ZeroDivisionError: division by zero"),
+    ],
+)
+def test_any_failure_is_said_in_one_line(error, said, tmp_path):
+    message = failed(tmp_path / "job.log", error)
+    assert message.startswith(said) and "\n" not in message
+    # All that was said is in the log.
+    assert all(line in (tmp_path / "job.log").read_text() for line in str(error).splitlines())
+
+
+def test_the_log_keeps_what_earlier_runs_wrote(tmp_path):
+    log = tmp_path / "job.log"
+    for number in (1, 2):
+        failed(log, ValueError(f"failure {number}"))
+    assert [f"failure {n}" in log.read_text() for n in (1, 2)] == [True, True]
+
+
+def test_warnings_go_to_the_log_and_nowhere_else(tmp_path, capsys):
+    log, before = tmp_path / "job.log", warnings.showwarning
+    with logged(log):
+        warnings.simplefilter("always")
+        warnings.warn("the network is large", stacklevel=1)
+    assert "UserWarning: the network is large" in log.read_text()
+    assert lines(capsys) == [] and warnings.showwarning is before
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()])
+def test_an_end_that_was_asked_for_is_no_failure(error, tmp_path):
+    """A job that is stopped from outside, or that ends itself, ends as it would without a log."""
+    with pytest.raises(type(error)) as ended, logged(tmp_path / "job.log"):
+        raise error
+    assert ended.value is error and not (tmp_path / "job.log").exists()
+
+
+def test_a_job_that_fails_ends_with_one_line_on_stderr_and_a_code(tmp_path):
+    code = (
+        "from pseudodensity.progress import logged\n"
+        f"with logged({str(tmp_path / 'job.log')!r}):\n"
+        "    raise RuntimeError('first\\nsecond')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(Path(progress.__file__).parents[1])},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr == f"first second (traceback: {tmp_path / 'job.log'})\n"
+    assert "Traceback" in (tmp_path / "job.log").read_text()

@@ -6,12 +6,12 @@ import pytest
 
 from pseudodensity.report.claims import (
     ALL_BLOCKS,
-    Part,
+    Contrast,
     block_line,
     claims_frame,
     claims_table,
+    contrast_lines,
     interval_verdict,
-    part_lines,
     untested,
     verdict,
 )
@@ -19,12 +19,12 @@ from pseudodensity.report.statistics import Estimate, holm, paired, t_interval
 from pseudodensity.report.table import write_table
 
 CATALOGUE = pd.DataFrame({"id": ["1", "2"], "claim": ["it rises | much", "it falls"]})
-RISES = Part("1", "precision against the control", 1)
+RISES = Contrast("1", "precision against the control", 1)
 
 
-def line(effects, block="a", dataset="d", part=RISES, seeds=1, **options):
+def line(effects, block="a", dataset="d", contrast=RISES, seeds=1, **options):
     names = {"block": block, "dataset": dataset, "model": "M"}
-    return block_line(part, paired(effects), names, seeds=seeds, **options)
+    return block_line(contrast, paired(effects), names, seeds=seeds, **options)
 
 
 def frame_of(*lines) -> pd.DataFrame:
@@ -70,8 +70,8 @@ def test_p_values_are_corrected_over_the_whole_list():
     assert 0.01 < paired(doubtful).p < 0.05
     alone = frame_of(line(doubtful, seeds=4)).iloc[0]
     assert alone["verdict"] == "holds" and alone["p_holm"] == alone["p"]
-    parts = [Part("2", f"part {i}", -1) for i in range(3)]
-    weak = [line(doubtful, seeds=4, part=part) for part in parts]
+    contrasts = [Contrast("2", f"contrast {i}", -1) for i in range(3)]
+    weak = [line(doubtful, seeds=4, contrast=contrast) for contrast in contrasts]
     found = frame_of(line(sure, seeds=4), *weak, untested("2", "beauty", "needs people"))
     assert found["p_holm"][:4].tolist() == pytest.approx(holm(found["p"][:4]).tolist())
     assert found["verdict"].tolist() == [
@@ -84,10 +84,14 @@ def test_p_values_are_corrected_over_the_whole_list():
 
 
 def test_under_the_null_a_list_errs_as_rarely_as_it_says():
-    """40 parts without any effect, three seeds each: some verdict in 5 % of the lists."""
-    draws, erred, parts = np.random.default_rng(0), 0, [Part("1", str(i), 1) for i in range(40)]
+    """40 contrasts without any effect, three seeds each: some verdict in 5 % of the lists."""
+    draws, erred, contrasts = (
+        np.random.default_rng(0),
+        0,
+        [Contrast("1", str(i), 1) for i in range(40)],
+    )
     for _ in range(300):
-        lines = [line(draws.normal(size=3), seeds=3, part=part) for part in parts]
+        lines = [line(draws.normal(size=3), seeds=3, contrast=contrast) for contrast in contrasts]
         erred += frame_of(*lines)["verdict"].ne("undecided").any()
     assert erred / 300 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)
 
@@ -99,7 +103,7 @@ def test_all_blocks_take_one_number_per_data_set():
         line([-0.1, -0.1], "c", "faces"),
         line([0.4, 0.4], "d", "digits"),
     ]
-    *_, joint = part_lines(RISES, blocks)
+    *_, joint = contrast_lines(RISES, blocks)
     assert joint["block"] == ALL_BLOCKS and joint["as_claimed"] == "3 of 4"
     # Church counts once, with the mean of its two blocks.
     found = (joint["effect"], joint["low"], joint["high"])
@@ -110,17 +114,17 @@ def test_all_blocks_take_one_number_per_data_set():
 
 
 def test_blocks_of_one_data_set_have_no_joint_interval():
-    *_, joint = part_lines(RISES, [line([0.1, 0.2], "a"), line([0.3, 0.2], "b")])
+    *_, joint = contrast_lines(RISES, [line([0.1, 0.2], "a"), line([0.3, 0.2], "b")])
     assert np.isnan(joint["low"]) and "share one data set" in joint["notes"]
     assert frame_of(joint)["verdict"].iloc[0] == "no interval"
-    assert len(part_lines(RISES, [line([0.1, 0.2])])) == 1
+    assert len(contrast_lines(RISES, [line([0.1, 0.2])])) == 1
 
 
 def test_a_block_without_an_effect_is_left_out_of_all_blocks():
     empty = block_line(
         RISES, Estimate(np.nan), {"block": "x", "dataset": "x", "model": "M"}, seeds=1
     )
-    lines = part_lines(RISES, [empty, line([0.1, 0.2], "a", "a"), line([0.3, 0.2], "b", "b")])
+    lines = contrast_lines(RISES, [empty, line([0.1, 0.2], "a", "a"), line([0.3, 0.2], "b", "b")])
     assert lines[-1]["as_claimed"] == "2 of 2" and lines[-1]["effect"] == pytest.approx(0.2)
     assert frame_of(*lines)["answer"].iloc[0] == "not measured"
 
@@ -131,7 +135,7 @@ def test_the_effect_of_the_paper_is_over_the_same_blocks_as_ours():
         line([0.1, 0.2], "b", "b", from_pretrained=0.9),
         line([0.1, 0.2], "c", "c", from_pretrained=0.1, paper_effect=0.1),
     ]
-    *_, joint = part_lines(RISES, blocks)
+    *_, joint = contrast_lines(RISES, blocks)
     assert joint["from_pretrained"] == pytest.approx(0.2)
     assert joint["paper_effect"] == pytest.approx(0.3)
     assert "over the 2 blocks that the paper has" in joint["notes"]
@@ -159,8 +163,8 @@ def test_the_oracle_keeps_its_verdict():
     ],
 )
 def test_answers(effects, sign, seeds, answer):
-    part = Part("1", "x", sign)
-    assert frame_of(line(effects, part=part, seeds=seeds))["answer"].iloc[0] == answer
+    contrast = Contrast("1", "x", sign)
+    assert frame_of(line(effects, contrast=contrast, seeds=seeds))["answer"].iloc[0] == answer
 
 
 def test_written_claims(tmp_path):
@@ -168,7 +172,7 @@ def test_written_claims(tmp_path):
         line([0.1, 0.12], "a", "a", paper_effect=0.5, from_pretrained=0.2),
         line([0.1, 0.2], "b", "b"),
     ]
-    found = frame_of(*part_lines(RISES, blocks), untested("2", "beauty", "needs people"))
+    found = frame_of(*contrast_lines(RISES, blocks), untested("2", "beauty", "needs people"))
     files = [tmp_path / f"claims.{kind}" for kind in ("csv", "md", "tex")]
     write_table(claims_table(found, "Claims", {"1": "A remark."}), *files)
     read = pd.read_csv(files[0])

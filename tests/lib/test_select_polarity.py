@@ -2,14 +2,17 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare, kstest
 
-from pseudodensity.control.select.polarity import polarity_log_weights
+from pseudodensity.columns.pool import Column, Pool
+from pseudodensity.control.select.polarity import choose, polarity_log_weights
 from pseudodensity.control.select.schemes import effective_sample_size, resample
 from pseudodensity.generators.toy import Affine, GaussianGrid, TwoPieces
-from pseudodensity.rng import generator
+from pseudodensity.report.statistics import t_interval
+from pseudodensity.rng import generator, numpy_generator
 
 MASS = {-2: 0.9, -1: 0.75, 0: 0.5, 0.5: 0.366, 1: 0.25, 2: 0.1}  # of the left part, slope 1
 N = 20_000
@@ -97,6 +100,51 @@ def test_a_gaussian_prior_divided_out_leaves_the_manifold_uniform(corrected):
 def test_a_prior_that_does_not_fit_is_refused(prior):
     with pytest.raises(ValueError, match="log priors must be finite, one for each of 2"):
         polarity_log_weights(torch.zeros(2), 1.0, prior)
+
+
+# ------------------------------------------------------------------ intervals over repeats
+
+VOLUMES, REPEATS, TRIALS = 150, 4, 300
+
+
+def share_covered(shared: bool) -> float:
+    """Share of nominal 95 % intervals of the mean log-volume that cover what it is.
+
+    Log-volumes are N(0, 1/4); in proportion to volume^rho they are N(rho / 4, 1/4).
+    """
+    polarity, covered = 0.8, 0
+    point = {"method": "polarity", "polarity": polarity, "replacement": True, "volumes": VOLUMES}
+    for trial in range(TRIALS):
+        draw = numpy_generator(trial, "log-volumes")
+        values = 0.5 * draw.standard_normal(VOLUMES if shared else VOLUMES * REPEATS)
+        pools = [Pool({"volume": Column(values)}, 1000 * trial)]
+        if shared:  # all repeats resample the same volumes
+            pools = [Pool({"volume": Column(values)}, 1000 * trial + r) for r in range(REPEATS)]
+        rows = [r for p in pools for r in choose(p, point, VOLUMES, REPEATS).rows]
+        assert len(rows) == REPEATS
+        _, low, high = t_interval([values[r].mean() for r in rows])
+        covered += low <= polarity / 4 <= high
+    return covered / TRIALS
+
+
+def test_an_interval_over_repeats_covers_what_it_says():
+    assert 0.88 <= share_covered(shared=False) <= 0.99
+
+
+def test_an_interval_over_repeats_that_share_volumes_is_too_narrow():
+    """Repeats on the same volumes differ by their resampling alone: three of four cover."""
+    assert share_covered(shared=True) < 0.85
+
+
+def test_no_two_repeats_have_a_volume_in_common():
+    volumes = numpy_generator(0, "volumes").standard_normal(1000)
+    point = {"method": "polarity", "polarity": 0.3, "replacement": True, "volumes": 300}
+    choice = choose(Pool({"volume": Column(volumes)}, 0), point, 100, 5)
+    assert len(choice.rows) == 3 and choice.used == 900  # three repeats have volumes of their own
+    for repeat, rows in enumerate(choice.rows):
+        assert set(rows // 300) == {repeat}
+    # Effective sample size of weights e^(rho v), v normal: exp(-rho^2) of them.
+    assert choice.ess == pytest.approx(300 * np.exp(-(0.3**2)), rel=0.05)
 
 
 @pytest.mark.parametrize("polarity", [-5, 0.3, 5])

@@ -317,7 +317,7 @@ MISTAKES = {
         "known: held_out,",
     ),
     "a goal for an unknown score": (
-        {"frontier": {"wanted": [{"score": "precisoin", "least": 0.8}]}},
+        {"frontier": {"wanted": [{"score": "precisoin", "at_least": 0.8}]}},
         "frontier.wanted names 'precisoin'",
         "scores of the metrics are precision,",
     ),

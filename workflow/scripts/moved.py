@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from pseudodensity.control.move.panel import checkpoint_objective, perturbation_panel
+from pseudodensity.control.move.moved_samples import checkpoint_objective, move_samples
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.build import load_extractor
 from pseudodensity.generators.checkpoint import load_checkpoint
@@ -26,7 +26,7 @@ with logged(snakemake.log[0]):
         backbone=load_extractor(backbone) if backbone else None,
         device=device,
     )
-    panel = perturbation_panel(
+    panel = move_samples(
         checkpoint.frozen_generator(device),
         objective,
         density,

@@ -111,7 +111,7 @@ def _chosen(bench: Bench, point: Point, few: int) -> dict[str, Any]:
     needed = columns_needed(point)
     dear = any(declared(column_module(name), "COVERS") == "rows" for name in needed)
     count = few if dear else bench.proposals
-    _pool(bench, point, needed, _rows(bench, 0, count))  # the first call allocates
+    _once(bench, point, needed, 0, count)  # the first call allocates and imports
     found = [_once(bench, point, needed, repeat, count) for repeat in range(bench.repeats)]
     shares = [each["acceptance"] for each in found]
     mean = float(np.mean(shares))

@@ -170,7 +170,14 @@ def _halved(
     orders = [numpy_generator(seed, "halves", r).permutation(total) for r in range(repeats)]
     middle = total // 2
     chosen = [[o[:middle][np.isin(o[:middle], rows)] for rows in accepted] for o in orders]
-    fewest = min(len(rows) for halves in chosen for rows in halves)
+    sizes = np.array([[len(rows) for rows in halves] for halves in chosen])
+    fewest = int(sizes.min())
+    if fewest == 0:
+        strictest = items[int(sizes.min(0).argmin())]["label"]
+        raise ValueError(
+            f"{strictest} takes none of {middle} real images, one half of the data set: lower tau, or "
+            "take a w nearer to 1"
+        )
     counts = {"n": fewest, "n_real": total - middle}
     scores: list[list[dict[str, float]]] = [[] for _ in items]
     for order, halves in zip(orders, chosen, strict=True):

@@ -266,8 +266,13 @@ def _check_networks(
             _check_settings(f"{place}.{part}", settings[part], known)
         elif trained:
             raise ConfigError(f"config: {place}.{part} is missing: say how to build it")
-        if known.get("backbone") and trained and "backbone" not in settings:
-            raise ConfigError(f"config: {place}.backbone is missing: name a frozen extractor")
+        if "backbone" in known and trained:
+            ways = ("backbone" in settings) + ("features" in settings[part])
+            if ways != 1:
+                raise ConfigError(
+                    f"config: {place}.backbone: name one frozen extractor, or give {part}.features in "
+                    "its place"
+                )
 
 
 def _check_recipe(place: str, settings: Mapping[str, Any], described: Mapping[str, Any]) -> None:

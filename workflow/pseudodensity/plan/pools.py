@@ -59,7 +59,7 @@ class Item:
 
 
 class Pools:
-    """Pools of a config. A pool is drawn once per checkpoint, in parts of `runtime.part` proposals; more
+    """Pools of a config. A pool is drawn once per checkpoint, in parts of `runtime.proposals_per_file` proposals; more
     demand draws further parts and changes none."""
 
     def __init__(self, config: Mapping[str, Any], data: Data, models: Models):
@@ -92,7 +92,7 @@ class Pools:
         point: of a method that makes its images itself; None for the generator's own. Its pool is as
         long as asked for.
         """
-        size = count if point else self.config["runtime"]["part"]
+        size = count if point else self.config["runtime"]["proposals_per_file"]
         parts = range(-(-count // size))
         key = None if point is None else canonical(point)
         return tuple(self._part(checkpoint, i * size, (i + 1) * size, key) for i in parts)
@@ -117,7 +117,7 @@ class Pools:
         fresh = settings["kind"] in FRESH
         needs = {"data": self.data.dataset(dataset), **self._judging(dataset)}
         spec = {"seed": self.seed, "fresh": fresh}
-        size = self.config["runtime"]["part"]
+        size = self.config["runtime"]["proposals_per_file"]
         stretches = (
             [f"{i * size:07d}-{(i + 1) * size:07d}" for i in range(-(-count // size))]
             if fresh
@@ -159,7 +159,6 @@ class Pools:
         needs = {"pool": part, **self._inputs(module, checkpoint, settings)}
         modules = generator_modules(checkpoint.facts["architecture"])
         modules += self._modules(module, checkpoint, settings)
-        modules += tangent_modules(checkpoint.facts["architecture"], (module,))
         if point is not None:  # its images may have to be made again
             own = method_module(point["method"])
             needs |= self._inputs(own, checkpoint, point)
@@ -194,7 +193,7 @@ class Pools:
     ) -> tuple[str, ...]:
         """A column or a method, and the modules that its inputs are opened with."""
         inputs, architecture = declared(module, "INPUTS"), checkpoint.facts["architecture"]
-        modules = (module,)
+        modules = (module, *tangent_modules(architecture, (module,)))
         if "extractor" in inputs:
             modules += self.data.extractor_modules(settings["extractor"])
         if "backbone" in inputs:  # what looks at it is a discriminator
@@ -226,7 +225,7 @@ class Pools:
             return Item(parts, {}, point, count if parts[0].rows != "all" else None)
         if module.POOL == "own":
             return Item(self.proposals(checkpoint, count, point), {}, point, count)
-        count = min(count, self.config["sampling"]["most"])
+        count = min(count, self.config["sampling"]["max_proposals"])
         parts = self.proposals(checkpoint, count)
         columns = {
             name: self.column(name, settings, parts, count)

@@ -88,10 +88,18 @@ def _shape(artifact: Artifact, config: Mapping[str, Any]) -> tuple[int, int]:
     name = _dataset(artifact) or next(iter(config["datasets"]))
     settings = config["datasets"][name]
     count = settings["images"] or UNKNOWN_IMAGES
-    if artifact.rows and artifact.rows != "all":
-        start, stop = map(int, artifact.rows.split("-"))
-        count = stop - start
+    # What reads pools holds all their features at once.
+    pools = sum(_rows(part) for part in artifact.upstream() if part.kind in ("pool", "reals"))
+    count = _rows(artifact) or max(count, pools)
     return count, settings["resolution"]
+
+
+def _rows(artifact: Artifact) -> int:
+    """Images of a part of a pool; 0 where it is all of a data set, or no part."""
+    if artifact.rows in ("", "all"):
+        return 0
+    start, stop = map(int, artifact.rows.split("-"))
+    return stop - start
 
 
 def _dataset(artifact: Artifact) -> str | None:

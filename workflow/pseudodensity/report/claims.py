@@ -1,7 +1,7 @@
 """Claims put to the test: effects, intervals and verdicts, by the same rules for every paper.
 
-A claim has parts: a contrast that can be measured, such as the precision of one row minus that of
-another, and the direction that is claimed for it. A part has a line per block (a model on a data
+A claim has contrasts: a contrast that can be measured, such as the precision of one row minus that of
+another, and the direction that is claimed for it. A contrast has a line per block (a model on a data
 set) and a line over all blocks. The rules:
 
 - From one or two training seeds the words are "up" or "down in this pair": they speak of these
@@ -27,13 +27,13 @@ from pseudodensity.report.table import Column, Table
 
 __all__ = [
     "ALL_BLOCKS",
+    "Contrast",
     "Line",
-    "Part",
     "block_line",
     "claims_frame",
     "claims_table",
+    "contrast_lines",
     "interval_verdict",
-    "part_lines",
     "untested",
     "verdict",
 ]
@@ -52,7 +52,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Part:
+class Contrast:
     """What is measured of a claim.
 
     claim: its id in the catalogue. measured: in words. sign: +1 if the claim says that the effect
@@ -71,7 +71,7 @@ Line = dict[str, Any]
 
 
 def block_line(
-    part: Part,
+    contrast: Contrast,
     estimate: Estimate,
     names: Mapping[str, Any],
     *,
@@ -81,7 +81,7 @@ def block_line(
     paper_effect: float = np.nan,
     oracle: Estimate | None = None,
 ) -> Line:
-    """A part of a claim in one block.
+    """A contrast of a claim in one block.
 
     Args:
         names: holds block, dataset and model.
@@ -90,39 +90,43 @@ def block_line(
             and the paper's own.
         oracle: the effect on reweighted real images.
     """
-    line = _judged(part, estimate, oracle)
+    line = _judged(contrast, estimate, oracle)
     line |= {key: names[key] for key in ("block", "dataset", "model")}
-    as_claimed = np.sign(estimate.effect) == part.sign
-    line["as_claimed"] = None if not part.sign else ("yes" if as_claimed else "no")
+    as_claimed = np.sign(estimate.effect) == contrast.sign
+    line["as_claimed"] = None if not contrast.sign else ("yes" if as_claimed else "no")
     line |= {"seeds": seeds, "from_pretrained": from_pretrained, "paper_effect": paper_effect}
     return line | {"notes": note}
 
 
-def _judged(part: Part, estimate: Estimate, oracle: Estimate | None) -> Line:
-    line: Line = {"id": part.claim, "measured": part.measured, "claimed": CLAIMED[part.sign]}
-    line |= {"scale": part.scale, "sign": part.sign}
+def _judged(contrast: Contrast, estimate: Estimate, oracle: Estimate | None) -> Line:
+    line: Line = {
+        "id": contrast.claim,
+        "measured": contrast.measured,
+        "claimed": CLAIMED[contrast.sign],
+    }
+    line |= {"scale": contrast.scale, "sign": contrast.sign}
     line |= {"effect": estimate.effect, "low": estimate.low, "high": estimate.high}
     line["p"] = estimate.p
     if oracle is not None:
-        expected = interval_verdict(oracle.low, oracle.high, part.sign)
+        expected = interval_verdict(oracle.low, oracle.high, contrast.sign)
         values = (oracle.effect, oracle.low, oracle.high, expected)
         line |= dict(zip(ORACLE, values, strict=True))
     return line
 
 
 def untested(claim: str, measured: str, why: str) -> Line:
-    """A line that says why a part of a claim is not tested here."""
+    """A line that says why a contrast of a claim is not tested here."""
     verdict = f"not tested here: {why}"
     return {"id": claim, "measured": measured, "verdict": verdict, "answer": verdict}
 
 
-def part_lines(part: Part, blocks: Sequence[Line]) -> list[Line]:
+def contrast_lines(contrast: Contrast, blocks: Sequence[Line]) -> list[Line]:
     """The lines of the blocks and, if there are two or more with an effect, one over all."""
     measured = [line for line in blocks if not np.isnan(line["effect"])]
-    return [*blocks, *([_all_blocks(part, measured)] if len(measured) > 1 else [])]
+    return [*blocks, *([_all_blocks(contrast, measured)] if len(measured) > 1 else [])]
 
 
-def _all_blocks(part: Part, blocks: Sequence[Line]) -> Line:
+def _all_blocks(contrast: Contrast, blocks: Sequence[Line]) -> Line:
     """One number per data set, as a sample."""
     frame = pd.DataFrame(blocks)
     by_data = frame.groupby("dataset", sort=False)
@@ -141,9 +145,9 @@ def _all_blocks(part: Part, blocks: Sequence[Line]) -> Line:
     oracle = None
     if "oracle_effect" in frame:
         oracle = paired(by_data["oracle_effect"].mean().to_numpy())
-    line = _judged(part, estimate, oracle) | {"block": ALL_BLOCKS}
-    if part.sign:
-        count = int((np.sign(frame["effect"]) == part.sign).sum())
+    line = _judged(contrast, estimate, oracle) | {"block": ALL_BLOCKS}
+    if contrast.sign:
+        count = int((np.sign(frame["effect"]) == contrast.sign).sum())
         line["as_claimed"] = f"{count} of {len(frame)}"
     # The paper's effect and ours beside it are over the same blocks.
     shared = frame[frame["paper_effect"].notna()]
@@ -179,7 +183,7 @@ def verdict(effect: float, p: float, sign: int, seeds: int, *, pairs: str = "thi
 
     Args:
         effect: the difference. p: its corrected p-value; NaN: there is no interval.
-        sign: as in `Part`. seeds: training seeds of a block, of the one with the fewest.
+        sign: as in `Contrast`. seeds: training seeds of a block, of the one with the fewest.
         pairs: what the effect was seen in.
 
     Returns:
@@ -217,7 +221,7 @@ def claims_frame(lines: Sequence[Line], catalogue: pd.DataFrame) -> pd.DataFrame
     """All lines of a list with corrected p-values, verdicts and the texts of the claims.
 
     Args:
-        lines: of `part_lines`, `block_line` and `untested`, claims in order.
+        lines: of `contrast_lines`, `block_line` and `untested`, claims in order.
         catalogue: config/reported/claims.csv (id, claim).
     """
     texts = catalogue.set_index("id")["claim"]
@@ -311,7 +315,7 @@ def claims_table(frame: pd.DataFrame, title: str, remarks: Mapping[str, str]) ->
 
 
 def _overview(frame: pd.DataFrame, effect: Column) -> Table:
-    """One line per part: the one over all blocks where there is one."""
+    """One line per contrast: the one over all blocks where there is one."""
     keys = [frame["id"], frame["measured"]]
     joint = frame["block"].eq(ALL_BLOCKS)
     has_joint = joint.groupby(keys).transform("any")

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pseudodensity.report.claims import Line, Part, block_line, part_lines, untested
+from pseudodensity.report.claims import Contrast, Line, block_line, contrast_lines, untested
 from pseudodensity.report.statistics import (
     Estimate,
     Mean,
@@ -43,7 +43,7 @@ def density_lines(
             known.
     """
     unique = _over_data(
-        Part("000-6", "rank correlation of pseudo density with the true law", 1, "correlation"),
+        Contrast("000-6", "rank correlation of pseudo density with the true law", 1, "correlation"),
         [
             (title, _get(quality["truth"], "spearman_pseudo_density"))
             for title, quality in qualities
@@ -52,12 +52,12 @@ def density_lines(
     )
     people = "realism and uniqueness in people's eyes"
     fitted = _over_data(
-        Part("000-19", "R2 of the density network on held-out images", 1, "share"),
+        Contrast("000-19", "R2 of the density network on held-out images", 1, "share"),
         [(title, _get(quality["fit"], "r2")) for title, quality in qualities],
         "20 % of the images were held out",
     )
     ranked = _over_data(
-        Part("000-19", "rank correlation on held-out images", 1, "correlation"),
+        Contrast("000-19", "rank correlation on held-out images", 1, "correlation"),
         [(title, _get(quality["fit"], "spearman")) for title, quality in qualities],
         "20 % of the images were held out",
     )
@@ -72,10 +72,10 @@ def _get(found: Mapping[str, float | None] | None, name: str) -> float:
     return np.nan if value is None else float(value)
 
 
-def _over_data(part: Part, values: Sequence[tuple[str, float]], note: str) -> list[Line]:
+def _over_data(contrast: Contrast, values: Sequence[tuple[str, float]], note: str) -> list[Line]:
     blocks = [
         block_line(
-            part,
+            contrast,
             Estimate(value),
             {"block": title, "dataset": title, "model": None},
             seeds=1,
@@ -85,7 +85,7 @@ def _over_data(part: Part, values: Sequence[tuple[str, float]], note: str) -> li
         if not np.isnan(value)
     ]
     why = "the true law of no data set of this config is known"
-    return part_lines(part, blocks) or [untested(part.claim, part.measured, why)]
+    return contrast_lines(contrast, blocks) or [untested(contrast.claim, contrast.measured, why)]
 
 
 # ---------------------------------------------------------------------------- moved images
@@ -101,15 +101,15 @@ def perturbation_lines(images: pd.DataFrame) -> list[Line]:
     images = images[images["objective"].eq("density")]
     lines = []
     for row, sign in (("towards", 1), ("away", -1)):
-        part = Part("000-7", f"pseudo density of images moved {row}", sign)
+        contrast = Contrast("000-7", f"pseudo density of images moved {row}", sign)
         blocks = []
         for _, block in images[images["row"].eq(row)].groupby("block", sort=False):
             changes = block["change"].to_numpy()
             note = f"{(np.sign(changes) == sign).sum()} of {len(changes)} images go as claimed; "
             note += "interval over images of one model"
             names = block.iloc[0]
-            blocks.append(block_line(part, paired(changes), names, seeds=1, note=note))
-        lines += part_lines(part, blocks)
+            blocks.append(block_line(contrast, paired(changes), names, seeds=1, note=note))
+        lines += contrast_lines(contrast, blocks)
     return [*lines, untested("000-7", "whether the content stays", NEEDS_PEOPLE)]
 
 
@@ -122,8 +122,8 @@ def objective_lines(images: pd.DataFrame) -> list[Line]:
     towards = images[images["row"].eq("towards")]
     changes = towards.pivot_table(index="sample", columns="objective", values="change")
     names = towards.iloc[0]
-    density = Part("000-14", "pseudo density: moved by it minus by the discriminator", 1)
-    random = Part("000-14", "pseudo density of images moved in a random direction", 0)
+    density = Contrast("000-14", "pseudo density: moved by it minus by the discriminator", 1)
+    random = Contrast("000-14", "pseudo density of images moved in a random direction", 0)
     note = "interval over images of one model; judged by what one side optimises"
     gains = (changes["density"] - changes["discriminator"]).to_numpy()
     return [
@@ -154,16 +154,16 @@ def cost_lines(costs: pd.DataFrame, names: Mapping[str, Any]) -> list[Line]:
     for _, line in sampled.iterrows():
         words = f"acceptance minus its closed form, tau {line['tau_percent']:g} %, w {line['w']:g}"
         note = f"interval of {line['proposals']:,} independent decisions"
-        part = Part("000-15", words, 0)
-        lines.append(block_line(part, _acceptance(line), names, seeds=1, note=note))
+        contrast = Contrast("000-15", words, 0)
+        lines.append(block_line(contrast, _acceptance(line), names, seeds=1, note=note))
     transport = costs[costs["method"].eq("DOT, setting of the paper")]
     for _, line in sampled.iterrows() if len(transport) else ():
         words = f"seconds per image against DOT, tau {line['tau_percent']:g} %, w {line['w']:g}"
-        lines.append(_time_line(Part("000-15", words, -1, "log-ratio"), line, transport, names))
+        lines.append(_time_line(Contrast("000-15", words, -1, "log-ratio"), line, transport, names))
     weighted = costs[costs["method"].eq("training with importance sampling")]
     plain = costs[costs["method"].eq("training")]
     words = "seconds per image of training a GAN with importance sampling against without"
-    slower = Part("000-16", words, 1, "log-ratio")
+    slower = Contrast("000-16", words, 1, "log-ratio")
     return [
         *lines,
         _time_line(slower, weighted.iloc[0], plain, names),
@@ -184,11 +184,11 @@ def _acceptance(line: Mapping[str, Any]) -> Estimate:
 
 
 def _time_line(
-    part: Part, line: Mapping[str, Any], against: pd.DataFrame, names: Mapping[str, Any]
+    contrast: Contrast, line: Mapping[str, Any], against: pd.DataFrame, names: Mapping[str, Any]
 ) -> Line:
     other = against.iloc[0]
     columns = ("seconds_per_1000", "seconds_low", "seconds_high", "repeats")
     means = [mean_from_interval(*(side[name] for name in columns)) for side in (line, other)]
     paper = np.log(line["paper_seconds_per_1000"] / other["paper_seconds_per_1000"])
     note = "interval over repeated timings of one model"
-    return block_line(part, log_ratio(*means), names, seeds=1, note=note, paper_effect=paper)
+    return block_line(contrast, log_ratio(*means), names, seeds=1, note=note, paper_effect=paper)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pseudodensity.report.claims import Line, Part, block_line, part_lines, untested
+from pseudodensity.report.claims import Contrast, Line, block_line, contrast_lines, untested
 from pseudodensity.report.pareto import net_share
 from pseudodensity.report.statistics import (
     Estimate,
@@ -36,13 +36,19 @@ def _mean(point: Mapping[str, Any], score: str) -> Mean:
 
 
 def _contrast(
-    part: Part, point: Mapping[str, Any], against: Mapping[str, Any], score: str, **options: Any
+    contrast: Contrast,
+    point: Mapping[str, Any],
+    against: Mapping[str, Any],
+    score: str,
+    **options: Any,
 ) -> Line:
     means = _mean(point, score), _mean(against, score)
-    found = log_ratio(*means) if part.scale == "log-ratio" else difference(*means)
+    found = log_ratio(*means) if contrast.scale == "log-ratio" else difference(*means)
     what = options.pop("what", "")
     notes = [what, SAMPLING_ONLY if not np.isnan(found.low) else "one repeat: no interval"]
-    return block_line(part, found, point, seeds=1, note="; ".join(filter(None, notes)), **options)
+    return block_line(
+        contrast, found, point, seeds=1, note="; ".join(filter(None, notes)), **options
+    )
 
 
 def _blocks(points: pd.DataFrame) -> Iterator[tuple[Mapping[str, Any], pd.DataFrame]]:
@@ -83,25 +89,25 @@ def _weight_lines(points: pd.DataFrame) -> list[Line]:
     ends = (("largest", -1, "precision", 1), ("largest", -1, "recall", -1))
     ends += (("smallest", 0, "precision", -1), ("smallest", 0, "recall", 1))
     for end, place, score, sign in ends:
-        part = Part("000-8", f"{score} at the {end} w against the plain model", sign)
+        contrast = Contrast("000-8", f"{score} at the {end} w against the plain model", sign)
         blocks = []
         for plain, others in _blocks(points):
             weighted = _middle_tau(others[others["method"].eq("importance")])
             if len(weighted):
                 point = weighted.iloc[place]
                 what = f"tau {point['tau_percent']:g} %, w {point['w']:g}"
-                blocks.append(_contrast(part, point, plain, score, what=what))
-        lines += part_lines(part, blocks)
+                blocks.append(_contrast(contrast, point, plain, score, what=what))
+        lines += contrast_lines(contrast, blocks)
     for score, sign in (("precision", 1), ("recall", -1)):
         words = f"rank correlation of {score} with w, mean over tau"
-        part = Part("000-8", words, sign, "correlation")
-        blocks = [_monotone(part, plain, others, score) for plain, others in _blocks(points)]
-        lines += part_lines(part, [line for line in blocks if line])
+        contrast = Contrast("000-8", words, sign, "correlation")
+        blocks = [_monotone(contrast, plain, others, score) for plain, others in _blocks(points)]
+        lines += contrast_lines(contrast, [line for line in blocks if line])
     return lines
 
 
 def _monotone(
-    part: Part, plain: Mapping[str, Any], others: pd.DataFrame, score: str
+    contrast: Contrast, plain: Mapping[str, Any], others: pd.DataFrame, score: str
 ) -> Line | None:
     """Spearman's correlation; the plain model is w = 1 at every threshold."""
     correlations, steps = [], []
@@ -109,11 +115,11 @@ def _monotone(
         ws, values = [*line["w"], 1.0], [*line[score], plain[score]]
         ordered = pd.Series(values, index=ws).sort_index()
         correlations.append(np.corrcoef(ordered.rank(), range(len(ordered)))[0, 1])
-        steps += list(np.sign(np.diff(ordered)) == part.sign)
+        steps += list(np.sign(np.diff(ordered)) == contrast.sign)
     if not correlations:
         return None
     note = f"{sum(steps)} of {len(steps)} steps between neighbouring w go as claimed"
-    return block_line(part, Estimate(float(np.mean(correlations))), plain, seeds=1, note=note)
+    return block_line(contrast, Estimate(float(np.mean(correlations))), plain, seeds=1, note=note)
 
 
 def _dominance_lines(points: pd.DataFrame, claim: str, rival: str) -> list[Line]:
@@ -121,19 +127,19 @@ def _dominance_lines(points: pd.DataFrame, claim: str, rival: str) -> list[Line]
     that either method reaches, at which importance sampling keeps more recall, minus the share at
     which the rival does."""
     words = f"share of the high-precision region won over {rival} minus share lost"
-    part, blocks = Part(claim, words, 1, "share"), []
+    contrast, blocks = Contrast(claim, words, 1, "share"), []
     for plain, others in _blocks(points):
         theirs = others[others["method"].eq(rival)]
         if len(theirs):
             ours = others[others["method"].eq("importance")]
-            blocks.append(_share_line(part, plain, ours, theirs, "precision", "recall"))
+            blocks.append(_share_line(contrast, plain, ours, theirs, "precision", "recall"))
     if not blocks:
         return [untested(claim, words, f"no model of this config was sampled by {rival}")]
-    return part_lines(part, blocks)
+    return contrast_lines(contrast, blocks)
 
 
 def _share_line(
-    part: Part,
+    contrast: Contrast,
     plain: Mapping[str, Any],
     ours: pd.DataFrame,
     theirs: pd.DataFrame,
@@ -149,27 +155,27 @@ def _share_line(
     note = f"beyond the plain model's {demand}; no interval, as a front has no repeats"
     if np.isnan(share):
         note = f"no point of either method exceeds the plain model's {demand}"
-    return block_line(part, Estimate(share), plain, seeds=1, note=note)
+    return block_line(contrast, Estimate(share), plain, seeds=1, note=note)
 
 
 def _latent_truncation_lines(points: pd.DataFrame) -> list[Line]:
     """000-11: the scaled latent (psi < 1) of highest precision against the plain model. Taking the
     best of them works against the claim."""
-    parts = (
-        Part("000-11", "precision of the best scaled latent against the plain model", -1),
-        Part("000-11", "FID there against the plain model", 1, "log-ratio"),
+    contrasts = (
+        Contrast("000-11", "precision of the best scaled latent against the plain model", -1),
+        Contrast("000-11", "FID there against the plain model", 1, "log-ratio"),
     )
     lines = []
-    for part, score in zip(parts, ("precision", "fid"), strict=True):
+    for contrast, score in zip(contrasts, ("precision", "fid"), strict=True):
         blocks = []
         for plain, others in _blocks(points):
             scaled = others[others["family"].eq("scale") & others["psi"].lt(1)]
             if len(scaled):
                 point = scaled.loc[scaled["precision"].idxmax()]
                 what = f"psi {point['psi']:g}"
-                blocks.append(_contrast(part, point, plain, score, what=what))
+                blocks.append(_contrast(contrast, point, plain, score, what=what))
         why = "no diffusion model of this config was sampled from scaled latents"
-        lines += part_lines(part, blocks) or [untested("000-11", part.measured, why)]
+        lines += contrast_lines(contrast, blocks) or [untested("000-11", contrast.measured, why)]
     return lines
 
 
@@ -190,9 +196,11 @@ def discriminator_lines(points: pd.DataFrame, reported: pd.DataFrame) -> list[Li
         for plain, others in _blocks(points):
             rivals = others[others["method"].isin(("drs", "dot"))]
             for _, point in rivals.iterrows():
-                part = Part(claim, f"{name} of {point['setting']} against the plain model", sign)
+                contrast = Contrast(
+                    claim, f"{name} of {point['setting']} against the plain model", sign
+                )
                 paper = np.nan if score != "fid" else _paper_rise(reported, point["method"])
-                lines.append(_contrast(part, point, plain, score, paper_effect=paper))
+                lines.append(_contrast(contrast, point, plain, score, paper_effect=paper))
             if rivals.empty:
                 why = "the model of figure 6 was sampled by neither DRS nor DOT"
                 lines.append(untested(claim, f"{name} against the plain model", why))
@@ -228,8 +236,8 @@ def combination_lines(combinations: pd.DataFrame) -> list[Line]:
             for name, single in singles.items():
                 words = f"{group} of fine-tuning and {both['at_inference']} against {name}"
                 paper = both[f"paper_{group}"] - single.iloc[0][f"paper_{group}"]
-                part = Part("000-17", words, 1)
-                lines.append(_contrast(part, both, single.iloc[0], group, paper_effect=paper))
+                contrast = Contrast("000-17", words, 1)
+                lines.append(_contrast(contrast, both, single.iloc[0], group, paper_effect=paper))
     return lines
 
 
@@ -249,10 +257,10 @@ def likelihood_lines(points: pd.DataFrame) -> list[Line]:
         density, likelihood = by.values()
         for demand, kept in (("precision", "recall"), ("recall", "precision")):
             words = f"share of the high-{demand} region won over likelihood minus share lost"
-            part = Part("000-18", words, 1, "share")
-            lines.append(_share_line(part, plain, density, likelihood, demand, kept))
+            contrast = Contrast("000-18", words, 1, "share")
+            lines.append(_share_line(contrast, plain, density, likelihood, demand, kept))
         point = _middle_tau(likelihood).iloc[0]
         words = "recall by likelihood at the smallest w against the plain model (does not rise)"
         what = f"tau {point['tau_percent']:g} %, w {point['w']:g}"
-        lines.append(_contrast(Part("000-18", words, -1), point, plain, "recall", what=what))
+        lines.append(_contrast(Contrast("000-18", words, -1), point, plain, "recall", what=what))
     return lines

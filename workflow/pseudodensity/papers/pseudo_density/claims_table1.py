@@ -15,12 +15,12 @@ from pseudodensity.papers.pseudo_density.table1 import (
     paper_value,
     score_values,
 )
-from pseudodensity.report.claims import Line, Part, block_line, part_lines
+from pseudodensity.report.claims import Contrast, Line, block_line, contrast_lines
 from pseudodensity.report.statistics import paired
 
 __all__ = ["PRECISION_REMARK", "table1_lines"]
 
-# Shown on a known law: exact or with a fixed absolute error, reweighted towards its dense part.
+# Shown on a known law: exact or with a fixed absolute error, reweighted towards its dense contrast.
 PRECISION_REMARK = (
     "Precision by nearest-neighbour balls measures an error relative to the local spacing of the "
     "real images: it stays when an exact generator is reweighted, but falls when a generator with "
@@ -44,12 +44,12 @@ class Comparison:
     against: str
 
     @property
-    def part(self) -> Part:
+    def contrast(self) -> Contrast:
         """What is measured; FID as a log-ratio, whose size means the same in each block."""
         name = "FID" if self.score == "fid" else self.score
         row = self.against.replace("pretrained", "pre-trained model")
         scale = "log-ratio" if self.score == "fid" else "difference"
-        return Part(self.claim, f"{name} against the {row}", self.sign, scale)
+        return Contrast(self.claim, f"{name} against the {row}", self.sign, scale)
 
     def reference(self, settings: Mapping[str, Members]) -> str:
         """The row to compare with; a control must have seen as many images as the row."""
@@ -90,7 +90,7 @@ def table1_lines(
     lines = []
     for comparison in COMPARISONS:
         blocks = [_line(comparison, settings, reported) for settings in groups.values()]
-        lines += part_lines(comparison.part, blocks)
+        lines += contrast_lines(comparison.contrast, blocks)
     return lines
 
 
@@ -110,7 +110,7 @@ def _line(comparison: Comparison, settings: Mapping[str, Members], reported: pd.
         for name in (setting, "pretrained")
     )
     return block_line(
-        comparison.part,
+        comparison.contrast,
         paired(differences),
         row,
         seeds=len(tuned),

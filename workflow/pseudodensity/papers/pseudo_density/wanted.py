@@ -2,8 +2,7 @@
 
 `wanted` wants
     inputs: ``scores``, paths of scores files.
-    settings: ``title``; ``rows`` as for the frontier; ``wanted``, list of {score, least} or {score,
-    most}; points of controls that are no generator's are left out.
+    settings: ``title``; ``rows`` as for the frontier; ``wanted``, list of {score, at_least} or {score, at_most}; points of controls that are no generator's are left out.
 
 The cheapest of many noisy points looks better than it is. So a point is found on the first half of its
 repeats, and what it reaches is reported from the other half.
@@ -39,18 +38,18 @@ def cheapest(lines: Sequence[Mapping[str, Any]], goal: Goal) -> Mapping[str, Any
 
     Args:
         lines: each with `found` (score -> mean of the half that finds) and `calls`.
-        goal: ``score`` and ``least`` or ``most``.
+        goal: ``score`` and ``at_least`` or ``at_most``.
     """
     fit = [line for line in lines if _meets(line["found"].get(goal["score"], np.nan), goal)]
     return min(fit, key=lambda line: line["calls"], default=None)
 
 
 def _meets(value: float, goal: Goal) -> bool:
-    return value >= goal["least"] if "least" in goal else value <= goal["most"]
+    return value >= goal["at_least"] if "at_least" in goal else value <= goal["at_most"]
 
 
 def _words(goal: Goal) -> str:
-    sign, value = (">=", goal["least"]) if "least" in goal else ("<=", goal["most"])
+    sign, value = (">=", goal["at_least"]) if "at_least" in goal else ("<=", goal["at_most"])
     return f"{goal['score']} {sign} {value:g}"
 
 

@@ -1,6 +1,6 @@
-"""A panel of samples: as drawn, moved towards more of an objective, and moved away from it.
+"""Samples as drawn, moved towards more of an objective, and moved away from it.
 
-The panels of the main paper's Figures 3, 8 and 9 to 14.
+Those of the main paper's Figures 3, 8 and 9 to 14.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pseudodensity.images.transform import to_float, to_uint8
 from pseudodensity.progress import Progress
 from pseudodensity.rng import normal
 
-__all__ = ["ROWS", "Panel", "checkpoint_objective", "perturbation_panel"]
+__all__ = ["ROWS", "MovedSamples", "checkpoint_objective", "move_samples"]
 
 # From top to bottom as in the paper, with the direction of each.
 ROWS = {"towards": 1, "original": 0, "away": -1}
@@ -35,7 +35,7 @@ _REFERENCES = 16  # real images that a comparing discriminator sees beside each 
 
 
 @dataclass(frozen=True)
-class Panel:
+class MovedSamples:
     """Samples in the rows of `ROWS`: latents (3, n, *latent_shape) float32, images
     (3, n, 3, R, R) uint8, and the pseudo density (3, n) float32 of those images."""
 
@@ -75,7 +75,7 @@ def checkpoint_objective(
     return DiscriminatorObjective(discriminator.requires_grad_(False), references)
 
 
-def perturbation_panel(
+def move_samples(
     generator: nn.Module,
     objective: Score | None,
     density: PseudoDensity,
@@ -85,7 +85,7 @@ def perturbation_panel(
     *,
     batch_size: int = 500,
     device: str = "cpu",
-) -> Panel:
+) -> MovedSamples:
     """Samples 0 .. images - 1 of a seed, moved by Algorithm 1 in both directions.
 
     Args:
@@ -113,7 +113,9 @@ def perturbation_panel(
         images = torch.cat([to_uint8(generator(batch)).cpu() for batch in batches]).numpy()
     values = density.to(device)(extract(extractor, images, batch_size, device))
     shape = (len(ROWS), count)
-    return Panel(latents.cpu(), images.reshape(*shape, *images.shape[1:]), values.reshape(shape))
+    return MovedSamples(
+        latents.cpu(), images.reshape(*shape, *images.shape[1:]), values.reshape(shape)
+    )
 
 
 def _moved(

@@ -1,0 +1,157 @@
+"""What a job asks of a machine follows from the shapes of what it makes."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pseudodensity.plan.config import load_config
+from pseudodensity.plan.plan import Plan
+from pseudodensity.plan.resources import (
+    LONGEST_MINUTES,
+    MOST_MB,
+    SHORTEST_MINUTES,
+    priority,
+    resources,
+    stored_images,
+    stored_images_of,
+)
+
+ROOT = Path(__file__).parents[2]
+# Those whose scripts load a network and put images through it.
+NETWORKS = {"extractor", "features", "trained", "finetuned", "pool", "reals", "column", "scores"}
+NETWORKS |= {"moved", "extremes", "costs"}
+ON_CPU = {"data", "density", "imported"}
+
+
+def plan_of(tmp_path, **overlay) -> Plan:
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(overlay))
+    config = load_config(ROOT / "config/config.yaml", [tmp_path / "mine.yaml"], {})
+    return Plan(config, ROOT / "workflow/schemas", ROOT / "config/papers")
+
+
+@pytest.fixture(scope="module")
+def default(tmp_path_factory) -> Plan:
+    return plan_of(tmp_path_factory.mktemp("plan"))
+
+
+def asked(plan: Plan, **runtime) -> list[tuple[str, dict]]:
+    """Kind and resources of every job."""
+    config = plan.config | {"runtime": plan.config["runtime"] | runtime}
+    return [
+        (made.kind, resources(made, config)) for made in plan.artifacts.values() if not made.given
+    ]
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1"])
+def test_every_job_that_runs_a_network_asks_for_one_gpu(default, device):
+    gpus = {kind: found["gpu"] for kind, found in asked(default, device=device)}
+    assert gpus == {kind: int(kind in NETWORKS) for kind in gpus}
+    assert set(gpus) == (NETWORKS | ON_CPU) - {"imported"}
+
+
+def test_none_does_on_a_cpu(default):
+    assert all(found["gpu"] == 0 for _, found in asked(default))
+
+
+def test_every_rule_asks_for_what_its_job_asks():
+    """A rule of a network without `gpu` would run beside another on one card."""
+    text = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    for kind in NETWORKS:
+        assert f'gpu=asks("{kind}", "gpu")' in text, kind
+    for kind in NETWORKS | {"data", "density"}:
+        assert f'mem_mb=asks("{kind}", "mem_mb")' in text, kind
+        assert f'runtime=asks("{kind}", "runtime")' in text, kind
+    assert 'disk_mb=asks("data", "disk_mb")' in text
+
+
+@pytest.mark.parametrize("batch_size", [1, 1000, 100_000])
+def test_no_job_asks_for_more_memory_than_there_is_and_none_for_nothing(default, batch_size):
+    for kind, found in asked(default, batch_size=batch_size):
+        assert all(type(value) is int for value in found.values())
+        assert 2000 <= found["mem_mb"] <= MOST_MB == 20_000, kind
+        assert SHORTEST_MINUTES <= found["runtime"] <= LONGEST_MINUTES
+        assert found["disk_mb"] >= 100
+
+
+def faces(count: int, side: int) -> dict:
+    return {"faces": {"images": count, "resolution": side}}
+
+
+def data_of(plan: Plan) -> dict:
+    return resources(plan.data.dataset("faces"), plan.config)
+
+
+def test_images_of_a_thousand_pixels_ask_for_their_disk(tmp_path, default):
+    """Decoded once into one array: FFHQ takes 220 GB."""
+    large = data_of(plan_of(tmp_path, datasets=faces(70_000, 1024)))
+    size = 70_000 * 3 * 1024**2 / 1e6
+    assert size <= large["disk_mb"] < 1.01 * size + 1000
+    # It is written image by image.
+    assert large["mem_mb"] <= MOST_MB
+    small = data_of(default)
+    assert small["disk_mb"] < 200 and small["runtime"] < large["runtime"]
+
+
+def of_pool(plan: Plan, start: int, stop: int, model: str = "stylegan2", dataset: str = "faces"):
+    part = plan.pools.proposals(plan.models.pretrained(model, dataset, 0), stop)[-1]
+    assert part.rows == f"{start:07d}-{stop:07d}"
+    return part
+
+
+@pytest.mark.parametrize("kind", ["pool", "column", "features", "data"])
+def test_the_time_grows_with_the_images(kind, tmp_path):
+    minutes = []
+    for count in (20_000, 200_000):
+        settings = faces(count, 256)
+        plan = plan_of(tmp_path, datasets=settings, runtime={"part": count})
+        part = of_pool(plan, 0, count)
+        made = {
+            "pool": part,
+            "column": plan.pools.column("logits", {"reals": 100}, [part], count)[0],
+            "features": plan.data.features("faces", "judge_cnn"),
+            "data": plan.data.dataset("faces"),
+        }
+        minutes.append(resources(made[kind], plan.config)["runtime"])
+    # Ten times the images, beside what every job is given.
+    first, second = (m - SHORTEST_MINUTES for m in minutes)
+    assert first > 0 and (
+        second == pytest.approx(10 * first, abs=10) or minutes[1] == LONGEST_MINUTES
+    )
+
+
+def test_a_model_of_many_calls_gets_more_time(tmp_path):
+    plan = plan_of(tmp_path, datasets={n: {"resolution": 64} for n in ("faces", "bedroom")})
+    size = plan.config["runtime"]["part"]
+    one = of_pool(plan, 0, size)
+    many = of_pool(plan, 0, size, "iddpm", "bedroom")
+    assert resources(many, plan.config)["runtime"] > 1.5 * resources(one, plan.config)["runtime"]
+    assert priority(many, 1) > priority(one, 1)
+
+
+def test_scores_of_large_pools_ask_for_their_features(tmp_path):
+    memory = []
+    for images in (1000, 10_000):
+        overlay = {"sampling": {"images": images, "repeats": 3}}
+        plan = plan_of(tmp_path, **overlay)
+        (made, *_) = [m for m in plan.artifacts.values() if "seed0-frechet" in m.path]
+        memory.append(resources(made, plan.config)["mem_mb"])
+    assert memory[0] < memory[1] <= MOST_MB
+
+
+def test_small_images_are_all_stored_and_of_large_ones_a_few(default):
+    config = default.config
+    assert stored_images(config, 16, 15_000) == 15_000
+    assert stored_images(config, 1024, 15_000) == config["sampling"]["kept_images"]
+    assert stored_images(config, 1024, 3) == 3
+    size = config["runtime"]["part"]
+    assert stored_images_of(of_pool(default, 0, size), config) == size
+
+
+def test_the_longest_training_starts_first_and_what_others_wait_for_before_it(default):
+    made = list(default.artifacts.values())
+    longest = max(m.spec["iterations"] for m in made if m.kind == "trained")
+    first = {m.kind: priority(m, longest) for m in made if m.kind in ("data", "features", "scores")}
+    trained = {m.spec["iterations"]: priority(m, longest) for m in made if m.kind == "trained"}
+    assert max(trained, key=trained.get) == longest
+    assert min(first["data"], first["features"]) > max(trained.values()) > first["scores"]
