@@ -129,7 +129,7 @@ def test_under_the_null_gains_beyond_the_interval_are_as_rare_as_they_say():
 
 
 def table3_rows():
-    block = PAPER["table1"]["blocks"]["stylegan2-faces"]
+    block = PAPER["runs"]["stylegan2-faces"]
     names = NAMES | {"reported": block["reported"]}
     none = {"setting": "pretrained", "tau": None, "w": None, "pool": "pretrained"}
     rows = [{**names, **none, "group": None, "point": PLAIN}]
@@ -207,9 +207,9 @@ def test_costs_relate_to_plain_ones_and_to_the_paper(tmp_path):
     # 2 s of generation beside 8 s of training, twice: 1 + (2 / 8) / 0.5.
     assert trained["relative"] == 1.75 and trained["relative_closed_form"] == 1.5
     assert math.isinf(by_method.loc["DRS, calibrated", "seconds_per_1000"])
-    places = {"model": "A", "dataset": "b", "resolution": 16, "paper": "C", "device": "cpu"}
+    places = {"model": "A", "dataset": "b", "resolution": 16, "paper": "C"}
     files = [tmp_path / f"overhead.{kind}" for kind in ("csv", "md", "tex")]
-    write_table(overhead_table._table(frame, places), *files)
+    write_table(overhead_table._table(frame, places, "cpu"), *files)
     text = files[1].read_text()
     assert "| DRS, calibrated | – | – | 0.000 | – | ∞ |" in text and "*1.32*" in text
     assert len(pd.read_csv(files[0])) == 5

@@ -177,40 +177,6 @@ def test_every_paper_has_a_schema_of_its_own(default):
     assert {path.stem for path in SCHEMAS} == {"config", *default.papers}
 
 
-# ------------------------------------------------------------------------------- overlays
-
-
-def test_an_overlay_says_only_what_differs(tmp_path, default):
-    (tmp_path / "mine.yaml").write_text("seeds: [0, 1]\nmodels: {iddpm: {title: Mine}}\n")
-    config = load_config(DEFAULT, [tmp_path / "mine.yaml"], {})
-    assert config["seeds"] == [0, 1]
-    expected = default.config["models"]["iddpm"] | {"title": "Mine"}
-    assert config["models"]["iddpm"] == expected
-    assert {k: v for k, v in config.items() if k not in ("seeds", "models")} == {
-        k: v for k, v in default.config.items() if k not in ("seeds", "models")
-    }
-
-
-def test_an_entry_that_names_its_kind_replaces_the_one_of_that_name(tmp_path):
-    mine = {"kind": "digits", "title": "mine", "images": 50, "resolution": 8}
-    mine |= {"mirror": False, "density_k": 3}
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"datasets": {"faces": mine}}))
-    assert load_config(DEFAULT, [tmp_path / "mine.yaml"], {})["datasets"]["faces"] == mine
-
-
-def test_the_later_overlay_wins_and_the_command_line_over_all(tmp_path):
-    for name, epochs in (("a", 1), ("b", 2)):
-        (tmp_path / f"{name}.yaml").write_text(f"density: {{epochs: {epochs}, seed: {epochs}}}\n")
-    overlays = [tmp_path / "a.yaml", tmp_path / "b.yaml"]
-    density = load_config(DEFAULT, overlays, {"density": {"seed": 7}})["density"]
-    assert (density["epochs"], density["seed"]) == (2, 7)
-
-
-def test_a_recipe_is_the_named_one_with_what_a_model_says_otherwise(default):
-    recipe = default.config["models"]["adm"]["recipe"]
-    assert recipe == default.config["recipes"]["diffusion"] | {"lr": 0.0015}
-
-
 # ------------------------------------------------------------------------------- mistakes
 
 # What a user's overlay says; what the message must name, and how it must say to mend it.

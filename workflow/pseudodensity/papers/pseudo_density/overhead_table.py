@@ -1,12 +1,12 @@
 """Costs of all methods beside the closed form and the paper's figures (main paper, A.3).
 
 `overhead` wants
-    inputs: ``costs``, a JSON file {sampling: [...], training: [...]}, the lists that measuring the
-    costs gives: per method a dict of method, tau, w, low (share of samples below tau), expected
+    inputs: ``costs``, a JSON file {sampling: [...], training: [...], device}, the lists that measuring
+    the costs gives: per method a dict of method, tau, w, low (share of samples below tau), expected
     (acceptance of the closed form), before (seconds once per model), proposals, accepted and
     seconds (of each repeat, per 1,000 images; null: none was accepted); ``reported``,
     config/reported/pseudo_density.csv.
-    settings: model, dataset, paper (what it is measured for), device, resolution.
+    settings: model, dataset, paper (what it is measured for), resolution.
 """
 
 from __future__ import annotations
@@ -138,10 +138,11 @@ NOTES = (
 def overhead(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
     """Cost of each method, see the module for inputs and settings."""
     costs, reported = load_json(inputs["costs"]), pd.read_csv(inputs["reported"])
-    return _table(overhead_frame(costs["sampling"], costs["training"], reported), settings)
+    frame = overhead_frame(costs["sampling"], costs["training"], reported)
+    return _table(frame, settings, costs["device"])
 
 
-def _table(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
+def _table(frame: pd.DataFrame, settings: Mapping[str, Any], device: str) -> Table:
     spread = {"low": "seconds_low", "high": "seconds_high"}
     return Table(
         title="Extra cost of each method",
@@ -161,7 +162,7 @@ def _table(frame: pd.DataFrame, settings: Mapping[str, Any]) -> Table:
         ],
         introduction=(
             f"{settings['model']} on {settings['dataset']}, {settings['resolution']} px, in place "
-            f"of the paper's {settings['paper']}; computed on: {settings['device']}."
+            f"of the paper's {settings['paper']}; computed on: {device}."
         ),
         notes=[note.format(repeats=int(frame["repeats"].max())) for note in NOTES],
     )

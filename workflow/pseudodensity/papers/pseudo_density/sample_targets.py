@@ -109,7 +109,6 @@ def overhead(paper: Paper) -> Iterator[Target]:
     )
     shown = paper.blocks.shown_for(block, described["block"])
     settings = {key: shown[key] for key in ("model", "dataset", "paper")}
-    settings["device"] = paper.plan.config["runtime"]["device"]
     settings["resolution"] = checkpoints["pretrained"].spec["resolution"]
     inputs = {"costs": costs, "reported": REPORTED}
     yield paper.table("overhead", "overhead_table:overhead", inputs, settings, caption)
