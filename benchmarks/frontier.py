@@ -1,53 +1,46 @@
 """Generator calls of a frontier against those of its most demanding single point, per model.
 
-    python benchmarks/frontier.py results/frontier/*.json
+    python benchmarks/frontier.py results/frontier/*.csv
 
-`most demanding` is the point of importance sampling that looked at the most proposals: what it
-alone would have cost. `figure 4` is what all its points cost together: the largest pool that one
-of them needed, and the images that truncation made for itself. DOT makes images too, but belongs to
-figure 6. The goal is a ratio of at most 1.3. `alone` is what every point would cost on its own.
-`acceptance` is the smallest ratio of measured acceptance and closed form over the points; the goal
-is 0.95. `density` is what pseudo density adds to the seconds of plain generation.
+`most demanding` is the point of importance sampling that looked at the most proposals: what it alone
+would have cost. `together` is what all points of the frontier cost: the largest pool that one of them
+needed, and the images that methods made for themselves. The goal is a ratio of at most 1.3. `alone` is
+what every point would cost on its own. `acceptance` is the smallest ratio of measured acceptance and
+closed form over the points of importance sampling; the goal is 0.95.
 """
 
 import argparse
-import json
 from pathlib import Path
 
-METHODS = ("plain", "importance", "truncation", "polarity")
+import pandas as pd
+
+OWN = ("truncation", "dot")  # methods that make their images themselves
+REALS = ("held_out", "oracle", "training_copies")  # no generator is called
 
 
-def summary(scores: dict) -> dict[str, float]:
-    """The columns of one model from the content of its scores file."""
-    points = [point for point in scores["points"] if point["method"] in METHODS]
-    drawn = [point for point in points if point["method"] != "truncation"]
-    most = max(p["generator_calls"] for p in points if p["method"] in ("plain", "importance"))
-    made = sum(calls for name, calls in scores["calls"].items() if name.startswith("truncation"))
-    ratios = [
-        point["acceptance"] / point["acceptance_closed_form"]
-        for point in points
-        if point["method"] == "importance"
-    ]
-    seconds = scores["seconds"]
+def summary(points: pd.DataFrame) -> dict[str, float]:
+    """The columns of one model from its table of points."""
+    points = points[points["generator_calls"].notna() & ~points["method"].isin(REALS)]
+    own = points["method"].isin(OWN)
+    importance = points[points["method"].eq("importance")]
+    most = points[points["method"].isin(("plain", "importance"))]["generator_calls"].max()
+    together = points[~own]["generator_calls"].max() + points[own]["generator_calls"].sum()
+    ratios = importance["acceptance"] / importance["acceptance_closed_form"]
     return {
         "most demanding": most,
-        "figure 4": max(p["generator_calls"] for p in drawn) + made,
-        "ratio": (max(p["generator_calls"] for p in drawn) + made) / most,
-        "drawn": scores["calls"]["pool"] + made,
-        "drawn ratio": (scores["calls"]["pool"] + made) / most,
-        "alone": sum(point["generator_calls"] for point in points),
-        "acceptance": min(ratios, default=float("nan")),
-        "density %": 100 * seconds["steering"] / seconds["generator"],
+        "together": together,
+        "ratio": together / most,
+        "alone": points["generator_calls"].sum(),
+        "acceptance": ratios.min(),
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("scores", nargs="+", type=Path, help="results/frontier/*.json")
-    for path in parser.parse_args().scores:
-        columns = summary(json.loads(path.read_text()))
+    parser.add_argument("tables", nargs="+", type=Path, help="results/frontier/*.csv")
+    for path in parser.parse_args().tables:
         print(path.stem)
-        for name, value in columns.items():
+        for name, value in summary(pd.read_csv(path)).items():
             print(f"  {name:15s} {value:,.3f}" if value < 100 else f"  {name:15s} {value:,.0f}")
 
 

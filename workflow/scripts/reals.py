@@ -27,5 +27,6 @@ with logged(snakemake.log[0]):
         snakemake.output.described,
         stamp,
         snakemake.resources.kept,
+        batch_size=snakemake.resources.batch_size,
         device=snakemake.resources.device,
     )

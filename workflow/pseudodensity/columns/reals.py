@@ -17,8 +17,6 @@ from pseudodensity.progress import Progress
 
 __all__ = ["describe_reals"]
 
-BATCH = 5000
-
 
 def describe_reals(
     data: ImageSet,
@@ -32,6 +30,7 @@ def describe_reals(
     stamp: Mapping[str, Any],
     kept: int,
     *,
+    batch_size: int = 500,
     device: str = "cpu",
 ) -> None:
     """Describe real images and write them as a part of a pool.
@@ -40,8 +39,9 @@ def describe_reals(
         rows: of the data set; or, with `fresh`, of the endless rest of its law: row 0 is the first
             image that the data set does not hold.
         kept: how many images are stored as pixels.
+        batch_size: images that are in memory at once.
     """
-    describer = Describer(judges, density.to(device), steering, device=device)
+    describer = Describer(judges, density.to(device), steering, batch_size, device)
     spec = data.manifest["spec"]
 
     def draw(batch: range) -> np.ndarray:
@@ -51,8 +51,8 @@ def describe_reals(
         index = np.arange(batch.start, batch.stop) + len(data)
         return render(spec["scene"], index, spec["resolution"], spec["seed"])[0]
 
-    starts = range(rows.start, rows.stop, BATCH)
-    batches = (range(start, min(start + BATCH, rows.stop)) for start in starts)
+    starts = range(rows.start, rows.stop, batch_size)
+    batches = (range(start, min(start + batch_size, rows.stop)) for start in starts)
     columns, images = describer.draw(draw, batches, kept)
     how = "fresh images of the same law" if fresh else "the data set itself"
     meta = {"seconds": describer.seconds, "calls": 1, "facts": {"how": how}}
