@@ -23,9 +23,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from safetensors import SafetensorError, safe_open
 
-from pseudodensity.artifacts import ArtifactError
 from pseudodensity.report.drawing import (
     BLACK,
     PALETTE,
@@ -36,6 +34,7 @@ from pseudodensity.report.drawing import (
     subtitle,
     theme,
 )
+from pseudodensity.report.samples import load_arrays
 
 __all__ = ["extremes", "perturbation"]
 
@@ -65,7 +64,7 @@ def perturbation(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figu
         figure = Figure(figsize=size)
         places = figure.subplots(lines, across, squeeze=False).ravel()
         for axes, (panel, path) in zip(places, panels, strict=False):
-            images = _arrays(path, ["images"])["images"][:, :columns]
+            images = load_arrays(path, ["images"])["images"][:, :columns]
             _perturbed(axes, panel, images, columns)
         for axes in places[len(panels) :]:
             axes.set_axis_off()
@@ -85,7 +84,7 @@ def extremes(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figure:
         figure = Figure(figsize=size)
         places = figure.subplots(len(panels), 2, squeeze=False)
         for (least, most), (panel, path) in zip(places, panels, strict=True):
-            arrays = _arrays(path, ["images", "real_images"])
+            arrays = load_arrays(path, ["images", "real_images"])
             title, aside = _titles(panel.iloc[0])
             title += f" ({aside})" if aside else ""
             sides = [("generated", BLACK), ("real", BLACK)]
@@ -110,17 +109,6 @@ def _panels(
             "pass one file per panel, in order"
         )
     return list(zip(panels, paths, strict=True))
-
-
-def _arrays(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Named arrays of a safetensors file, read without torch."""
-    try:
-        with safe_open(path, framework="np") as handle:
-            return {name: handle.get_tensor(name) for name in names}
-    except FileNotFoundError:
-        raise ArtifactError(f"{path} does not exist: run the rule that makes it first") from None
-    except (SafetensorError, OSError) as error:
-        raise ArtifactError(f"{path} is damaged ({error}): delete it and run again") from None
 
 
 # ------------------------------------------------------------------------------ drawing

@@ -13,15 +13,13 @@ Both want
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from safetensors import SafetensorError, safe_open
 
-from pseudodensity.artifacts import ArtifactError
 from pseudodensity.papers.pseudo_density.table1 import block_title
+from pseudodensity.report.samples import load_arrays
 from pseudodensity.report.table import Column, Table
 
 __all__ = ["extremes", "extremes_frame", "perturbation", "perturbation_frame"]
@@ -76,7 +74,7 @@ def perturbation(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Tabl
         ArtifactError: a file is missing, damaged or of something else.
     """
     panels = settings["panels"]
-    density = [_arrays(path, ["density"])["density"] for path in inputs["samples"]]
+    density = [load_arrays(path, ["density"])["density"] for path in inputs["samples"]]
     columns = [Column("objective", "moved by"), Column("row", "row")]
     columns += [Column("sample", "sample"), Column("density", "pseudo density", 3)]
     columns.append(Column("change", "change", format="+.3f"))
@@ -91,21 +89,10 @@ def extremes(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
     """
     panels = settings["panels"]
     names = ("percentile", "index", "density", "real_index", "real_density")
-    arrays = [_arrays(path, names) for path in inputs["samples"]]
+    arrays = [load_arrays(path, names) for path in inputs["samples"]]
     columns = [Column("images", "images"), Column("percentile", "percentile", 1)]
     columns += [Column("index", "index", format="d"), Column("density", "pseudo density", 3)]
     return _table(settings["title"], panels, extremes_frame(panels, arrays), columns)
-
-
-def _arrays(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Named arrays of a safetensors file, read without torch."""
-    try:
-        with safe_open(path, framework="np") as handle:
-            return {name: handle.get_tensor(name) for name in names}
-    except FileNotFoundError:
-        raise ArtifactError(f"{path} does not exist: run the rule that makes it first") from None
-    except (SafetensorError, OSError) as error:
-        raise ArtifactError(f"{path} is damaged ({error}): delete it and run again") from None
 
 
 def _table(
