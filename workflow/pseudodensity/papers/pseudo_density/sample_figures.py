@@ -24,6 +24,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pseudodensity.artifacts import ArtifactError
 from pseudodensity.report.drawing import (
     BLACK,
     PALETTE,
