@@ -28,7 +28,7 @@ from pseudodensity.report.statistics import t_interval
 from pseudodensity.report.table import write_table
 
 CONFIG = Path(__file__).parents[2] / "config"
-BLOCKS = yaml.safe_load((CONFIG / "papers/pseudo_density.yaml").read_text())["table1"]["blocks"]
+BLOCKS = yaml.safe_load((CONFIG / "papers/pseudo_density.yaml").read_text())["runs"]
 REPORTED = pd.read_csv(CONFIG / "reported/pseudo_density.csv")
 CATALOGUE = pd.read_csv(CONFIG / "reported/claims.csv")
 NOISE = np.array([0.1, -0.2, 0.3])  # of the latents: the same in each row, gone in a difference

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pseudodensity.tables import write_csv
 
 import pseudodensity
 from pseudodensity.density.percentile import threshold
 from pseudodensity.report.density_table import density_table
+from pseudodensity.report.table import write_csv
 from pseudodensity.rng import numpy_generator
 
 NAMES = ["a", "b", "c", "d", "e"]

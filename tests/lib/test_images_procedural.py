@@ -10,7 +10,7 @@ from scipy import stats
 from pseudodensity.images import digits
 from pseudodensity.images.canvas import SUPERSAMPLING, Canvas
 from pseudodensity.images.procedural import SCENES, render, sample_labels
-from pseudodensity.runs import SCENES_VERSION
+from pseudodensity.plan.data import SCENES_VERSION
 
 ALL_SCENES = pytest.mark.parametrize("scene", SCENES)
 

@@ -6,7 +6,6 @@ import zipfile
 
 import numpy as np
 import pytest
-from pseudodensity.closure import ROOT
 
 from pseudodensity.artifacts import LONGEST, ArtifactError, one_line
 from pseudodensity.features.build import build_extractor
@@ -14,6 +13,7 @@ from pseudodensity.features.pretrained import read_weights
 from pseudodensity.images.building import build_dataset
 from pseudodensity.images.dataset import open_dataset
 from pseudodensity.images.sources import open_source
+from pseudodensity.plan.code import ROOT
 
 FILES = sorted(f for name in ("features", "density", "images") for f in (ROOT / name).glob("*.py"))
 

@@ -468,7 +468,7 @@ def test_figure_2_shows_both_ends_above_the_real_images(tmp_path):
 
 
 def dataset(folder, density, names):
-    table = pd.DataFrame({"file": names, "pseudo_density": density})
+    table = pd.DataFrame({"file": names, "pseudo_density": density, "image": range(len(names))})
     table.assign(knn_density=1.0).to_csv(folder / "d.csv", index=False)
     np.save(folder / "images.npy", make_images(len(density)))
     return {"table": folder / "d.csv", "images": folder / "images.npy"}

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from pseudodensity.closure import ROOT
 
+from pseudodensity.plan.code import ROOT
 from pseudodensity.report.latex import escape as latex_escape
 from pseudodensity.report.markdown import aligned
 from pseudodensity.report.markdown import escape as markdown_escape

@@ -23,7 +23,7 @@ from pseudodensity.papers.pseudo_density.table1 import (
 from pseudodensity.report.table import write_table
 
 CONFIG = Path(__file__).parents[2] / "config"
-BLOCKS = yaml.safe_load((CONFIG / "papers/pseudo_density.yaml").read_text())["table1"]["blocks"]
+BLOCKS = yaml.safe_load((CONFIG / "papers/pseudo_density.yaml").read_text())["runs"]
 REPORTED = pd.read_csv(CONFIG / "reported/pseudo_density.csv")
 TUNED = ("precision", "recall", "fid")
 SETTINGS = ("pretrained", *TUNED, "control", "control_fid")
@@ -90,7 +90,7 @@ def make_book(rows, values, facts=None, oracle=(0.8, 0.9)) -> Book:
     found = []
     for row in rows:
         if row["seed"] is None:
-            how = {"note": "fresh images of the same law"}
+            how = {"how": "fresh images of the same law"}
             scores = Found(repeats(*oracle), {"acceptance": 0.5} | how, n=2000)
         else:
             scores = Found(repeats(*values[row["seed"]]), (facts or {}).get(row["seed"], {}))
@@ -196,7 +196,7 @@ def test_numbers_of_the_paper_land_in_the_right_line(block, setting, score, prin
 
 def test_acceptance_is_the_mean_where_there_is_one():
     rows = make_rows("adm-bedroom", (0, 1), ("pretrained",), ("oracle",))
-    facts = {0: {"acceptance": 0.2}, 1: {"acceptance": 0.4}}
+    facts = {0: {"training_acceptance": 0.2}, 1: {"training_acceptance": 0.4}}
     book = make_book(rows, {0: (0.5,), 1: (0.5,)}, facts)
     frame = table1_frame(rows, book, REPORTED)
     assert frame["acceptance"].tolist() == pytest.approx([0.3, 0.5])
