@@ -87,6 +87,18 @@ def test_the_command_line_wins_over_all(tmp_path):
     assert config["seeds"] == [3]
 
 
+def test_the_values_of_the_command_line_are_those_of_a_file(tmp_path):
+    """`--config seeds=[1,2] 'density={epochs: 3, dedup: no}'` comes with strings within."""
+    given = {"seeds": ["1", "2"], "density": {"epochs": "3", "dedup": "no", "extractor": "vit"}}
+    given |= {"datasets": {"faces": {"stands_for": "null", "title": "a: b"}}}
+    config = loaded(tmp_path, given=given)
+    assert config["seeds"] == [1, 2] and config["density"]["n"] == 1
+    density = {key: config["density"][key] for key in ("epochs", "dedup", "extractor")}
+    assert density == {"epochs": 3, "dedup": False, "extractor": "vit"}
+    faces = config["datasets"]["faces"]
+    assert faces["stands_for"] is None and faces["title"] == "a: b" and faces["scene"] == "faces"
+
+
 # ------------------------------------------------------------------------------- recipes
 
 

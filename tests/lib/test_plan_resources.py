@@ -104,7 +104,7 @@ def test_the_time_grows_with_the_images(kind, tmp_path):
     minutes = []
     for count in (20_000, 200_000):
         settings = faces(count, 256)
-        plan = plan_of(tmp_path, datasets=settings, runtime={"part": count})
+        plan = plan_of(tmp_path, datasets=settings, runtime={"proposals_per_file": count})
         part = of_pool(plan, 0, count)
         made = {
             "pool": part,
@@ -122,7 +122,7 @@ def test_the_time_grows_with_the_images(kind, tmp_path):
 
 def test_a_model_of_many_calls_gets_more_time(tmp_path):
     plan = plan_of(tmp_path, datasets={n: {"resolution": 64} for n in ("faces", "bedroom")})
-    size = plan.config["runtime"]["part"]
+    size = plan.config["runtime"]["proposals_per_file"]
     one = of_pool(plan, 0, size)
     many = of_pool(plan, 0, size, "iddpm", "bedroom")
     assert resources(many, plan.config)["runtime"] > 1.5 * resources(one, plan.config)["runtime"]
@@ -144,7 +144,7 @@ def test_small_images_are_all_stored_and_of_large_ones_a_few(default):
     assert stored_images(config, 16, 15_000) == 15_000
     assert stored_images(config, 1024, 15_000) == config["sampling"]["kept_images"]
     assert stored_images(config, 1024, 3) == 3
-    size = config["runtime"]["part"]
+    size = config["runtime"]["proposals_per_file"]
     assert stored_images_of(of_pool(default, 0, size), config) == size
 
 

@@ -333,7 +333,7 @@ def test_runtime_settings_are_no_part_of_any_digest(workflow, before):
     workflow.write("fast.yaml", {"runtime": {"batch_size": 7, "stored_mb": 0, "device": "cuda"}})
     assert planned(workflow, "fast.yaml")["jobs"] == before["jobs"]
     # Smaller parts of a pool have other paths, but what is measured on them has not.
-    workflow.write("parts.yaml", {"runtime": {"part": 5000}})
+    workflow.write("parts.yaml", {"runtime": {"proposals_per_file": 5000}})
     after = planned(workflow, "parts.yaml")["jobs"]
     scores = {path for path in before["jobs"] if path.startswith("results/scores/")}
     assert scores <= set(after)

@@ -97,7 +97,22 @@ def load_config(
     config = read_yaml(default)
     for path in overlays:
         config = _overlay(config, read_yaml(path))
-    return _with_recipes(merge(config, given))
+    return _with_recipes(_overlay(config, _resolved(given)))
+
+
+def _resolved(value: Any) -> Any:
+    """Values of a command line as YAML has them: Snakemake hands on the inner ones as strings."""
+    if isinstance(value, Mapping):
+        return {key: _resolved(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_resolved(inner) for inner in value]
+    if not isinstance(value, str):
+        return value
+    try:
+        scalar = yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
+    return value if isinstance(scalar, dict | list) else scalar
 
 
 def _with_recipes(config: dict[str, Any]) -> dict[str, Any]:
