@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pseudodensity.plan.config import ConfigError, load_config, merge, read_yaml
+from pseudodensity.plan.config import load_config, merge, read_yaml
+from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.methods import check_methods, metric_settings
 from pseudodensity.plan.plan import Plan
 

@@ -9,7 +9,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from pseudodensity.plan.config import ConfigError, load_config
+from pseudodensity.plan.config import load_config
+from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.resources import ON_DEVICE, resources
 

@@ -8,7 +8,8 @@ from snakemake.exceptions import WorkflowError
 from pseudodensity.plan import resources as machine
 from pseudodensity.plan.artifact import benchmark_of
 from pseudodensity.plan.code import ROOT, code_digest
-from pseudodensity.plan.config import ConfigError, load_config
+from pseudodensity.plan.config import load_config
+from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.plan import Plan
 
 HERE = Path(workflow.basedir)

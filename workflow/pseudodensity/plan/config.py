@@ -11,14 +11,12 @@ import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-__all__ = ["ConfigError", "check_schema", "load_config", "merge", "read_yaml"]
+from pseudodensity.plan.errors import ConfigError
+
+__all__ = ["check_schema", "load_config", "merge", "read_yaml"]
 
 # An entry of one of these sections that names its kind is described whole.
 KIND_OF = {"datasets": "kind", "extractors": "kind", "models": "architecture"}
-
-
-class ConfigError(ValueError):
-    """The config asks for something impossible; the message says where and how to mend it."""
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pseudodensity.plan.artifact import Artifact
-from pseudodensity.plan.config import ConfigError
 from pseudodensity.plan.declared import declared, parameters
+from pseudodensity.plan.errors import ConfigError
 
 __all__ = ["Data"]
 

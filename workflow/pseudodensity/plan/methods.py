@@ -8,8 +8,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from pseudodensity.plan.config import ConfigError
 from pseudodensity.plan.declared import declared, modules_declaring, parameters
+from pseudodensity.plan.errors import ConfigError
 
 __all__ = [
     "check_methods",

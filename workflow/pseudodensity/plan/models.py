@@ -9,9 +9,10 @@ from typing import Any
 
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.code import modules_used
-from pseudodensity.plan.config import ConfigError, merge
+from pseudodensity.plan.config import merge
 from pseudodensity.plan.data import Data
 from pseudodensity.plan.declared import declared, modules_declaring, parameters
+from pseudodensity.plan.errors import ConfigError
 
 __all__ = ["Models", "declaration", "generator_modules", "tangent_modules"]
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from pseudodensity.plan.artifact import PATHS, Artifact
 from pseudodensity.plan.code import ROOT
-from pseudodensity.plan.config import ConfigError, check_schema, merge, read_yaml
+from pseudodensity.plan.config import check_schema, merge, read_yaml
 from pseudodensity.plan.data import Data
+from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.methods import check_methods, metric_settings
 from pseudodensity.plan.models import Models
 from pseudodensity.plan.pools import Pools

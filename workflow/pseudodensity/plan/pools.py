@@ -9,9 +9,9 @@ from functools import cache
 from typing import Any
 
 from pseudodensity.plan.artifact import Artifact, canonical, digest_of
-from pseudodensity.plan.config import ConfigError
 from pseudodensity.plan.data import Data
 from pseudodensity.plan.declared import declared
+from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.methods import (
     column_module,
     columns_needed,

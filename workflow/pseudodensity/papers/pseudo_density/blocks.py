@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pseudodensity.plan.artifact import Artifact
-from pseudodensity.plan.config import ConfigError
+from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.plan import Plan
 
 __all__ = ["Blocks"]

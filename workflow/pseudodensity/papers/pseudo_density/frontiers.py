@@ -7,8 +7,8 @@ from typing import Any
 
 from pseudodensity.papers.pseudo_density.blocks import PLAIN, Blocks
 from pseudodensity.plan.artifact import Artifact
-from pseudodensity.plan.config import ConfigError
 from pseudodensity.plan.declared import declared
+from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.methods import method, methods, metric_module, points
 from pseudodensity.plan.plan import Plan
 

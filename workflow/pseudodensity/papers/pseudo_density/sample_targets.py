@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pseudodensity.papers.pseudo_density.paper import HERE, Paper
-from pseudodensity.plan.config import ConfigError
+from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.methods import method, points
 from pseudodensity.plan.target import Target
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pseudodensity.papers.pseudo_density.paper import HERE, Paper
 from pseudodensity.papers.pseudo_density.sample_targets import likelihood, overhead, samples
-from pseudodensity.plan.config import ConfigError
+from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.methods import method, methods
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.target import Target
