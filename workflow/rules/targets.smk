@@ -12,6 +12,8 @@ rule table:
         tex="results/{table}.tex",
     log:
         "results/logs/{table}.table.log",
+    # As soon as it can be written, it is.
+    priority: 35
     conda:
         "../../envs/conda.yaml"
     threads: 1

@@ -35,9 +35,10 @@ MANY_CALLS = 50  # a diffusion model's image in units of one pass
 LONGEST_MINUTES = 2_880
 SHORTEST_MINUTES = 30
 
-# The short jobs that others wait for come first, then the longest trainings, or one ends alone.
-URGENT = {"data": 20, "extractor": 20, "features": 20, "density": 20, "finetuned": 5}
-URGENT |= {"reals": 4, "scores": 4, "pool": 3}
+# The short jobs that others wait for come first; then what finishes a block that is begun, so that its
+# rows are printed early; then the longest trainings, or one ends alone.
+URGENT = {"data": 40, "extractor": 40, "features": 40, "density": 40}
+URGENT |= {"scores": 30, "finetuned": 25, "pool": 25, "reals": 22}
 
 
 def needs_gpu(kind: str, device: str) -> int:
@@ -78,8 +79,6 @@ def priority(artifact: Artifact, longest: int) -> float:
     """Which job starts first where several could. longest: iterations of the longest pre-training."""
     if artifact.kind == "trained":
         return 10 + 9 * artifact.spec["iterations"] / longest
-    if artifact.kind == "pool" and _calls(artifact) > 1:
-        return 3.5
     return URGENT.get(artifact.kind, 0)
 
 
