@@ -180,4 +180,4 @@ def test_its_declarations_are_read_without_importing_it():
         if isinstance(node, ast.Assign) and node.targets[0].id.isupper()
     }
     assert literals["NAME"] == "budgeted"
-    assert {"TITLE", "PAPER", "EQUATION"} <= set(literals)
+    assert {"TITLE", "PAPER", "SOURCE"} <= set(literals)

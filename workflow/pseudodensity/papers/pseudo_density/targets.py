@@ -8,7 +8,7 @@ from typing import Any
 from pseudodensity.papers.pseudo_density.paper import HERE, Paper
 from pseudodensity.papers.pseudo_density.sample_targets import likelihood, overhead, samples
 from pseudodensity.plan.errors import ConfigError
-from pseudodensity.plan.methods import method, methods
+from pseudodensity.plan.methods import method
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.target import Target
 
@@ -184,7 +184,9 @@ def _frontier(
     )
     settings = {"title": title, "rows": rows}
     yield paper.table(name, "frontier:frontier", {"scores": scores}, settings, caption)
-    look = {"methods": {n: method(n).TITLE for n in methods()}}
+    # The same colours in all figures: by the order in which the config asks for the methods.
+    asked = [name for names in paper.frontiers.settings["methods"].values() for name in names]
+    look: dict[str, Any] = {"methods": {n: method(n).TITLE for n in dict.fromkeys(asked)}}
     look |= {"controls": ["plain", *CONTROLS], "extractors": paper.judges()}
     yield paper.figure(name, f"frontier_figures:{figure}", {}, look, caption)
 
