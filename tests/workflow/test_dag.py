@@ -389,3 +389,12 @@ def test_kill_9_of_everything_and_the_same_command_give_the_same_bytes(made, tmp
     assert done.returncode == 0, done.stderr[-3000:]
     for name in ("table1.csv", "table1.md", "table1.claims.csv"):
         assert (results / name).read_bytes() == (made.folder / "results" / name).read_bytes(), name
+
+
+def test_claims_are_answered_from_the_tables_that_were_made(made):
+    """Each claim whose table exists is measured, not passed over."""
+    claims = (made.folder / "results/claims.csv").read_text()
+    assert "makes no" not in claims
+    assert {f"000-{i}" for i in range(1, 20)} <= {
+        line.split(",")[0] for line in claims.splitlines()
+    }

@@ -19,7 +19,12 @@ rule findings:
     threads: 1
     params:
         commit=commit(),
-        config=" + ".join(["config/config.yaml", *map(str, workflow.overwrite_configfiles)]),
+        config=" + ".join(
+            [
+                "config/config.yaml",
+                *(path.name for path in map(Path, workflow.overwrite_configfiles)),
+            ]
+        ),
         seeds=plan.config["seeds"],
         targets=benchmarks(),
         titles=[

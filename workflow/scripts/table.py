@@ -7,11 +7,13 @@ from pseudodensity.progress import logged
 from pseudodensity.report.table import write_table
 
 params, output = snakemake.params, snakemake.output
+# A plain mapping: `in` asks for names there, and for paths in Snakemake's own list.
+inputs = dict(snakemake.input.items())
 with logged(snakemake.log[0]):
     module, _, name = params.function.partition(":")
     function = getattr(import_module(f"pseudodensity.{module}"), name)
-    write_table(function(snakemake.input, params.settings), output.csv, output.md, output.tex)
+    write_table(function(inputs, params.settings), output.csv, output.md, output.tex)
     if params.printed:
         module, _, name = params.printed.partition(":")
         text = getattr(import_module(f"pseudodensity.{module}"), name)
-        print(text(snakemake.input, params.settings), file=sys.stderr, flush=True)
+        print(text(inputs, params.settings), file=sys.stderr, flush=True)
