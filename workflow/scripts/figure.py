@@ -6,9 +6,9 @@ from pseudodensity.progress import logged
 from pseudodensity.report.drawing import save
 
 params, output = snakemake.params, snakemake.output
-# A plain mapping: `in` asks for names there, and for paths in Snakemake's own list.
-inputs = dict(snakemake.input.items())
 with logged(snakemake.log[0]):
+    # A plain mapping: `in` asks for names there, and for paths in Snakemake's own list.
+    inputs = dict(snakemake.input.items())
     module, _, name = params.function.partition(":")
     function = getattr(import_module(f"pseudodensity.{module}"), name)
     save(function(inputs, params.settings), output.svg, output.png)

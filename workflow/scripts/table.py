@@ -7,9 +7,9 @@ from pseudodensity.progress import logged
 from pseudodensity.report.table import write_table
 
 params, output = snakemake.params, snakemake.output
-# A plain mapping: `in` asks for names there, and for paths in Snakemake's own list.
-inputs = dict(snakemake.input.items())
 with logged(snakemake.log[0]):
+    # A plain mapping: `in` asks for names there, and for paths in Snakemake's own list.
+    inputs = dict(snakemake.input.items())
     module, _, name = params.function.partition(":")
     function = getattr(import_module(f"pseudodensity.{module}"), name)
     write_table(function(inputs, params.settings), output.csv, output.md, output.tex)
