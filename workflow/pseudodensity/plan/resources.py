@@ -79,6 +79,8 @@ def priority(artifact: Artifact, longest: int) -> float:
     """Which job starts first where several could. longest: iterations of the longest pre-training."""
     if artifact.kind == "trained":
         return 10 + 9 * artifact.spec["iterations"] / longest
+    if artifact.kind == "pool" and _calls(artifact) > 1:
+        return URGENT["pool"] + 1  # takes long itself
     return URGENT.get(artifact.kind, 0)
 
 
