@@ -22,7 +22,7 @@ from pseudodensity.plan.methods import (
 )
 from pseudodensity.plan.models import Models, generator_modules, tangent_modules
 
-__all__ = ["Item", "Pools"]
+__all__ = ["Item", "Pools", "images_of"]
 
 Point = Mapping[str, Any]
 FRESH = ("procedural",)  # kinds of data sets whose law can be drawn from anew
@@ -59,8 +59,11 @@ class Item:
 
 
 class Pools:
-    """Pools of a config. A pool is drawn once per checkpoint, in parts of `runtime.proposals_per_file` proposals; more
-    demand draws further parts and changes none."""
+    """Pools of a config.
+
+    A pool is drawn once per checkpoint, in parts of `runtime.proposals_per_file` proposals; more demand
+    draws further parts and changes none.
+    """
 
     def __init__(self, config: Mapping[str, Any], data: Data, models: Models):
         self.config, self.data, self.models = config, data, models
@@ -113,26 +116,23 @@ class Pools:
 
     def reals(self, dataset: str, count: int) -> tuple[Artifact, ...]:
         """Real images as a pool: fresh ones where the law of the data is known, else the data set."""
-        settings = self.config["datasets"][dataset]
-        fresh = settings["kind"] in FRESH
-        needs = {"data": self.data.dataset(dataset), **self._judging(dataset)}
-        spec = {"seed": self.seed, "fresh": fresh}
+        if self.config["datasets"][dataset]["kind"] not in FRESH:
+            return self.training(dataset)
         size = self.config["runtime"]["proposals_per_file"]
-        stretches = (
-            [f"{i * size:07d}-{(i + 1) * size:07d}" for i in range(-(-count // size))]
-            if fresh
-            else ["all"]
+        starts = range(0, -(-count // size) * size, size)
+        return tuple(
+            self._described_reals(dataset, f"{i:07d}-{i + size:07d}", fresh=True) for i in starts
         )
-        slug, modules = f"{dataset}-reals", self._judging_modules()
-        return tuple(_in_folder("reals", slug, spec, needs, modules, rows) for rows in stretches)
 
     def training(self, dataset: str) -> tuple[Artifact, ...]:
         """The data set itself as a pool."""
+        return (self._described_reals(dataset, "all", fresh=False),)
+
+    def _described_reals(self, dataset: str, rows: str, *, fresh: bool) -> Artifact:
         needs = {"data": self.data.dataset(dataset), **self._judging(dataset)}
-        spec = {"seed": self.seed, "fresh": False}
-        return (
-            _in_folder("reals", f"{dataset}-reals", spec, needs, self._judging_modules(), "all"),
-        )
+        spec = {"seed": self.seed, "fresh": fresh}
+        slug, modules = f"{dataset}-reals", self._judging_modules()
+        return _in_folder("reals", slug, spec, needs, modules, rows)
 
     # ---------------------------------------------------------------- columns
 
@@ -164,7 +164,7 @@ class Pools:
             needs |= self._inputs(own, checkpoint, point)
             modules += self._modules(own, checkpoint, point)
         spec = {"column": name, "settings": settings}
-        files = {"images": part.path.replace("described.safetensors", "images.npy")}
+        files = {"images": images_of(part)}
         return Artifact("column", name, spec, needs, part.folder, rows, modules, files)
 
     def _inputs(
@@ -284,6 +284,11 @@ class Pools:
         made = self.column("features", {"extractor": extractor}, item.parts, item.count or stop)
         columns = {**item.columns, f"features.{extractor}": made}
         return Item(item.parts, columns, item.point, item.count)
+
+
+def images_of(part: Artifact) -> str:
+    """Where the stored images of a part of a pool lie: beside what describes them."""
+    return part.path.replace("described.safetensors", "images.npy")
 
 
 def _in_folder(

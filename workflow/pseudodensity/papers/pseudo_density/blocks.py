@@ -8,6 +8,7 @@ from typing import Any
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.plan import Plan
+from pseudodensity.plan.pools import images_of
 
 __all__ = ["Blocks"]
 
@@ -141,7 +142,7 @@ class Blocks:
                 item = self.plan.pools.item(
                     checkpoint, PLAIN, sampling["images"], sampling["repeats"]
                 )
-                found.append(item.parts[0].path.replace("described.safetensors", "images.npy"))
+                found.append(images_of(item.parts[0]))
         return found
 
     def oracle_points(self, block: str) -> dict[str, dict[str, Any]]:
