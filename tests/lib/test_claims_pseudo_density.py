@@ -449,6 +449,12 @@ def test_all_claims_of_the_paper_are_answered(tmp_path, monkeypatch):
     pd.DataFrame([PLAIN, *WEIGHTED]).to_csv(figure, index=False)
     table = module.claims(inputs | {"density": [quality], "fig4": figure}, settings)
     assert table.frame["id"].eq("000-8").sum() == 6
+    # A table that is there and has no rows for the claim: it is not passed over.
+    plain = tmp_path / "table3.csv"
+    pd.DataFrame([PLAIN | {"group": np.nan, "tuned_w": np.nan}]).to_csv(plain, index=False)
+    found = module.claims(inputs | {"density": [quality], "table3": plain}, settings).frame
+    (answer,) = found.loc[found["id"].eq("000-17"), "answer"]
+    assert answer.startswith("not tested here: table3 of this config has no rows")
     files = [tmp_path / f"claims.{kind}" for kind in ("csv", "md", "tex")]
     write_table(table, *files)
     text = files[1].read_text()

@@ -101,7 +101,10 @@ def _of_csv(
     ids: list[str],
     measure: Callable[[pd.DataFrame], list[Line]],
 ) -> list[Line]:
-    """Lines from the CSV of a target, or lines that say that this config does not make it."""
+    """Lines from the CSV of a target, and for each claim that it cannot answer a line that says why."""
     if name not in inputs:
         return [untested(key, name, f"this config makes no {name}") for key in ids]
-    return measure(pd.read_csv(inputs[name]))
+    lines = measure(pd.read_csv(inputs[name]))
+    answered = {line["id"] for line in lines}
+    why = f"{name} of this config has no rows that the claim compares"
+    return [*lines, *(untested(key, name, why) for key in ids if key not in answered)]
