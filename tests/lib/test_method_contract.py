@@ -16,7 +16,7 @@ from pseudodensity.generators.build import build_discriminator, build_generator
 from pseudodensity.generators.checkpoint import CheckpointFile
 from pseudodensity.images.dataset import ImageSet
 from pseudodensity.images.transform import to_uint8
-from pseudodensity.plan.declared import declared, modules_declaring
+from pseudodensity.plan.declared import declared, declares, modules_declaring
 from pseudodensity.plan.methods import (
     column_module,
     column_settings,
@@ -82,6 +82,11 @@ def test_a_method_says_what_it_is(name):
     assert pool == "model" or set(needs) <= {"density"}
     defaults = declared(module, "DEFAULTS")
     assert isinstance(defaults, dict) and json.loads(json.dumps(defaults)) == defaults
+    words = {key: value for key, value in defaults.items() if isinstance(value, str)}
+    choices = declared(module, "CHOICES") if declares(module, "CHOICES") else {}
+    assert set(choices) == set(words) and all(words[key] in choices[key] for key in words)
+    grid = declared(module, "GRID")
+    assert all(isinstance(values, list) and values for values in grid.values())
     if pool == "own":
         assert isinstance(declared(module, "INPUTS"), tuple)
         assert list(inspect.signature(method(name).maker).parameters) == ["context"]

@@ -278,6 +278,26 @@ MISTAKES = {
         "methods.drs.gama",
         "known settings: gamma_percentile,",
     ),
+    "an unknown word for a setting of a method": (
+        {"methods": {"drs": {"calibration": "isotnic"}}},
+        "methods.drs.calibration is 'isotnic'",
+        "give one of isotonic, logistic",
+    ),
+    "an unknown key of a grid": (
+        {"papers": {"pseudo_density": {"fig4": {"truncation": {"styl": [0.7]}}}}},
+        "papers.pseudo_density.fig4.truncation.styl",
+        "known keys: style, scale, resample",
+    ),
+    "a value of another kind in a grid": (
+        {"papers": {"pseudo_density": {"fig4": {"polarity": {"exponents": ["low"]}}}}},
+        "papers.pseudo_density.fig4.polarity.exponents has 'low'",
+        "give values like -0.1 or 0.1",
+    ),
+    "an unknown word in a grid": (
+        {"papers": {"pseudo_density": {"fig4": {"drs": {"variants": ["exct"]}}}}},
+        "papers.pseudo_density.fig4.drs.variants has 'exct'",
+        "give values like 'exact' or 'paper' or 'shifted'",
+    ),
     "settings of an unknown method": (
         {"methods": {"drss": {}}},
         "methods.drss is no method",
@@ -300,8 +320,8 @@ MISTAKES = {
     ),
     "an unknown method of figure 4": (
         {"papers": {"pseudo_density": {"fig4": {"importnce": {"tau": [50]}}}}},
-        "papers.pseudo_density.fig4 names 'importnce'",
-        "methods are held_out,",
+        "papers.pseudo_density.fig4.importnce is no method",
+        "known: held_out,",
     ),
     "an unknown key of a paper": (
         {"papers": {"pseudo_density": {"bloks": []}}},

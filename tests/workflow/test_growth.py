@@ -149,6 +149,7 @@ SOURCE = "a test"
 NEEDS = ()
 POOL = "model"
 DEFAULTS = {}
+GRID = {}
 
 column_settings = no_column_settings
 

@@ -3,10 +3,12 @@
 A method is a module with the literal constants NAME, TITLE, PAPER, SOURCE (equation or algorithm), NEEDS
 (columns beside the judges' features), POOL ("model": proposals of the generator; "own": images that the
 method makes itself; "reals": real images, fresh ones where their law is known; "training": the data set
-itself) and DEFAULTS (settings that config `methods.<name>` may change), and with the functions
+itself), DEFAULTS (settings that config `methods.<name>` may change; words among them have their known
+values in CHOICES) and GRID (what its points differ in: key -> sane values, which a paper may replace), and
+with the functions
 
 - ``points(grid, settings, generator) -> list`` of points, dicts with ``method`` and all that decides what
-  is chosen; `grid` is a paper's, {} for sane defaults; `generator` is its declaration;
+  is chosen; `grid` and `settings` have every key; `generator` is its declaration;
 - ``label(point) -> str`` in the papers' words;
 - ``why_not(generator) -> str | None``: why a generator cannot serve it;
 - ``proposals(point, images, repeats) -> int``: how many proposals it looks at;

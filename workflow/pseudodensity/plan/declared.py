@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["declared", "declared_by_name", "modules_declaring", "parameters"]
+__all__ = ["declared", "declared_by_name", "declares", "modules_declaring", "parameters"]
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,6 +35,11 @@ def declared(module: str, constant: str) -> Any:
             f"{module} declares {constant} by an expression: write it as a literal, because it is "
             "read without running the module"
         ) from None
+
+
+def declares(module: str, constant: str) -> bool:
+    """Whether a module assigns a constant at its top level. ValueError: no such module."""
+    return constant in _assigned(_file(module))
 
 
 def parameters(module: str, function: str) -> dict[str, bool]:

@@ -8,10 +8,11 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from pseudodensity.plan.declared import declared, modules_declaring, parameters
+from pseudodensity.plan.declared import declared, declares, modules_declaring, parameters
 from pseudodensity.plan.errors import ConfigError
 
 __all__ = [
+    "check_grid",
     "check_methods",
     "column_module",
     "column_settings",
@@ -58,32 +59,60 @@ def points(
     """Points of a method on a generator.
 
     Args:
-        grid: of a paper; {} for the method's own sane points.
+        grid: of a paper; what it leaves out is taken from the method's own GRID.
         settings: config `methods`; what is left out has the method's default.
         generator: its declaration.
     """
     module = method(name)
     resolved = {**module.DEFAULTS, **settings.get(name, {})}
-    return [dict(point) for point in module.points(grid, resolved, generator)]
+    return [dict(point) for point in module.points({**module.GRID, **grid}, resolved, generator)]
+
+
+def check_grid(place: str, name: str, grid: Mapping[str, Any]) -> None:
+    """ConfigError: a grid names no method, a key that the method does not have, or values of another
+    kind than its own.
+
+    Args:
+        place: where the config has the grid.
+    """
+    own = declared(_known(place, name), "GRID")
+    for key, values in grid.items():
+        if key not in own:
+            able = ", ".join(own) or "none"
+            raise ConfigError(f"config: {place}.{name}.{key} is no key of it; known keys: {able}")
+        words = {value for value in own[key] if isinstance(value, str)}
+        for value in values:
+            if words and value not in words or not _is_alike(value, own[key][0]):
+                like = " or ".join(map(repr, sorted(words) or own[key][:2]))
+                raise ConfigError(
+                    f"config: {place}.{name}.{key} has {value!r}: give values like {like}"
+                )
 
 
 def check_methods(settings: Mapping[str, Mapping[str, Any]]) -> None:
     """ConfigError: config `methods` names no method, a setting that a method does not have, or a value
     of another kind than its default."""
     for name, given in settings.items():
-        if name not in methods():
-            raise ConfigError(f"config: methods.{name} is no method; known: {', '.join(methods())}")
-        known = declared(method_module(name), "DEFAULTS")
+        module = _known("methods", name)
+        known = declared(module, "DEFAULTS")
+        choices = declared(module, "CHOICES") if declares(module, "CHOICES") else {}
         for key, value in given.items():
             if key not in known:
                 able = ", ".join(known) or "none"
                 raise ConfigError(
                     f"config: methods.{name}.{key} is no setting of it; known settings: {able}"
                 )
+            place = f"config: methods.{name}.{key} is {value!r}"
+            if key in choices and value not in choices[key]:
+                raise ConfigError(f"{place}: give one of {', '.join(choices[key])}")
             if not _is_alike(value, known[key]):
-                raise ConfigError(
-                    f"config: methods.{name}.{key} is {value!r}: give a value like {known[key]!r}"
-                )
+                raise ConfigError(f"{place}: give a value like {known[key]!r}")
+
+
+def _known(place: str, name: str) -> str:
+    if name not in methods():
+        raise ConfigError(f"config: {place}.{name} is no method; known: {', '.join(methods())}")
+    return methods()[name]
 
 
 def _is_alike(value: Any, default: Any) -> bool:

@@ -14,6 +14,7 @@ SOURCE = "a control of this project"
 NEEDS = ()
 POOL = "reals"
 DEFAULTS = {}
+GRID = {}
 
 choose = all_proposals
 proposals = one_each

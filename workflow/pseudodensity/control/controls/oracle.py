@@ -19,6 +19,7 @@ SOURCE = "Algorithm 2 on real images; a control of this project"
 NEEDS = ()
 POOL = "reals"
 DEFAULTS = {}
+GRID = {"tau": [20, 50, 80], "w": [0.03, 33.0]}
 
 column_settings = no_column_settings
 proposals = importance.proposals

@@ -14,6 +14,7 @@ SOURCE = "pre-trained rows of Table 1"
 NEEDS = ()
 POOL = "model"
 DEFAULTS = {}
+GRID = {}
 
 choose = all_proposals
 proposals = one_each

@@ -21,6 +21,7 @@ SOURCE = "a control of this project"
 NEEDS = ()
 POOL = "model"
 DEFAULTS = {"acceptance": 0.5}
+GRID = {}
 
 column_settings = no_column_settings
 

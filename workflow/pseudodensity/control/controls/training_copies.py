@@ -14,6 +14,7 @@ SOURCE = "a control of this project"
 NEEDS = ()
 POOL = "training"
 DEFAULTS = {}
+GRID = {}
 
 proposals = one_each
 column_settings = no_column_settings

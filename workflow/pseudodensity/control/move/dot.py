@@ -28,6 +28,7 @@ INPUTS = ("checkpoint", "data", "backbone")
 # steps, step_size: of its paper for images. pairs: latents that the Lipschitz constant is estimated from.
 DEFAULTS = {"steps": 10, "step_size": 0.05, "pairs": 200}
 VARIANTS = {"paper": "setting of the paper", "per_sample": "per sample, constant estimated"}
+GRID = {"variants": ["paper", "per_sample"]}
 # Of the main paper's released code: the constant for every model, and the batch, on which its results depend.
 PAPER_LIPSCHITZ, PAPER_BATCH = 0.086, 4
 
@@ -40,8 +41,7 @@ def points(
     grid: Mapping[str, Any], settings: Mapping[str, Any], generator: Mapping[str, Any]
 ) -> list[Point]:
     """One point per variant."""
-    variants = (grid or {"variants": list(VARIANTS)})["variants"]
-    return [{"method": NAME, "variant": variant, **settings} for variant in variants]
+    return [{"method": NAME, "variant": variant, **settings} for variant in grid["variants"]]
 
 
 def label(point: Point) -> str:

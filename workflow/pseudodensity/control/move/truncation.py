@@ -27,7 +27,9 @@ POOL = "own"
 INPUTS = ("checkpoint",)
 # families: "customary" is how an architecture is usually truncated, "all" every way it can be.
 DEFAULTS = {"families": "customary"}
-SANE = {"style": [0.7, 1.3], "scale": [0.85, 1.1], "resample": [1.0]}
+CHOICES = {"families": ["customary", "all"]}
+# psi by family.
+GRID = {"style": [0.7, 1.3], "scale": [0.85, 1.1], "resample": [1.0]}
 
 choose = all_proposals
 proposals = one_each
@@ -43,7 +45,7 @@ def points(
     return [
         {"method": NAME, "family": family, "psi": psi}
         for family in families
-        for psi in (grid or SANE).get(family, [])
+        for psi in grid[family]
     ]
 
 

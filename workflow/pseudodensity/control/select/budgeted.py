@@ -35,7 +35,8 @@ NEEDS = ("logits",)
 POOL = "model"
 # calibration: of logits to density ratios, see `Calibration.fit`.
 DEFAULTS = {"calibration": "isotonic"}
-SANE = {"acceptance": [0.3, 0.5, 0.7]}
+CHOICES = {"calibration": ["isotonic", "logistic"]}
+GRID = {"acceptance": [0.3, 0.5, 0.7]}
 
 ROUNDING = 1e-12  # relative error that may be in `acceptance`, as in 0.1 + 0.2
 
@@ -47,7 +48,7 @@ def points(
     grid: Mapping[str, Any], settings: Mapping[str, Any], generator: Mapping[str, Any]
 ) -> list[Point]:
     """One point per wanted acceptance."""
-    return [{"method": NAME, "acceptance": a, **settings} for a in (grid or SANE)["acceptance"]]
+    return [{"method": NAME, "acceptance": a, **settings} for a in grid["acceptance"]]
 
 
 def label(point: Point) -> str:

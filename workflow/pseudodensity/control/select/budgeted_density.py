@@ -26,7 +26,7 @@ NEEDS = ("density",)
 POOL = "model"
 # power: of the density in the weight.
 DEFAULTS = {"power": 4.0}
-SANE = {"acceptance": [0.3, 0.5, 0.7]}
+GRID = {"acceptance": [0.3, 0.5, 0.7]}
 
 column_settings = no_column_settings
 
@@ -35,7 +35,7 @@ def points(
     grid: Mapping[str, Any], settings: Mapping[str, Any], generator: Mapping[str, Any]
 ) -> list[Point]:
     """One point per wanted acceptance."""
-    return [{"method": NAME, "acceptance": a, **settings} for a in (grid or SANE)["acceptance"]]
+    return [{"method": NAME, "acceptance": a, **settings} for a in grid["acceptance"]]
 
 
 def label(point: Point) -> str:

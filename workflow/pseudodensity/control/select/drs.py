@@ -24,11 +24,13 @@ POOL = "model"
 # pool is drawn for; exact sampling accepts one in M, and then repeats are missing. calibration: see
 # `Calibration.fit`.
 DEFAULTS = {"gamma_percentile": 80.0, "acceptance": 0.2, "calibration": "isotonic"}
+CHOICES = {"calibration": ["isotonic", "logistic"]}
 VARIANTS = {
     "paper": "setting of the paper",
     "exact": "calibrated",
     "shifted": "calibrated, gamma shifted",
 }
+GRID = {"variants": ["paper", "exact", "shifted"]}
 PAPER_BATCH = 4  # of the main paper's code; gamma is a percentile of each batch
 
 column_settings = no_column_settings
@@ -38,8 +40,7 @@ def points(
     grid: Mapping[str, Any], settings: Mapping[str, Any], generator: Mapping[str, Any]
 ) -> list[Point]:
     """One point per variant."""
-    variants = (grid or {"variants": list(VARIANTS)})["variants"]
-    return [{"method": NAME, "variant": variant, **settings} for variant in variants]
+    return [{"method": NAME, "variant": variant, **settings} for variant in grid["variants"]]
 
 
 def label(point: Point) -> str:

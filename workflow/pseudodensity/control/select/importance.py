@@ -26,9 +26,8 @@ SOURCE = "Algorithm 2"
 NEEDS = ("density",)
 POOL = "model"
 DEFAULTS = {}
-
 # The paper's choices for precision and recall (appendix A.1).
-SANE = {"tau": [20, 50, 80], "w": [0.03, 33.0]}
+GRID = {"tau": [20, 50, 80], "w": [0.03, 33.0]}
 
 column_settings = no_column_settings
 
@@ -37,7 +36,7 @@ def points(
     grid: Mapping[str, Any], settings: Mapping[str, Any], generator: Mapping[str, Any]
 ) -> list[Point]:
     """Every (tau, w); w = 1 is plain sampling, left out."""
-    return grid_points(NAME, grid or SANE)
+    return grid_points(NAME, grid)
 
 
 def grid_points(method: str, grid: Mapping[str, Iterable[float]]) -> list[Point]:

@@ -15,6 +15,7 @@ SOURCE = "appendix A.5, figure 7"
 NEEDS = ("likelihood",)
 POOL = "model"
 DEFAULTS = {}
+GRID = {"tau": [20, 50, 80], "w": [0.03, 33.0]}
 
 proposals = importance.proposals
 column_settings = no_column_settings
@@ -24,7 +25,7 @@ def points(
     grid: Mapping[str, Any], settings: Mapping[str, Any], generator: Mapping[str, Any]
 ) -> list[Point]:
     """Every (tau, w): tau a percentile of the log-likelihoods of the real images' codes."""
-    return importance.grid_points(NAME, grid or importance.SANE)
+    return importance.grid_points(NAME, grid)
 
 
 def label(point: Point) -> str:

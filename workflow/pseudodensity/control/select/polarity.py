@@ -24,14 +24,14 @@ NEEDS = ("volume",)
 POOL = "model"
 # volumes: of one repeat; every repeat has its own. top, route, space: of each volume, see `log_volumes`.
 DEFAULTS = {"volumes": 2000, "top": 30, "route": "auto", "space": "pixel"}
-SANE = {"exponents": [-0.1, 0.1], "replacement": [True]}
+CHOICES = {"route": ["auto", "exact", "mapping"], "space": ["pixel", "style"]}
+GRID = {"exponents": [-0.1, 0.1], "replacement": [True]}
 
 
 def points(
     grid: Mapping[str, Any], settings: Mapping[str, Any], generator: Mapping[str, Any]
 ) -> list[Point]:
     """Every exponent, with and without replacement."""
-    grid = grid or SANE
     return [
         {"method": NAME, "polarity": exponent, "replacement": replacement, **settings}
         for replacement in grid["replacement"]

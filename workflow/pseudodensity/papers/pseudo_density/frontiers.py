@@ -9,7 +9,7 @@ from pseudodensity.papers.pseudo_density.blocks import PLAIN, Blocks
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.declared import declared
 from pseudodensity.plan.errors import ConfigError
-from pseudodensity.plan.methods import method, methods, metric_module, points
+from pseudodensity.plan.methods import check_grid, method, methods, metric_module, points
 from pseudodensity.plan.plan import Plan
 
 __all__ = ["Frontiers"]
@@ -33,8 +33,8 @@ class Frontiers:
             for name in names:
                 _check_method(f"frontier.methods.{model}", name)
                 self._check_serves(model, name)
-        for name in grid["fig4"]:
-            _check_method("papers.pseudo_density.fig4", name)
+        for name, values in grid["fig4"].items():
+            check_grid("papers.pseudo_density.fig4", name, values)
         self._check_wanted()
 
     def _check_wanted(self) -> None:
