@@ -1,6 +1,5 @@
 """All claims of the main paper on effects that are put in."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from pseudodensity.artifacts import save_json
 from pseudodensity.papers.pseudo_density import claims as module
 from pseudodensity.papers.pseudo_density.claims_images import (
     cost_lines,
@@ -437,7 +437,7 @@ def test_all_claims_of_the_paper_are_answered(tmp_path, monkeypatch):
     lines = table1_lines(rows, book, REPORTED)
     monkeypatch.setattr(module, "_of_table1", lambda inputs, settings: lines)
     quality = tmp_path / "quality.json"
-    quality.write_text(json.dumps({"fit": {"r2": 0.8, "spearman": 0.9}, "truth": None}))
+    save_json(quality, {"fit": {"r2": 0.8, "spearman": 0.9}, "truth": None})
     reported = CONFIG / "reported"
     inputs = {"reported": reported / "pseudo_density.csv", "catalogue": reported / "claims.csv"}
     settings = {"density_datasets": ["digits"], "diffusion": [], "overhead": {}}
