@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scipy.stats import t
 
 from pseudodensity.artifacts import save_json
 from pseudodensity.papers.pseudo_density import claims as module
@@ -211,7 +212,7 @@ def point(method, precision, recall, fid=3.0, half=0.01, repeats=4, block="a", *
     names = {"block": block, "dataset": f"data of {block}", "model": "M", "method": method}
     found = names | dict(zip(SCORES, (precision, recall, fid), strict=True))
     for score in SCORES:
-        found |= {f"{score}_low": found[score] - half, f"{score}_high": found[score] + half}
+        found[f"{score}_error"] = half / t.ppf(0.975, repeats - 1) if repeats > 1 else np.nan
     empty = dict.fromkeys(("tau_percent", "w", "psi"), np.nan) | {"family": None, "by": None}
     return empty | {"setting": method, "repeats": repeats} | found | settings
 
