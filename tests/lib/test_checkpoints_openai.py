@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from pseudodensity.artifacts import ArtifactError
-from pseudodensity.checkpoints.convert import convert
+from pseudodensity.checkpoints.convert import convert, import_checkpoint
 from pseudodensity.checkpoints.openai import split_heads
 from pseudodensity.generators.build import build_generator
+from pseudodensity.generators.checkpoint import load_checkpoint
 from pseudodensity.generators.diffusers_unet import DiffusersUNet
 from pseudodensity.generators.unet import UNetShape
 
@@ -306,3 +307,16 @@ def test_damaged_and_hostile_files_are_refused(tmp_path):
     path.write_bytes(b"")
     refusal(path)
     assert not (tmp_path / "ran").exists()
+
+
+def test_weights_that_are_not_finite_are_not_imported(tmp_path):
+    network, place = random_network("iddpm"), tmp_path / "ours.safetensors"
+    spec = {"architecture": "diffusion", "resolution": 32}
+    spec["source"] = {"format": "openai", "sha256": None}
+    import_checkpoint(saved(tmp_path / "m.pt", network), spec, place)
+    load_checkpoint(place, spec).frozen_generator()
+    place.unlink()
+    list(network.parameters())[3].view(-1)[5] = torch.nan
+    with pytest.raises(ValueError, match=r"m\.pt holds NaN or infinity in 1 of") as error:
+        import_checkpoint(saved(tmp_path / "m.pt", network), spec, place)
+    assert "\n" not in str(error.value) and not place.exists()

@@ -1,6 +1,5 @@
 """All claims of the main paper on effects that are put in."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from scipy.stats import t
 
+from pseudodensity.artifacts import save_json
 from pseudodensity.papers.pseudo_density import claims as module
 from pseudodensity.papers.pseudo_density.claims_images import (
     cost_lines,
@@ -211,7 +212,7 @@ def point(method, precision, recall, fid=3.0, half=0.01, repeats=4, block="a", *
     names = {"block": block, "dataset": f"data of {block}", "model": "M", "method": method}
     found = names | dict(zip(SCORES, (precision, recall, fid), strict=True))
     for score in SCORES:
-        found |= {f"{score}_low": found[score] - half, f"{score}_high": found[score] + half}
+        found[f"{score}_error"] = half / t.ppf(0.975, repeats - 1) if repeats > 1 else np.nan
     empty = dict.fromkeys(("tau_percent", "w", "psi"), np.nan) | {"family": None, "by": None}
     return empty | {"setting": method, "repeats": repeats} | found | settings
 
@@ -437,7 +438,7 @@ def test_all_claims_of_the_paper_are_answered(tmp_path, monkeypatch):
     lines = table1_lines(rows, book, REPORTED)
     monkeypatch.setattr(module, "_of_table1", lambda inputs, settings: lines)
     quality = tmp_path / "quality.json"
-    quality.write_text(json.dumps({"fit": {"r2": 0.8, "spearman": 0.9}, "truth": None}))
+    save_json(quality, {"fit": {"r2": 0.8, "spearman": 0.9}, "truth": None})
     reported = CONFIG / "reported"
     inputs = {"reported": reported / "pseudo_density.csv", "catalogue": reported / "claims.csv"}
     settings = {"density_datasets": ["digits"], "diffusion": [], "overhead": {}}

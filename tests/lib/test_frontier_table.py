@@ -72,6 +72,24 @@ def test_intervals_come_from_repeats_and_a_single_repeat_borrows_them():
     assert frame["mean_pseudo_density"][0] == 1
 
 
+def test_intervals_of_shares_stay_among_the_shares(tmp_path):
+    # Two repeats far apart: the half-width is 12.7 times the standard error.
+    points = [(PLAIN, scored(0.5, 0.95, repeats=2, spread=0.1))]
+    points += [(importance(50, 3.0), scored(0.02, 1.0, repeats=1))]
+    frame = frontier_frame(*make(points))
+    shares = frame[
+        [f"{score}_{end}" for score in ("precision", "recall") for end in ("low", "high")]
+    ]
+    assert shares.notna().to_numpy().all() and shares.stack().between(0, 1).all()
+    assert frame["precision_low"][0] == 0 and frame["precision_high"][0] == 1
+    assert frame["recall_high"].tolist() == [1, 1] and frame["precision_low"][1] == 0
+    # An FID has no upper end, and a density network no lower one.
+    assert frame["fid_high"][0] > frame["fid"][0] and frame["fid_low"].min() >= 0
+    # The error is that of the repeats, whatever was cut; one repeat has none.
+    assert frame["precision_error"][0] == pytest.approx(0.1)
+    assert pd.isna(frame["precision_error"][1])
+
+
 def test_a_point_without_images_is_a_line_without_scores():
     note = "the pool holds images for 0 of 3 repeats"
     dry = scored(0, 0, repeats=0, note=note)

@@ -1,7 +1,6 @@
 """Data sets on disk: sources, caps, rejects, duplicates, and never half a data set."""
 
 import io
-import json
 import zipfile
 from collections import namedtuple
 
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pseudodensity.artifacts import ArtifactError
+from pseudodensity.artifacts import ArtifactError, load_json, save_json, save_npy
 from pseudodensity.images import building, digits
 from pseudodensity.images.building import build_dataset
 from pseudodensity.images.dataset import open_dataset
@@ -271,17 +270,29 @@ def test_damage_is_noticed_on_opening(tmp_path):
     file = tmp_path / "out" / "images.npy"
     whole = file.read_bytes()
     file.write_bytes(whole[:-1])
-    with pytest.raises(ArtifactError, match="cannot be read"):
+    with pytest.raises(ArtifactError, match="images.npy is damaged"):
         open_dataset(tmp_path / "out")
-    np.save(file, np.zeros((19, 3, 16, 16), np.uint8))
+    save_npy(file, np.zeros((19, 3, 16, 16), np.uint8))
     with pytest.raises(ArtifactError, match="not what its manifest says"):
         open_dataset(tmp_path / "out")
     file.write_bytes(whole)
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    manifest = load_json(tmp_path / "out" / "manifest.json")
     manifest["spec"]["seed"] = 1
-    (tmp_path / "out" / "manifest.json").write_text(json.dumps(manifest))
+    save_json(tmp_path / "out" / "manifest.json", manifest)
     with pytest.raises(ArtifactError, match="another spec"):
         open_dataset(tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["images.npy", "labels.safetensors", "manifest.json"])
+def test_a_flipped_bit_in_any_file_of_a_data_set_is_told(name, tmp_path):
+    build(tmp_path, {"kind": "digits", "resolution": 16, "images": 20})
+    file = tmp_path / "out" / name
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(ArtifactError, match=f"{name} is damaged") as error:
+        open_dataset(tmp_path / "out")
+    assert "\n" not in str(error.value)
 
 
 def test_changing_kind_removes_old_labels(tmp_path):

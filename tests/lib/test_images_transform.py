@@ -35,6 +35,19 @@ def test_to_uint8_clamps_and_rounds_to_nearest():
     assert to_uint8(values).tolist() == [0, 0, 255, 0, 1]
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_to_uint8_refuses_what_would_become_black(value):
+    images = torch.zeros(5, 3, 4, 4)
+    images[1, 2, 3, 3] = images[3, 0, 0, 0] = images[3, 0, 0, 1] = value
+    with pytest.raises(ValueError, match="^2 of 5 images hold NaN or infinity") as error:
+        to_uint8(images)
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="^1 of 1 images"):
+        to_uint8(images[1].half())
+    # Far beyond the range, but numbers: their sum is not finite.
+    assert to_uint8(torch.tensor([3e36, 3e36, -3e36] * 100)).tolist() == [255, 255, 0] * 100
+
+
 def test_to_float_refuses_floats():
     with pytest.raises(ValueError, match="float32"):
         to_float(torch.zeros(3))

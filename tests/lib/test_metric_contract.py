@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import pseudodensity.metrics
+from pseudodensity.report.scores import bounds_of
 
 FOLDER = Path(pseudodensity.metrics.__file__).parent
 CONSTANTS = ("NAME", "TITLE", "SOURCE", "NEEDS", "SCORES")
+OPTIONAL = ("RANGES",)
 COUNT = 60
 
 
@@ -20,7 +22,7 @@ def declarations(file: Path) -> dict:
     """The constants of a module, read without importing it, as the plan does."""
     found = {}
     for node in ast.parse(file.read_text()).body:
-        if isinstance(node, ast.Assign) and node.targets[0].id in CONSTANTS:
+        if isinstance(node, ast.Assign) and node.targets[0].id in CONSTANTS + OPTIONAL:
             found[node.targets[0].id] = ast.literal_eval(node.value)
     return found
 
@@ -66,13 +68,34 @@ def test_metrics_are_found():
 @every_metric
 def test_a_metric_says_what_it_is(module):
     found = METRICS[module]
-    assert set(found) == set(CONSTANTS)
+    assert set(found) - set(OPTIONAL) == set(CONSTANTS)
     assert found["NAME"].isidentifier() and found["NAME"].islower()
     assert found["TITLE"] and found["SOURCE"]
     assert isinstance(found["NEEDS"], tuple)
     assert found["NEEDS"] and set(found["NEEDS"]) <= {"features", "images", "generator"}
     assert found["SCORES"] and all(name.isidentifier() for name in found["SCORES"])
     assert set(found["SCORES"].values()) <= {-1, 0, 1}
+
+
+@every_metric
+def test_scores_lie_where_a_metric_says(module):
+    found = METRICS[module].get("RANGES", {})
+    assert set(found) <= set(METRICS[module]["SCORES"])
+    assert all(bounds_of(score) == _numbers(*ends) for score, ends in found.items())
+    real, fake, far = samples(module, 0), samples(module, 1), samples(module, 2, far=True)
+    for shown in (fake, far, real):
+        for score, value in scores(module, real, shown).items():
+            low, high = bounds_of(score)
+            assert low <= value <= high, score
+
+
+def _numbers(low, high):
+    return -math.inf if low is None else low, math.inf if high is None else high
+
+
+def test_a_share_is_one_and_an_unknown_score_may_be_anything():
+    assert bounds_of("precision") == (0, 1) and bounds_of("fid") == (0, math.inf)
+    assert bounds_of("mean_density") == (-math.inf, math.inf)
 
 
 @every_metric

@@ -12,9 +12,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
-from safetensors.numpy import save_file
 
-from pseudodensity.artifacts import ArtifactError
+from pseudodensity.artifacts import ArtifactError, save_npy
 from pseudodensity.papers.pseudo_density import density_figure, frontier_figures
 from pseudodensity.papers.pseudo_density.density_figure import density_extremes
 from pseudodensity.papers.pseudo_density.frontier_figures import (
@@ -26,6 +25,7 @@ from pseudodensity.papers.pseudo_density.sample_figures import extremes, perturb
 from pseudodensity.papers.pseudo_density.table1_figure import samples_and_trade_off
 from pseudodensity.report.drawing import GREY, save
 from pseudodensity.rng import numpy_generator
+from pseudodensity.tensors import save_tensors
 
 SETTINGS = {
     "methods": {
@@ -312,9 +312,9 @@ def table1_inputs(folder, table, shown=12):
     ):
         rows.append({"block": block, "setting": setting, "seed": seed})
         images.append(folder / f"{block}-{setting}-{seed}.npy")
-        np.save(images[-1], make_images(shown, name=f"{setting} {seed}"))
+        save_npy(images[-1], make_images(shown, name=f"{setting} {seed}"))
     for block in blocks:
-        np.save(folder / f"{block}.npy", make_images(40, name="real"))
+        save_npy(folder / f"{block}.npy", make_images(40, name="real"))
     inputs = {"table": folder / "table1.csv", "images": images}
     inputs["real"] = [folder / f"{block}.npy" for block in blocks]
     return inputs, {"rows": rows, "real": blocks, "extractors": {"manifold": "the judge"}}
@@ -387,7 +387,7 @@ def perturbed(folder, panels, columns=4):
         images = make_images(18, 16, f"panel {i}").reshape(3, 6, 3, 16, 16)
         files.append(folder / f"{i}.safetensors")
         latents = np.zeros((3, 6, 2), np.float32)
-        save_file({"latents": latents, "images": images, "density": density}, files[-1])
+        save_tensors(files[-1], {"latents": latents, "images": images, "density": density}, {})
         known = NAMES | {"block": block, "objective": objective}
         known |= {"steps": 3, "step_size": 0.05, "bound": 0.1}
         for r, sample in itertools.product(range(3), range(columns)):
@@ -429,7 +429,7 @@ def test_samples_that_do_not_fit_the_table_are_refused_in_one_line(tmp_path):
     with pytest.raises(ValueError, match="2 panels and there are 1 files"):
         perturbation(inputs | {"samples": inputs["samples"][:1]}, DENSITY)
     short, _ = perturbed(tmp_path, [("a", "density")], columns=6)
-    save_file({"images": make_images(6, 16).reshape(3, 2, 3, 16, 16)}, short["samples"][0])
+    save_tensors(short["samples"][0], {"images": make_images(6, 16).reshape(3, 2, 3, 16, 16)}, {})
     with pytest.raises(ArtifactError, match="2 of 6 samples"):
         perturbation(short, DENSITY)
     short["samples"][0].write_bytes(b"nothing")
@@ -445,7 +445,7 @@ def test_figure_2_shows_both_ends_above_the_real_images(tmp_path):
     for i in range(2):
         files.append(tmp_path / f"{i}.safetensors")
         names = ("images", "real_images")
-        save_file({n: make_images(4, 16, f"{n} {i}") for n in names}, files[-1])
+        save_tensors(files[-1], {n: make_images(4, 16, f"{n} {i}") for n in names}, {})
         for side, place in itertools.product(("generated", "real"), range(4)):
             density = 0.1 * (place + 1) + (side == "real") / 100 + i
             lines.append(NAMES | {"block": f"b{i}", "images": side, "density": density})
@@ -470,7 +470,7 @@ def test_figure_2_shows_both_ends_above_the_real_images(tmp_path):
 def dataset(folder, density, names):
     table = pd.DataFrame({"file": names, "pseudo_density": density, "image": range(len(names))})
     table.assign(knn_density=1.0).to_csv(folder / "d.csv", index=False)
-    np.save(folder / "images.npy", make_images(len(density)))
+    save_npy(folder / "images.npy", make_images(len(density)))
     return {"table": folder / "d.csv", "images": folder / "images.npy"}
 
 
@@ -495,7 +495,7 @@ def test_density_extremes_never_show_an_image_twice(tmp_path):
     shown = [t.get_text()[-1] for axes in figure.axes for t in axes.texts if t.get_text()]
     assert shown == ["a", "b", "e", "d"]
     inputs = dataset(tmp_path, np.ones(5), list("abcde"))
-    np.save(inputs["images"], make_images(4))
+    save_npy(inputs["images"], make_images(4))
     with pytest.raises(ValueError, match="4 images and 5 lines"):
         density_extremes(inputs, DENSITY)
 

@@ -26,12 +26,12 @@ def numbered(count: int, start: int = 0) -> np.ndarray:
 
 def pool(count: int = 10) -> Pool:
     columns = {
-        "density": Column(np.arange(count, dtype=np.float32), LABELS, seconds=2.0),
-        "features.judge": Column(np.arange(2 * count).reshape(count, 2), seconds=4.0),
+        "density": Column(np.arange(count, dtype=np.float32), LABELS),
+        "features.judge": Column(np.arange(2 * count).reshape(count, 2)),
         # Dear, and asked for of the first rows only.
-        "volume": Column(np.arange(6.0), facts={"how": "exact"}, seconds=12.0),
+        "volume": Column(np.arange(6.0), facts={"how": "exact"}),
     }
-    return Pool(columns, 7, seconds=20.0, calls=3, facts={"acceptance": 0.5})
+    return Pool(columns, 7, calls=3, facts={"acceptance": 0.5})
 
 
 def test_the_first_proposals_are_all_that_a_part_may_see():
@@ -42,13 +42,8 @@ def test_the_first_proposals_are_all_that_a_part_may_see():
     assert part.values("volume").tolist() == [0, 1, 2, 3]
     # The real side is no proposal, and is whole.
     assert part.column("density").real is LABELS and part.column("volume").facts["how"] == "exact"
-    # Time goes with the rows of each column.
-    seconds = [part.seconds, *(part.column(n).seconds for n in ("density", "volume"))]
-    assert seconds == pytest.approx([8.0, 0.8, 8.0])
     assert whole.first(10) is whole and whole.first(11) is whole
-    assert (
-        whole.first(8).column("volume").seconds == 12 and len(whole.first(8).values("volume")) == 6
-    )
+    assert len(whole.first(8).values("volume")) == 6
 
 
 def test_features_of_rows():
@@ -65,11 +60,11 @@ def test_a_column_that_is_not_there_is_named_with_those_that_are():
 
 def test_stretches_of_a_column_join_in_order():
     parts = [
-        Column(np.arange(3), LABELS, {"how": "a"}, 1.0),
-        Column(np.arange(3, 5), None, {}, 2.5),
+        Column(np.arange(3), LABELS, {"how": "a"}),
+        Column(np.arange(3, 5), None, {}),
     ]
     joined = join_columns(parts)
-    assert joined.values.tolist() == [0, 1, 2, 3, 4] and joined.seconds == 3.5
+    assert joined.values.tolist() == [0, 1, 2, 3, 4]
     assert joined.real is LABELS and joined.facts == {"how": "a"} and len(joined) == 5
 
 
@@ -79,7 +74,7 @@ def test_a_column_is_read_as_it_was_written(real, tmp_path):
     save_column(tmp_path / "c", column, {"column": "c"})
     read = load_column(tmp_path / "c")
     np.testing.assert_array_equal(read.values, column.values)
-    assert read.values.dtype == np.float32 and read.facts == {"how": "x"} and read.seconds == 1.5
+    assert read.values.dtype == np.float32 and read.facts == {"how": "x"} and read.seconds == 0
     assert read.real is None if real is None else read.real.tolist() == real.tolist()
     with pytest.raises(ArtifactError, match="does not exist"):
         load_column(tmp_path / "other")
@@ -93,8 +88,7 @@ def write_parts(folder, sizes=(6, 4), kept=(6, 4)) -> list:
         paths.append(folder / str(i) / "described.safetensors")
         rows = np.arange(start, start + size, dtype=np.float32)
         columns = {"density": rows, "features.judge": np.stack([rows, -rows], 1)}
-        seconds = {"generator": 1.0, "judges": 2.0, "steering": 4.0}
-        meta = {"seconds": seconds, "calls": 11, "facts": {"note": "n"}}
+        meta = {"calls": 11, "facts": {"note": "n"}}
         write_described(paths[-1], columns, numbered(stored, start), {"part": i}, meta)
         start += size
     return paths
@@ -103,15 +97,14 @@ def write_parts(folder, sizes=(6, 4), kept=(6, 4)) -> list:
 def test_a_pool_of_files_is_that_of_its_parts(tmp_path):
     paths = write_parts(tmp_path)
     for i, values in enumerate((np.arange(6.0), np.arange(6.0, 8.0))):
-        save_column(tmp_path / f"volume{i}", Column(values, seconds=3.0), {})
+        save_column(tmp_path / f"volume{i}", Column(values), {})
     volumes = [tmp_path / "volume0", tmp_path / "volume1"]
     opened = open_pool(paths, {"volume": volumes}, LABELS, 5)
     assert len(opened) == 10 and opened.seed == 5 and opened.calls == 11
-    assert opened.facts == {"note": "n"} and opened.seconds == 2.0
+    assert opened.facts == {"note": "n"}
     np.testing.assert_array_equal(opened.values("density"), np.arange(10, dtype=np.float32))
     np.testing.assert_array_equal(opened.values("volume"), np.arange(8.0))
     assert opened.column("density").real is LABELS
-    assert [opened.column(n).seconds for n in opened.columns] == [8.0, 4.0, 6.0]
     np.testing.assert_array_equal(opened.features("judge", np.array([9, 0])), [[9, -9], [0, 0]])
 
 

@@ -7,6 +7,7 @@ from scipy import stats
 from pseudodensity.report.pareto import net_share, pareto_front
 from pseudodensity.report.statistics import (
     Mean,
+    clipped,
     difference,
     holm,
     log_ratio,
@@ -24,6 +25,23 @@ def test_interval_of_known_differences():
     assert t_interval([0.25, 0.25]) == (0.25, 0.25, 0.25)
     mean, low, high = t_interval([0.25])
     assert mean == 0.25 and np.isnan(low) and np.isnan(high)
+
+
+def test_an_interval_ends_where_the_quantity_does():
+    mean, low, high = t_interval([0.8, 0.95, 1.0])
+    assert low < mean < 1 < high
+    assert t_interval([0.8, 0.95, 1.0], (0, 1)) == (mean, low, 1.0)
+    assert t_interval([0.0, 1.0], (0, 1)) == (0.5, 0.0, 1.0)
+    assert t_interval([0.4, 2.0], (0, np.inf))[1:] == (0.0, t_interval([0.4, 2.0])[2])
+    assert np.isnan(t_interval([0.4], (0, 1))[1:]).all()
+    assert np.isnan(clipped(np.nan, 2.0, (0, 1))[0]) and clipped(np.nan, 2.0, (0, 1))[1] == 1
+
+
+def test_a_cut_interval_covers_as_often_as_a_whole_one():
+    samples = np.random.default_rng(5).beta(18, 1, (4000, 3))
+    found = np.array([[t_interval(s)[1:], t_interval(s, (0, 1))[1:]] for s in samples])
+    covered = (found[..., 0] <= 18 / 19) & (found[..., 1] >= 18 / 19)
+    assert (covered[:, 0] == covered[:, 1]).all() and (found[:, 0, 1] > 1).mean() > 0.2
 
 
 def test_interval_covers_the_truth_as_often_as_it_says():

@@ -40,8 +40,7 @@ def write(folder, name: str, sizes=(N,), calls=1) -> dict:
         place.mkdir(parents=True)
         rows = slice(start, start + size)
         columns = {"density": DENSITY[rows].astype(np.float32), "features.judge": FEATURES[rows]}
-        seconds = {"generator": 2.0 * size, "judges": 8.0 * size, "steering": 1.0 * size}
-        meta = {"seconds": seconds, "calls": calls, "facts": {"acceptance": 0.25}}
+        meta = {"calls": calls, "facts": {"acceptance": 0.25}}
         paths.append(str(place / "described.safetensors"))
         write_described(paths[-1], columns, IMAGES[rows], {}, meta)
         start += size
@@ -125,8 +124,6 @@ def test_acceptance_is_near_the_closed_form(model, tau, w):
     assert facts["acceptance_closed_form"] == pytest.approx(expected, abs=5 * error)
     assert facts["unique"] == 300 and facts["note"] == ""
     assert facts["pool_calls"] == 10 * N and facts["training_acceptance"] == 0.25
-    # Two seconds to draw a proposal and one to know its density.
-    assert facts["seconds_per_1000"] == pytest.approx(1000 * 3 * used / 300)
 
 
 def test_a_point_sees_no_more_of_a_pool_than_it_asked_for(model):
@@ -140,20 +137,18 @@ def test_a_point_with_too_small_a_pool_says_so(model, count, there):
     (row,) = judged([item(model, {"method": "plain"}, count)], spy())
     assert len(row["repeats"]) == there
     assert row["facts"]["note"] == f"the pool holds images for {there} of 3 repeats"
-    assert (row["facts"]["seconds_per_1000"] is None) == (there == 0)
     assert json.dumps(row, allow_nan=False)
 
 
-def test_the_columns_of_a_method_count_among_its_costs(model, tmp_path):
+def test_a_method_reads_its_columns_from_their_files(model, tmp_path):
     point = {"method": "polarity", "polarity": 0.5, "replacement": True, "volumes": 200}
     point |= {"top": 30, "route": "auto", "space": "pixel"}
     volumes = [tmp_path / "a", tmp_path / "b"]
     for path, values in zip(volumes, (np.arange(500.0), np.arange(100.0)), strict=True):
-        save_column(path, Column(values / 1000, seconds=7.0 * len(values)), {})
+        save_column(path, Column(values / 1000), {})
     of = model | {"columns": {"volume": [str(path) for path in volumes]}}
     (row,) = judged([item(of, point, 600)], spy())
     assert len(row["repeats"]) == 3 and row["facts"]["generator_calls"] == 6000
-    assert row["facts"]["seconds_per_1000"] == pytest.approx(1000 * (2 + 7) * 600 / 300)
     assert (
         190 < row["facts"]["ess"] <= 200 and "200 volumes for each repeat" in row["facts"]["note"]
     )

@@ -124,11 +124,14 @@ def test_the_state_of_another_spec_is_not_resumed(tmp_path, uninterrupted):
     assert_same(fresh, uninterrupted)
 
 
-def test_a_damaged_state_is_trained_again_and_said_so(tmp_path, uninterrupted):
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_damaged_state_is_trained_again_and_said_so(tmp_path, uninterrupted, cut):
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, LineTrainer(die_at=5))
     state = tmp_path / "state.safetensors"
-    state.write_bytes(state.read_bytes()[:-7])
+    content = bytearray(state.read_bytes())
+    content[-7] ^= 1  # one bit of a weight
+    state.write_bytes(content[:-7] if cut else content)
     log = tmp_path / "log"
     assert_same(train(tmp_path, log=log, save_seconds=1e9), uninterrupted)
     assert "starting again" in log.read_text()

@@ -1,8 +1,10 @@
-"""Files that the project writes: whole or absent, and stamped with what defines them.
+"""Files that the project writes: whole or absent, and sealed against damage.
 
 Everything goes through a temporary file in the same folder and ``os.replace``, so that a
-killed job leaves either the old file or the new one. No file is ever unpickled. Light: tensors
-have a module of their own (``tensors``), so that a table costs no import of torch.
+killed job leaves either the old file or the new one. Data files hold the SHA-256 of themselves,
+with its own 64 digits taken as zeros: the seal covers every byte, needs no second file, and a
+flipped bit is told before anything is parsed. No file is ever unpickled. Light: tensors have a
+module of their own (``tensors``), so that a table costs no import of torch.
 """
 
 from __future__ import annotations
@@ -10,27 +12,38 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 __all__ = [
+    "BLANK",
     "ArtifactError",
     "atomic_path",
+    "check_tensors",
+    "damaged",
     "file_sha256",
     "load_json",
+    "load_npy",
     "one_line",
     "save_json",
     "save_npy",
+    "seal_npy",
+    "seal_tensors",
 ]
 
 
-LONGEST = (
-    200  # characters of another library's message: PyTorch lists every weight that does not fit
-)
+# Characters of a message: PyTorch lists every weight that does not fit. Ours, with two paths in
+# them and the way to mend it at the end, stay below.
+LONGEST = 400
+BLANK = "0" * 64  # where the digits of a seal will stand
+CHUNK = 2**20  # bytes that are digested at once
+JSON_END = b'"\n}\n'  # what follows the seal of a JSON file
+# What stands before the seal in the header of a safetensors file: JSON inside JSON.
+TENSORS_START = b'{"__metadata__":{"artifact":"{\\"digest\\": \\"'
 
 
 class ArtifactError(ValueError):
@@ -42,15 +55,27 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:LONGEST] or type(error).__name__
 
 
+def damaged(path: str | Path, reason: str) -> ArtifactError:
+    """The error of a file that is not what was written."""
+    return ArtifactError(f"{path} is damaged ({reason}): delete it and run again, or pull it again")
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; it takes the place of ``path`` on success only."""
+    """Yield a temporary path beside ``path``; it takes the place of ``path`` on success only.
+
+    The file gets the mode that the umask asks for, whatever the writer gave it: some libraries
+    make files that only their owner can read.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The process id keeps an orphaned writer of a killed run from sharing our temporary file.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        with open(temporary, "wb") as handle:
+            mode = os.fstat(handle.fileno()).st_mode & 0o777
         yield temporary
+        os.chmod(temporary, mode)
         with open(temporary, "rb") as handle:
             os.fsync(handle.fileno())
         os.replace(temporary, path)
@@ -58,26 +83,137 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def save_json(path: str | Path, value: Any) -> None:
-    """Write ``value`` as readable JSON, refusing NaN (which JSON cannot hold)."""
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n")
+# ---------------------------------------------------------------- seals
 
 
-def load_json(path: str | Path) -> Any:
-    """Read JSON; :class:`ArtifactError` if the file is missing or damaged."""
+def _sealed_digest(handle: BinaryIO, place: int) -> bytes:
+    """Hexadecimal SHA-256 of a file whose 64 digits at byte ``place`` count as zeros."""
+    digest, left = hashlib.sha256(), place
+    handle.seek(0)
+    while left and (chunk := handle.read(min(left, CHUNK))):
+        digest.update(chunk)
+        left -= len(chunk)
+    digest.update(BLANK.encode())
+    handle.seek(place + len(BLANK))
+    while chunk := handle.read(CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest().encode()
+
+
+def _seal(path: str | Path, place: int) -> None:
+    """Write the digest of a whole file into it, over the :data:`BLANK` at byte ``place``."""
+    with open(path, "r+b") as handle:
+        digest = _sealed_digest(handle, place)
+        handle.seek(place)
+        handle.write(digest)
+
+
+def _check_seal(path: str | Path, place: int) -> None:
+    """Read a whole file and compare it with its seal at byte ``place``, in bounded memory.
+
+    Raises:
+        ArtifactError: a byte is not what was written, or the file has no seal.
+    """
+    with open(path, "rb") as handle:
+        if place >= 0:
+            handle.seek(place)
+            if handle.read(len(BLANK)) == _sealed_digest(handle, place):
+                return
+    raise damaged(path, "its digest is not the one written in it")
+
+
+def _size(path: str | Path) -> int:
+    """Bytes of a file. ArtifactError: it is missing or cannot be read."""
     try:
-        return json.loads(Path(path).read_text())
-    except FileNotFoundError:
+        return os.stat(path).st_size
+    except (FileNotFoundError, NotADirectoryError):
         raise ArtifactError(f"{path} does not exist: run the rule that makes it first") from None
-    except ValueError as error:  # no JSON, or not even text
-        raise ArtifactError(f"{path} is damaged ({error}): delete it and run again") from None
+
+
+# ---------------------------------------------------------------- tensors
+
+
+def seal_tensors(path: str | Path) -> None:
+    """Seal a finished safetensors file whose metadata has one key, ``artifact``: JSON that begins
+    with ``{"digest": BLANK``."""
+    place = _place_in_tensors(path)
+    if place < 0:
+        raise RuntimeError("safetensors changed how it writes metadata")
+    _seal(path, place)
+
+
+def check_tensors(path: str | Path) -> None:
+    """Compare a safetensors file with its seal. ArtifactError: missing, damaged or without one."""
+    _size(path)
+    _check_seal(path, _place_in_tensors(path))
+
+
+def _place_in_tensors(path: str | Path) -> int:
+    """Where the seal of a safetensors file begins; -1 if it has none."""
+    with open(path, "rb") as handle:
+        head = handle.read(8 + len(TENSORS_START))  # the first 8 bytes say how long the header is
+    return len(head) if head[8:] == TENSORS_START else -1
+
+
+# ---------------------------------------------------------------- JSON
+
+
+def save_json(path: str | Path, value: Mapping[str, Any]) -> None:
+    """Write ``value`` as readable JSON with a seal, refusing NaN (which JSON cannot hold)."""
+    text = json.dumps({**value, "digest": BLANK}, indent=1, allow_nan=False) + "\n"
+    with atomic_path(path) as temporary:
+        temporary.write_text(text)
+        _seal(temporary, len(text) - len(JSON_END) - len(BLANK))
+
+
+def load_json(path: str | Path) -> dict[str, Any]:
+    """Read what :func:`save_json` wrote; :class:`ArtifactError` if it is missing or damaged."""
+    _check_seal(path, _size(path) - len(JSON_END) - len(BLANK))
+    value = json.loads(Path(path).read_text())
+    del value["digest"]
+    return value
+
+
+# ---------------------------------------------------------------- arrays
 
 
 def save_npy(path: str | Path, array: np.ndarray) -> None:
-    """Write one array as ``.npy``."""
-    with atomic_path(path) as temporary, open(temporary, "wb") as handle:
-        np.save(handle, array, allow_pickle=False)
+    """Write one array as ``.npy`` with a seal."""
+    with atomic_path(path) as temporary:
+        with open(temporary, "wb") as handle:
+            np.save(handle, array, allow_pickle=False)
+        seal_npy(temporary)
+
+
+def seal_npy(path: str | Path) -> None:
+    """Put a seal behind the array of a finished ``.npy``, as a second array of 64 bytes.
+
+    An npy file may hold several arrays one after another, and ``np.load`` reads the first.
+    """
+    with open(path, "ab") as handle:
+        np.save(handle, np.array(BLANK.encode()), allow_pickle=False)
+    _seal(path, _size(path) - len(BLANK))
+
+
+def load_npy(path: str | Path, *, mapped: bool = False, checked: bool = True) -> np.ndarray:
+    """Read what :func:`save_npy` wrote.
+
+    Args:
+        mapped: a read-only memory map instead of an array in memory.
+        checked: compare the seal, for which the whole file is read once in pieces. A map is
+            checked on opening, not as its rows are read later. False where only the shape is
+            wanted.
+
+    Raises:
+        ArtifactError: missing or damaged.
+    """
+    size = _size(path)
+    if checked:
+        _check_seal(path, size - len(BLANK))
+    try:
+        return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise damaged(path, one_line(error)) from None
 
 
 def file_sha256(path: str | Path) -> str:

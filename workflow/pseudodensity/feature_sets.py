@@ -11,6 +11,10 @@ from torch import Tensor
 Features = np.ndarray | Tensor
 
 PAIR_BUFFER = 2**19  # float64 numbers per buffer of the exact distances
+# Rows at these distances from the mean have squares, and sums of squares, that float64 holds to
+# the last bit, with room for the width and for the factor between a row and a distance.
+SHORTEST, LONGEST = 1e-140, 1e150
+SINGLE = 2.0**100  # scales up to this one, and from its inverse on, fit a float32
 
 
 class FeatureSet:
@@ -32,6 +36,8 @@ class FeatureSet:
     def rescale(self, scale: float) -> None:
         """Multiply the frame by a power of two."""
         self.scale *= scale
+        if not 1 / SINGLE <= self.scale <= SINGLE:
+            self._offset = self._offset.double()  # blocks are then made in float64
         self._offset *= scale
         self.norms *= scale**2
 
@@ -49,7 +55,9 @@ def frame(**sets: Features) -> list[FeatureSet]:
     """Check named feature sets and put them in one frame, centred on the mean of the first.
 
     The scale of the frame brings the longest row to a length in [1/2, 1), so that no square over-
-    or underflows in float32. Checks and errors are those of `as_tensors`.
+    or underflows in float32. Distances below 1e-150 of that length count as 0. Checks and errors
+    are those of `as_tensors`; ValueError also for rows so far from the mean, or all so near to it,
+    that their squares leave the range of float64.
     """
     tensors = as_tensors(**sets)
     dtype = torch.float64
@@ -58,12 +66,29 @@ def frame(**sets: Features) -> list[FeatureSet]:
     centre = mean(tensors[0]).to(dtype)
     framed = [FeatureSet(t, centre) for t in tensors]
     longest = max(p.norms.max().item() for p in framed)
-    if not math.isfinite(longest):
-        raise ValueError("the features are too large to square in float64; scale them down")
-    exponent = math.frexp(math.sqrt(longest))[1] if longest else 0
+    if not longest <= LONGEST**2:
+        raise ValueError(
+            f"the features are too large to square in float64: a row is farther than {LONGEST:g} "
+            "from the mean; scale them down"
+        )
+    if longest < SHORTEST**2:
+        if not _all_equal(tensors):
+            raise ValueError(
+                f"the features are too small to square in float64: no row is {SHORTEST:g} from the "
+                "mean; scale them up"
+            )
+        return framed
+    exponent = math.frexp(math.sqrt(longest))[1]
     for p in framed:
-        p.rescale(2.0 ** -max(-100, min(100, exponent)))
+        p.rescale(2.0**-exponent)
     return framed
+
+
+def _all_equal(tensors: list[Tensor]) -> bool:
+    """Whether all rows of all sets are copies of one."""
+    first = tensors[0][0].double()
+    parts = (t[rows].double() for t in tensors for rows in blocks(len(t), 256))
+    return all(bool((part == first).all()) for part in parts)
 
 
 def as_tensors(**sets: Features) -> list[Tensor]:
@@ -81,8 +106,13 @@ def as_tensors(**sets: Features) -> list[Tensor]:
     if len({t.device for t in tensors.values()}) > 1:
         raise ValueError(f"{' and '.join(sets)} must be on one device; move one with .to()")
     for name, tensor in tensors.items():
-        if bad := sum(_bad_rows(tensor[rows]) for rows in blocks(len(tensor), 256)):
-            raise ValueError(f"{name}: {bad} of {len(tensor)} rows hold NaN or infinity; drop them")
+        if bad := [
+            rows.start + row for rows in blocks(len(tensor), 256) for row in _bad_rows(tensor[rows])
+        ]:
+            raise ValueError(
+                f"{name}: {len(bad)} of {len(tensor)} rows hold NaN or infinity, first row {bad[0]}; "
+                "drop them"
+            )
     return list(tensors.values())
 
 
@@ -105,10 +135,10 @@ def _as_tensor(name: str, features: Features) -> Tensor:
     return features if features.is_floating_point() else features.double()
 
 
-def _bad_rows(features: Tensor) -> int:
+def _bad_rows(features: Tensor) -> list[int]:
     if torch.isfinite(features.sum()):  # ten times as fast as looking at each number
-        return 0
-    return int((~torch.isfinite(features).all(1)).sum())
+        return []
+    return (~torch.isfinite(features).all(1)).nonzero().squeeze(1).tolist()
 
 
 def mean(features: Tensor) -> Tensor:

@@ -42,8 +42,8 @@ def knn(
     reference i and drops that index; a copy of it under another index stays a neighbour. `frame`
     says which sets are refused.
 
-    Raises ValueError for shapes that do not fit, rows with NaN or infinity, or k out of
-    `1 <= k <= n` (`n - 1` without self).
+    Raises ValueError for shapes that do not fit, rows with NaN or infinity, features or distances
+    beyond what the arithmetic holds, or k out of `1 <= k <= n` (`n - 1` without self).
     """
     alike = queries is references
     sets = {"references": references} if alike else {"references": references, "queries": queries}
@@ -57,6 +57,8 @@ def knn(
     squared, indices = nearest(queries_, references_, k, exclude_self)
     double = all(p.features.dtype == torch.float64 for p in points)
     distances = (squared.sqrt() / references_.scale).to(torch.float64 if double else torch.float32)
+    if torch.isinf(distances).any():
+        raise ValueError("distances go beyond float32: pass all features as float64")
     if isinstance(references, np.ndarray):
         return distances.numpy(), indices.numpy()
     return distances, indices

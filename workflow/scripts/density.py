@@ -1,8 +1,8 @@
 """Nearest-neighbour density of the real images and the network that carries it further."""
 
-import numpy as np
 import torch
 
+from pseudodensity.artifacts import load_npy
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.progress import logged
 
@@ -10,7 +10,7 @@ torch.set_num_threads(snakemake.threads)
 settings = snakemake.params.stamp["spec"]
 with logged(snakemake.log[0]):
     density = PseudoDensity.fit(
-        np.load(snakemake.input.features),
+        load_npy(snakemake.input.features),
         k=settings["k"],
         n=settings["n"],
         seed=settings["seed"],

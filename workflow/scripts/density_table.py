@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from pseudodensity.artifacts import save_json
+from pseudodensity.artifacts import load_npy, save_json
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.density.quality import agreement_with_truth
 from pseudodensity.images.dataset import open_dataset
@@ -20,7 +19,7 @@ torch.set_num_threads(snakemake.threads)
 source, output = snakemake.input, snakemake.output
 with logged(snakemake.log[0]):
     data = open_dataset(Path(source.data).parent)
-    features, network = np.load(source.features), PseudoDensity.load(source.density)
+    features, network = load_npy(source.features), PseudoDensity.load(source.density)
     density, estimated = network.labels, network(features)
     distances, indices = knn(features, features, 3, exclude_self=True)
     copies = data.manifest["duplicate_of"]

@@ -1,8 +1,8 @@
 """The least and the most dense samples of a model, and real images at the same percentiles."""
 
-import numpy as np
 import torch
 
+from pseudodensity.artifacts import load_npy
 from pseudodensity.columns.context import Context
 from pseudodensity.columns.pool import open_pool
 from pseudodensity.control.select.extremes import density_extremes
@@ -28,8 +28,8 @@ with logged(snakemake.log[0]):
         open_pool(params.pool["parts"], {}, density.labels, spec["seed"]),
         context.draw,
         density,
-        np.load(source.data, mmap_mode="r"),
-        np.load(source.features),
+        load_npy(source.data, mapped=True),
+        load_npy(source.features),
         spec["generations"],
         spec["images"],
     )

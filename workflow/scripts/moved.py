@@ -1,8 +1,8 @@
 """Move samples of a model towards more and less of an objective."""
 
-import numpy as np
 import torch
 
+from pseudodensity.artifacts import load_npy
 from pseudodensity.control.move.moved_samples import checkpoint_objective, move_samples
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.build import load_extractor
@@ -22,7 +22,7 @@ with logged(snakemake.log[0]):
         checkpoint,
         density,
         steering,
-        np.load(source.data, mmap_mode="r"),
+        load_npy(source.data, mapped=True),
         backbone=load_extractor(backbone) if backbone else None,
         device=device,
     )

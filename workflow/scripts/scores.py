@@ -2,10 +2,9 @@
 
 from importlib import import_module
 
-import numpy as np
 import torch
 
-from pseudodensity.artifacts import save_json
+from pseudodensity.artifacts import load_npy, save_json
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.judging.scoring import Judge, measure
 from pseudodensity.plan.methods import metric_module
@@ -19,12 +18,14 @@ spec, items, source = (
 )
 real = source.get("real")
 with logged(snakemake.log[0]):
+    metric = import_module(f"pseudodensity.{metric_module(spec['metric'])}")
     judge = Judge(
-        import_module(f"pseudodensity.{metric_module(spec['metric'])}"),
+        metric,
         spec["settings"],
         spec["extractor"],
-        np.load(real) if real else None,
-        np.load(source.data, mmap_mode="r"),
+        load_npy(real) if real else None,
+        # Other metrics ask how many there are, and need not wait for a look at every byte.
+        load_npy(source.data, mapped=True, checked="images" in metric.NEEDS),
     )
     found = measure(
         items,

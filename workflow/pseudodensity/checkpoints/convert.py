@@ -12,6 +12,7 @@ from pseudodensity.checkpoints.projectedgan import convert_projectedgan
 from pseudodensity.checkpoints.stylegan import convert_stylegan
 from pseudodensity.generators.checkpoint import CheckpointFile, save_checkpoint
 from pseudodensity.plan.declared import declared, modules_declaring
+from pseudodensity.tensors import refuse_non_finite
 
 __all__ = ["FORMATS", "convert", "import_checkpoint"]
 
@@ -84,6 +85,7 @@ def import_checkpoint(
 
     Raises:
         ArtifactError: as :func:`convert`; the file is of another resolution than ``spec``.
+        NonFiniteError: a weight is NaN or infinite.
     """
     origin = spec["source"]
     found = convert(source, origin["format"], spec["architecture"], origin["sha256"])
@@ -95,6 +97,8 @@ def import_checkpoint(
             "correct the resolution of the data set"
         )
     states = {k: found[k] for k in ("average", "generator", "discriminator") if found[k]}
+    for state in states.values():
+        refuse_non_finite(state, source)
     facts = {"sha256": found["sha256"]}
     checkpoint = CheckpointFile(spec["architecture"], resolution, settings, states, facts)
     save_checkpoint(path, checkpoint, stamp or spec)

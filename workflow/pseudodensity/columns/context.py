@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pseudodensity.artifacts import load_npy
 from pseudodensity.control.choice import Maker
 from pseudodensity.features.build import load_extractor
 from pseudodensity.features.extractor import Extractor
@@ -130,7 +131,7 @@ class Context:
         """Images (n, 3, R, R) uint8 in batches: those stored where they are, else made again."""
         kept = self.stored
         if isinstance(kept, str | Path):
-            kept = np.load(kept, mmap_mode="r")
+            kept = load_npy(kept, mapped=True)
         whole = kept is not None and len(kept) >= len(rows)
         for batch in self.batches(rows, 1 if whole else self.maker.group):
             if whole:

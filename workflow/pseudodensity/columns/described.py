@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pseudodensity.artifacts import save_npy
-from pseudodensity.columns.context import Context, clock
+from pseudodensity.columns.context import Context
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.build import load_extractor
 from pseudodensity.features.extractor import Extractor, extract
@@ -28,7 +27,6 @@ class Describer:
     """Describes images as they are drawn, so that they need not be stored.
 
     judges: by name. density: on features by `steering`, which is never one of the judges.
-    seconds: stage (generator, judges, steering) -> time spent so far.
     """
 
     judges: Mapping[str, Extractor]
@@ -36,17 +34,12 @@ class Describer:
     steering: Extractor
     batch_size: int = 500
     device: str = "cpu"
-    seconds: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("generator", "judges", "steering"), 0.0)
-    )
 
     def describe(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Columns "density" (n,) and "features.<judge>" (n, d), float32, of images (n, 3, R, R)."""
-        with self.timed("steering"):
-            columns = {"density": self.density(self._extract(self.steering, images))}
-        with self.timed("judges"):
-            for name, judge in self.judges.items():
-                columns[f"features.{name}"] = self._extract(judge, images)
+        columns = {"density": self.density(self._extract(self.steering, images))}
+        for name, judge in self.judges.items():
+            columns[f"features.{name}"] = self._extract(judge, images)
         return columns
 
     def draw(
@@ -55,8 +48,7 @@ class Describer:
         """Draw and describe in batches: ``(columns, the first `kept` images)``."""
         parts, images, stored = [], [], 0
         for batch in batches:
-            with self.timed("generator"):
-                drawn = draw(batch)
+            drawn = draw(batch)
             parts.append(self.describe(drawn))
             if stored < kept:
                 images.append(drawn[: kept - stored])
@@ -66,13 +58,6 @@ class Describer:
 
     def _extract(self, extractor: Extractor, images: np.ndarray) -> np.ndarray:
         return extract(extractor, images, min(EXTRACTED, self.batch_size), self.device)
-
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Add the time of a stage."""
-        began = clock(self.device)
-        yield
-        self.seconds[stage] += clock(self.device) - began
 
 
 def write_described(
@@ -110,7 +95,7 @@ def draw_part(
         context.batch_size,
         device,
     )
-    maker = context.maker  # what is opened or estimated once is no cost of an image
+    maker = context.maker
     columns, images = describer.draw(context.draw, context.batches(rows, maker.group), kept)
-    meta = {"seconds": describer.seconds, "calls": maker.calls, "facts": context.facts}
+    meta = {"calls": maker.calls, "facts": context.facts}
     write_described(path, columns, images, stamp, meta)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pseudodensity.artifacts import load_npy
 from pseudodensity.tensors import load_tensors, save_tensors
 
 __all__ = ["Column", "Pool", "join_columns", "load_column", "open_pool", "save_column"]
@@ -21,7 +23,8 @@ class Column:
     """What is known of n images.
 
     values: (n, ...) array, one row per image. real: the same of real images, (m, ...), or None.
-    facts: JSON-able, what was found out on the way. seconds: that the n rows took.
+    facts: JSON-able, what was found out on the way. seconds: that the n rows took, for who has just
+    computed them; no file holds it, so that equal columns are equal files.
     """
 
     values: np.ndarray
@@ -42,7 +45,6 @@ class Pool:
             "features.<extractor>" are always there. A column may cover the first rows only.
         images: rows -> (n, 3, R, R) uint8, for metrics that want to see images.
         seed: of the latents; decisions of the methods draw from streams of it.
-        seconds: that the generator spent on all proposals.
         calls: images that the generator made for one proposal.
         facts: of the source: acceptance in training, constants of a method that made the images.
     """
@@ -50,7 +52,6 @@ class Pool:
     columns: Mapping[str, Column]
     seed: int
     images: Callable[[np.ndarray], np.ndarray] | None = None
-    seconds: float = 0.0
     calls: int = 1
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -76,19 +77,15 @@ class Pool:
         """The first `count` proposals alone: all that anything drawn from them may see."""
         if count >= len(self):
             return self
-        cut = {
-            name: Column(c.values[:count], c.real, c.facts, c.seconds * min(1, count / len(c)))
-            for name, c in self.columns.items()
-        }
-        share = count / len(self)
-        return Pool(cut, self.seed, self.images, self.seconds * share, self.calls, self.facts)
+        cut = {name: Column(c.values[:count], c.real, c.facts) for name, c in self.columns.items()}
+        return Pool(cut, self.seed, self.images, self.calls, self.facts)
 
 
 def join_columns(parts: Sequence[Column]) -> Column:
     """Stretches of one column in order as one; the real side and the facts are those of the first."""
     values = np.concatenate([part.values for part in parts])
     first = parts[0]
-    return Column(values, first.real, first.facts, sum(part.seconds for part in parts))
+    return Column(values, first.real, first.facts)
 
 
 def save_column(path: str | Path, column: Column, stamp: Mapping[str, Any]) -> None:
@@ -96,15 +93,14 @@ def save_column(path: str | Path, column: Column, stamp: Mapping[str, Any]) -> N
     tensors = {"values": column.values}
     if column.real is not None:
         tensors["real"] = column.real
-    meta = {"facts": dict(column.facts), "seconds": column.seconds}
-    save_tensors(path, tensors, stamp, meta)
+    save_tensors(path, tensors, stamp, {"facts": dict(column.facts)})
 
 
 def load_column(path: str | Path) -> Column:
     """Read what `save_column` wrote. ArtifactError: missing or damaged."""
     tensors, meta = load_tensors(path)
     real = tensors["real"].numpy() if "real" in tensors else None
-    return Column(tensors["values"].numpy(), real, meta["facts"], meta["seconds"])
+    return Column(tensors["values"].numpy(), real, meta["facts"])
 
 
 def open_pool(
@@ -126,7 +122,6 @@ def open_pool(
         name: Column(
             np.concatenate([tensors[name].numpy() for tensors, _ in parts]),
             labels if name == "density" else None,
-            seconds=sum(meta["seconds"][_stage(name)] for _, meta in parts),
         )
         for name in parts[0][0]
     }
@@ -136,12 +131,7 @@ def open_pool(
     meta = parts[0][1]
     files = [Path(path).with_name("images.npy") for path in described]
     images = _stored_images(files, [len(tensors["density"]) for tensors, _ in parts])
-    seconds = sum(facts["seconds"]["generator"] for _, facts in parts)
-    return Pool(joined, seed, images, seconds, meta["calls"], meta["facts"])
-
-
-def _stage(name: str) -> str:
-    return "judges" if name.startswith(_FEATURES) else "steering"
+    return Pool(joined, seed, images, meta["calls"], meta["facts"])
 
 
 def _stored_images(
@@ -150,9 +140,12 @@ def _stored_images(
     """Rows of a pool -> images; counts: proposals of each part, of which the first are stored."""
     starts = np.cumsum([0, *counts])
 
+    @cache  # checked once
+    def opened() -> list[np.ndarray]:
+        return [load_npy(path, mapped=True) for path in paths]
+
     def images(rows: np.ndarray) -> np.ndarray:
-        stored = [np.load(path, mmap_mode="r") for path in paths]
-        found = []
+        stored, found = opened(), []
         for row in rows:
             part = int(np.searchsorted(starts, row, side="right")) - 1
             within = row - starts[part]

@@ -55,6 +55,6 @@ def describe_reals(
     batches = (range(start, min(start + batch_size, rows.stop)) for start in starts)
     columns, images = describer.draw(draw, batches, kept)
     how = "fresh images of the same law" if fresh else "the data set itself"
-    meta = {"seconds": describer.seconds, "calls": 1, "facts": {"how": how}}
+    meta = {"calls": 1, "facts": {"how": how}}
     write_described(path, columns, images, stamp, meta)
     progress.update(len(rows))

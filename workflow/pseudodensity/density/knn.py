@@ -95,8 +95,11 @@ def _checked(features: np.ndarray, n: float) -> np.ndarray:
     if not n > 0:
         raise ValueError(f"n must be positive, got {n}")
     if not np.isfinite(features).all():
-        bad = int((~np.isfinite(features)).any(axis=1).sum())
-        raise ValueError(f"{bad} features hold NaN or infinity: check the images and the extractor")
+        bad = np.flatnonzero(~np.isfinite(features).all(axis=1))
+        raise ValueError(
+            f"{len(bad)} features hold NaN or infinity, first row {bad[0]}: check the images and the "
+            "extractor"
+        )
     return features
 
 

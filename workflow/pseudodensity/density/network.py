@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pseudodensity.density.knn import measure_knn_density
 from pseudodensity.density.percentile import threshold
-from pseudodensity.tensors import load_tensors, save_tensors
+from pseudodensity.tensors import load_tensors, refuse_non_finite, save_tensors
 
 SPEC = {"kind": "pseudo_density", "format": 1}
 PAPER_PARAMETERS = 1_000_000  # the paper's networks have less (section 3.1)
@@ -67,7 +67,7 @@ class PseudoDensity(nn.Module):
 
         Warns if the network is larger than the paper allows; the same stands in `report["note"]`.
         ValueError: as `measure_knn_density`; fewer than 10 features that count; epochs or
-        batch_size < 1.
+        batch_size < 1. FloatingPointError: the loss is not finite.
         """
         if epochs < 1 or batch_size < 1:
             raise ValueError(f"epochs {epochs} and batch_size {batch_size}: use 1 or more")
@@ -88,6 +88,7 @@ class PseudoDensity(nn.Module):
             train, held_out = order[: int(0.8 * len(order))], order[int(0.8 * len(order)) :]
             density._standardise(inputs[train])
             density._train(inputs[train], targets[train], epochs, batch_size)
+        refuse_non_finite(density.state_dict(), "the density network")
         density.report |= density._quality(inputs[held_out], targets[held_out])
         return density.requires_grad_(False)
 
@@ -109,10 +110,16 @@ class PseudoDensity(nn.Module):
 
     def _train(self, inputs: Tensor, targets: Tensor, epochs: int, batch_size: int) -> None:
         optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-3, fused=True)
-        for _ in range(epochs):
+        for epoch in range(epochs):
             for batch in torch.randperm(len(inputs)).split(batch_size):
                 optimizer.zero_grad()
-                nn.functional.mse_loss(self(inputs[batch]), targets[batch]).backward()
+                loss = nn.functional.mse_loss(self(inputs[batch]), targets[batch])
+                if not torch.isfinite(loss):
+                    raise FloatingPointError(
+                        f"the density network diverged in epoch {epoch + 1} (its squared error is "
+                        f"{loss.item()}): scale the features down, or count copies once by dedup"
+                    )
+                loss.backward()
                 optimizer.step()
 
     @torch.no_grad()

@@ -21,6 +21,7 @@ from pseudodensity.features.extractor import Extractor
 from pseudodensity.images.labels import Labels
 from pseudodensity.images.transform import to_float
 from pseudodensity.rng import generator
+from pseudodensity.tensors import refuse_non_finite
 
 HELD_OUT = 0.1
 
@@ -74,6 +75,7 @@ def train_extractor(
     frozen extractor and, per task ("church/tower"), held-out accuracy with the share of the most
     common value, or R2 of a continuous attribute. The result depends on the arguments alone.
     ValueError: nothing to learn (a single data set without labels), a data set without 10 images.
+    FloatingPointError: the loss is not finite.
     """
     if len(datasets) < 2 and not any(d.labels for d in datasets):
         raise ValueError("an extractor needs labels or a second data set to learn from")
@@ -92,13 +94,20 @@ def train_extractor(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, learning_rate, total_steps=steps, pct_start=0.15
     )
-    for _ in range(epochs):
+    for epoch in range(epochs):
         for rows in train[torch.randperm(len(train), generator=draw)].split(batch_size):
             flip = data.may_flip[rows] & (torch.rand(len(rows), generator=draw) < 0.5)
             optimizer.zero_grad()
-            multi_task_loss(extractor, heads, data, rows, flip).backward()
+            loss = multi_task_loss(extractor, heads, data, rows, flip)
+            if not torch.isfinite(loss):
+                raise FloatingPointError(
+                    f"the extractor diverged in epoch {epoch + 1} (its loss is {loss.item()}): lower "
+                    "its learning_rate in the config"
+                )
+            loss.backward()
             optimizer.step()
             schedule.step()
+    refuse_non_finite(extractor.state_dict(), "the trained extractor")
     extractor.eval().requires_grad_(False)
     return extractor, measure(extractor, heads, data, held_out)
 

@@ -14,7 +14,7 @@ from numpy.lib import format as npy
 from rich.console import Console
 from rich.progress import track
 
-from pseudodensity.artifacts import atomic_path, one_line, save_json
+from pseudodensity.artifacts import atomic_path, one_line, save_json, seal_npy
 from pseudodensity.images import digits, procedural, sources
 from pseudodensity.images.dataset import IMAGES, LABELS, MANIFEST
 from pseudodensity.images.labels import Labels
@@ -155,19 +155,21 @@ def _write_images(
     names: list[str] = []
     duplicate_of: list[int | None] = []
     first_with: dict[bytes, int] = {}
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        body = _write_header(file, count, shape)
-        for name, image in _with_progress(stream, count, path.parent.name):
-            pixels = image.tobytes()
-            file.write(pixels)
-            digest = hashlib.blake2b(pixels, digest_size=16).digest()
-            first = first_with.setdefault(digest, len(names))
-            duplicate_of.append(None if first == len(names) else first)
-            names.append(name)
-        # Rejected files leave fewer than planned; numpy pads the header so that the number fits.
-        file.seek(0)
-        if _write_header(file, len(names), shape) != body:
-            raise RuntimeError("numpy changed the size of the npy header")
+    with atomic_path(path) as temporary:
+        with open(temporary, "wb") as file:
+            body = _write_header(file, count, shape)
+            for name, image in _with_progress(stream, count, path.parent.name):
+                pixels = image.tobytes()
+                file.write(pixels)
+                digest = hashlib.blake2b(pixels, digest_size=16).digest()
+                first = first_with.setdefault(digest, len(names))
+                duplicate_of.append(None if first == len(names) else first)
+                names.append(name)
+            # Rejected files leave fewer than planned; numpy pads the header for the number to fit.
+            file.seek(0)
+            if _write_header(file, len(names), shape) != body:
+                raise RuntimeError("numpy changed the size of the npy header")
+        seal_npy(temporary)
     groups: dict[int, list[int]] = {}
     for index, first in enumerate(duplicate_of):
         if first is not None:

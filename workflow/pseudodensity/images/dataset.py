@@ -1,8 +1,8 @@
 """Data sets on disk, as every job reads them: images.npy, labels.safetensors where there are labels,
 manifest.json.
 
-The manifest is written last and removed first: a folder that has one is whole. Apart from what builds
-a data set, so that a new kind of data set changes no job that only reads one.
+The manifest is written last and removed first: a folder that has one is whole. Each file is sealed.
+Apart from what builds a data set, so that a new kind of data set changes no job that only reads one.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy
 
-from pseudodensity.artifacts import ArtifactError, load_json, one_line
+from pseudodensity.artifacts import ArtifactError, load_json, load_npy
 from pseudodensity.images.labels import Labels
 from pseudodensity.tensors import load_tensors
 
@@ -40,16 +39,14 @@ class ImageSet:
 
 
 def open_dataset(directory: str | Path) -> ImageSet:
-    """Open what `build_dataset` wrote; ArtifactError (a ValueError) if it is missing or damaged."""
+    """Open what `build_dataset` wrote; ArtifactError (a ValueError) if it is missing or damaged.
+
+    All images are read once for that, in pieces, so that a job opens a data set once.
+    """
     directory = Path(directory)
     manifest = load_json(directory / MANIFEST)
     names, resolution = manifest["names"], manifest["spec"]["resolution"]
-    try:
-        images = npy.open_memmap(directory / IMAGES, mode="r")
-    except (OSError, ValueError) as error:
-        raise ArtifactError(
-            f"{directory / IMAGES} cannot be read ({one_line(error)}): build it again"
-        ) from None
+    images = load_npy(directory / IMAGES, mapped=True)
     if images.shape != (len(names), 3, resolution, resolution) or images.dtype != np.uint8:
         raise ArtifactError(f"{directory / IMAGES} is not what its manifest says: build it again")
     labels = None

@@ -89,7 +89,7 @@ def measure(
         choice = module.choose(pool, item["point"], images, repeats)
         scores = [judge.score(side, pool, chosen) for chosen in choice.rows]
         counts = {"n": images, "n_real": len(judge.images)}
-        rows.append(_row(item, scores, _facts(pool, module, choice, images, repeats), counts))
+        rows.append(_row(item, scores, _facts(pool, choice, images, repeats), counts))
     progress.update(len(items))
     return {"rows": rows}
 
@@ -121,19 +121,11 @@ def _row(
     return {**names, **counts, "facts": facts, "repeats": scores}
 
 
-def _facts(
-    pool: Pool, module: ModuleType, choice: Choice, images: int, repeats: int
-) -> dict[str, Any]:
+def _facts(pool: Pool, choice: Choice, images: int, repeats: int) -> dict[str, Any]:
     chosen = np.concatenate([np.empty(0, np.int64), *choice.rows])
     notes = [choice.note]
     if len(choice.rows) < repeats:
         notes.append(f"the pool holds images for {len(choice.rows)} of {repeats} repeats")
-    # Of what was looked at: the generator's time, and that of the columns that the method reads.
-    per_proposal = pool.seconds / len(pool)
-    for name in module.NEEDS:
-        column = pool.column(name)
-        per_proposal += column.seconds / len(column)
-    seconds = 1000 * per_proposal * choice.used / len(chosen) if len(chosen) else None
     return {
         "acceptance": choice.acceptance,
         "acceptance_closed_form": choice.expected,
@@ -141,7 +133,6 @@ def _facts(
         "unique": len(np.unique(chosen)),
         "generator_calls": choice.used * pool.calls,
         "pool_calls": len(pool) * pool.calls,
-        "seconds_per_1000": seconds,
         "training_acceptance": pool.facts.get("acceptance"),
         "how": pool.facts.get("how", ""),
         "note": "; ".join(filter(None, notes)),
@@ -192,7 +183,6 @@ def _halved(
             "unique": len(rows),
             "generator_calls": 0,
             "pool_calls": 0,
-            "seconds_per_1000": None,
             "training_acceptance": None,
             "how": "one half of the data set against the other",
             "note": "repeats share images: intervals are too narrow",

@@ -14,6 +14,7 @@ TITLE = "Fréchet distance"
 SOURCE = "Heusel et al. 2017, equation 6"
 NEEDS = ("features",)
 SCORES = {"fid": -1}
+RANGES = {"fid": (0, None)}
 
 _BLOCK = 2048  # rows turned to float64 at once
 _STRIP = 512  # rows of the covariance made by one product

@@ -30,6 +30,16 @@ SCORES = {
     "median_nearest": -1,
     "expected_coverage": 0,
 }
+RANGES = {
+    "precision": (0, 1),
+    "recall": (0, 1),
+    "density": (0, None),
+    "coverage": (0, 1),
+    "symmetric_precision": (0, 1),
+    "symmetric_recall": (0, 1),
+    "median_nearest": (0, None),
+    "expected_coverage": (0, 1),
+}
 
 
 class Manifold:

@@ -1,4 +1,4 @@
-"""Samples on disk as tables and figures read them: arrays of safetensors files, without torch."""
+"""Samples on disk as tables and figures read them: arrays of our safetensors files, without torch."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from pseudodensity.artifacts import ArtifactError
+from pseudodensity.artifacts import check_tensors, damaged, one_line
 
 __all__ = ["load_arrays"]
 
 
 def load_arrays(path: str | Path, names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Named arrays of a safetensors file. ArtifactError: missing or damaged."""
+    """Named arrays of a file of `save_tensors`. ArtifactError: missing or damaged."""
+    check_tensors(path)
     try:
         with safe_open(path, framework="np") as handle:
             return {name: handle.get_tensor(name) for name in names}
-    except FileNotFoundError:
-        raise ArtifactError(f"{path} does not exist: run the rule that makes it first") from None
     except (SafetensorError, OSError) as error:
-        raise ArtifactError(f"{path} is damaged ({error}): delete it and run again") from None
+        raise damaged(path, one_line(error)) from None

@@ -5,12 +5,28 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pseudodensity.artifacts import load_json
+from pseudodensity.plan.declared import declared, declares, modules_declaring
 
-__all__ = ["Found", "ScoreBook"]
+__all__ = ["Found", "ScoreBook", "bounds_of"]
+
+
+@cache
+def _ranges() -> dict[str, tuple[float | None, float | None]]:
+    modules = modules_declaring("metrics", "NAME").values()
+    ranges = [declared(module, "RANGES") for module in modules if declares(module, "RANGES")]
+    return {score: ends for each in ranges for score, ends in each.items()}
+
+
+def bounds_of(score: str) -> tuple[float, float]:
+    """The least and the greatest value that a score can have, as its metric declares; infinite where
+    it declares none."""
+    low, high = _ranges().get(score, (None, None))
+    return -math.inf if low is None else low, math.inf if high is None else high
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ import numpy as np
 from scipy.special import stdtr, stdtrit  # scipy.stats would take a second to import
 
 __all__ = [
+    "ANYWHERE",
     "CONFIDENCE",
     "Estimate",
     "Mean",
+    "clipped",
     "difference",
     "holm",
     "log_ratio",
@@ -21,6 +23,7 @@ __all__ = [
 ]
 
 CONFIDENCE = 0.95
+ANYWHERE = (-np.inf, np.inf)
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,7 @@ class Mean:
 
 
 def mean_from_interval(value: float, low: float, high: float, count: int) -> Mean:
-    """A mean that a table gives with the 95 % t-interval of `count` values.
+    """A mean that a table gives with the whole 95 % t-interval of `count` values, none of it cut.
 
     With fewer than two values, whatever stands as their interval was borrowed: no error is known.
     """
@@ -69,14 +72,22 @@ def _quantile(freedom: float) -> float:
     return float(stdtrit(freedom, 0.5 + CONFIDENCE / 2))
 
 
-def t_interval(values: Sequence[float] | np.ndarray) -> tuple[float, float, float]:
+def t_interval(
+    values: Sequence[float] | np.ndarray, bounds: tuple[float, float] = ANYWHERE
+) -> tuple[float, float, float]:
     """Mean of n independent values with its 95 % Student-t interval: (mean, low, high).
 
     A single value has no interval: low and high are NaN. Without variance the interval is the
-    mean itself.
+    mean itself. With `bounds`, the least and the greatest value that the quantity can have, the
+    interval ends there: cut at what cannot be, it still covers the truth as often as it says.
     """
     found = paired(values)
-    return found.effect, found.low, found.high
+    return found.effect, *clipped(found.low, found.high, bounds)
+
+
+def clipped(low: float, high: float, bounds: tuple[float, float]) -> tuple[float, float]:
+    """An interval within bounds; NaN stays NaN."""
+    return float(np.clip(low, *bounds)), float(np.clip(high, *bounds))
 
 
 def paired(differences: Sequence[float] | np.ndarray) -> Estimate:

@@ -17,6 +17,7 @@ from pseudodensity.control.train.loop import Trainer, exclusive, run
 from pseudodensity.generators.checkpoint import CheckpointFile, load_checkpoint, save_checkpoint
 from pseudodensity.plan.declared import declared_by_name
 from pseudodensity.progress import Progress
+from pseudodensity.tensors import refuse_non_finite
 
 __all__ = ["finish", "make_trainer"]
 
@@ -69,12 +70,11 @@ def finish(
             return
         # Killed under other code, a half-finished training would mix the two.
         run(trainer, spec["iterations"], workdir, {**stamp, "code": code}, progress)
+        weights = trainer.weights_to_keep()
+        for part, state in weights.items():
+            refuse_non_finite(state, f"the {part} of {progress.label}")
         checkpoint = CheckpointFile(
-            spec["architecture"],
-            spec["resolution"],
-            settings,
-            trainer.weights_to_keep(),
-            trainer.facts(),
+            spec["architecture"], spec["resolution"], settings, weights, trainer.facts()
         )
         save_checkpoint(path, checkpoint, stamp)
         shutil.rmtree(workdir, ignore_errors=True)

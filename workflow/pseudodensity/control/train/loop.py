@@ -19,7 +19,7 @@ from torch import nn
 
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.progress import Progress
-from pseudodensity.tensors import load_tensors, save_tensors
+from pseudodensity.tensors import NonFiniteError, load_tensors, non_finite, save_tensors
 
 __all__ = [
     "ExponentialAverage",
@@ -163,6 +163,7 @@ def run(
 ) -> None:
     """Train for ``iterations`` steps, resuming from the partial state in ``workdir`` if any.
 
+    A state is written only while all of it is finite, so the one on disk is always a good one.
     Where another process may train the same model, call it under :func:`exclusive`.
 
     Args:
@@ -174,22 +175,38 @@ def run(
         save_seconds: seconds between two writes of the partial state.
 
     Raises:
-        FloatingPointError: a loss is no longer finite.
+        FloatingPointError: a loss, a weight or a fake is no longer finite; it says which and when,
+            and where the last good state is.
     """
     Path(workdir).mkdir(parents=True, exist_ok=True)
     state_path = Path(workdir) / "state.safetensors"
     start = _resume(trainer, state_path, spec, progress)
-    saved = time.monotonic()
+    saved, good = time.monotonic(), start
     progress.update(start * trainer.batch_size)
     for iteration in range(start, iterations):
-        numbers = trainer.step(iteration)
-        if not all(math.isfinite(value) for value in numbers.values()):
+        try:
+            numbers = trainer.step(iteration)
+            _check_losses(numbers)
+            progress.update((iteration + 1) * trainer.batch_size, **numbers)
+            if time.monotonic() - saved > save_seconds or iteration + 1 == iterations:
+                _save(trainer, state_path, spec, iteration + 1)
+                saved, good = time.monotonic(), iteration + 1
+        except NonFiniteError as error:
+            kept = f"; its state after {good} steps is kept in {state_path}" if good else ""
             raise FloatingPointError(
-                f"{progress.label} diverged at step {iteration} ({numbers}): "
-                "lower its learning rate in the config"
-            )
-        progress.update((iteration + 1) * trainer.batch_size, **numbers)
-        if time.monotonic() - saved > save_seconds or iteration + 1 == iterations:
-            meta = {"iteration": iteration + 1}
-            save_tensors(state_path, _flatten(trainer.state()), spec, meta)
-            saved = time.monotonic()
+                f"{progress.label} diverged at step {iteration} ({error}): lower its learning "
+                f"rate in the config{kept}"
+            ) from None
+
+
+def _check_losses(numbers: Mapping[str, float]) -> None:
+    if bad := [f"{n} is {value}" for n, value in numbers.items() if not math.isfinite(value)]:
+        raise NonFiniteError(", ".join(bad))
+
+
+def _save(trainer: Trainer, path: Path, spec: Mapping[str, Any], done: int) -> None:
+    """Write the state after some steps. NonFiniteError: it is no good one."""
+    flat = _flatten(trainer.state())
+    if bad := non_finite(flat):
+        raise NonFiniteError(f"{len(bad)} of {len(flat)} tensors are not finite, first {bad[0]}")
+    save_tensors(path, flat, spec, {"iteration": done})

@@ -20,7 +20,6 @@ from pseudodensity.report.statistics import (
     Mean,
     difference,
     log_ratio,
-    mean_from_interval,
 )
 
 __all__ = ["combination_lines", "discriminator_lines", "frontier_lines", "likelihood_lines"]
@@ -30,9 +29,8 @@ SAMPLING_ONLY = "interval over sampling repeats of one training seed: sampling o
 
 
 def _mean(point: Mapping[str, Any], score: str) -> Mean:
-    """A score of a line of a frontier with the error that its interval says."""
-    ends = (point[score], point[f"{score}_low"], point[f"{score}_high"])
-    return mean_from_interval(*(float(end) for end in ends), int(point["repeats"]))
+    """A score of a line of a frontier with its standard error."""
+    return Mean(float(point[score]), float(point[f"{score}_error"]), int(point["repeats"]))
 
 
 def _contrast(

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pseudodensity.artifacts import load_npy
 from pseudodensity.report.drawing import finish, show_images, subtitle, theme
 
 __all__ = ["density_extremes"]
@@ -33,7 +34,7 @@ def density_extremes(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> 
     ValueError: the table and the images are not of one data set of at least two images.
     """
     table = pd.read_csv(inputs["table"], dtype={"file": str})
-    images = np.load(inputs["images"], mmap_mode="r", allow_pickle=False)
+    images = load_npy(inputs["images"], mapped=True)
     if len(images) != len(table) or len(images) < 2:
         raise ValueError(
             f"there are {len(images)} images and {len(table)} lines in {inputs['table']}: both "

@@ -21,19 +21,26 @@ import pandas as pd
 
 from pseudodensity.papers.pseudo_density.table1 import block_title
 from pseudodensity.report.pareto import pareto_front
-from pseudodensity.report.statistics import t_interval
+from pseudodensity.report.scores import ScoreBook, bounds_of
+from pseudodensity.report.statistics import Mean, clipped, t_interval
 from pseudodensity.report.table import Column, Table
 
-__all__ = ["frontier", "frontier_frame", "point_line"]
+__all__ = ["ENDS", "frontier", "frontier_frame", "point_line"]
 
 NAMES = ("block", "model", "dataset", "stands_for", "seed")
 FIRST_SCORES = ("precision", "recall", "fid")
 # Settings of the paper's own methods come first; any other method's follow.
 FIRST_SETTINGS = ("tau", "w", "family", "psi", "polarity", "replacement")
 FIRST_FACTS = (
-    *("acceptance", "acceptance_closed_form", "ess", "unique", "generator_calls"),
-    "seconds_per_1000",
+    "acceptance",
+    "acceptance_closed_form",
+    "ess",
+    "unique",
+    "generator_calls",
 )
+# Of each score: its mean, the interval of that, and the standard error, which an interval that is
+# cut at the range of the score does not give.
+ENDS = ("", "_low", "_high", "_error")
 LAST = ("n", "repeats", "n_real", "k", "note")
 # Facts that are said in other ways.
 TOLD = ("note", "independent_repeats")
@@ -84,7 +91,7 @@ def _columns(
     return [
         *(*NAMES, *(["by"] if any("by" in row for row in rows) else [])),
         *("method", "setting", *(_setting_column(key) for key in settings)),
-        *(f"{score}{end}" for score in measured for end in ("", "_low", "_high")),
+        *(f"{score}{end}" for score in measured for end in ENDS),
         *("front", *facts, *LAST),
     ]
 
@@ -136,12 +143,14 @@ def point_line(
     for score in found.repeats[0] if found.repeats else ():
         values = [repeat[score] for repeat in found.repeats]
         name = _score_column(score)
-        line[name], line[f"{name}_low"], line[f"{name}_high"] = t_interval(values)
+        mean, low, high = t_interval(values, bounds_of(score))
+        error = Mean.of(values).error
         if len(values) == 1 and score in deviations:
             half = 2 * deviations[score]
-            line |= {f"{name}_low": values[0] - half, f"{name}_high": values[0] + half}
+            low, high = clipped(mean - half, mean + half, bounds_of(score))
         if not independent:
-            line |= {f"{name}_low": np.nan, f"{name}_high": np.nan}
+            low = high = error = np.nan
+        line |= dict(zip([f"{name}{e}" for e in ENDS], (mean, low, high, error), strict=True))
     if not independent:
         notes.append("repeats are not independent: no interval")
     elif len(found.repeats) == 1 and deviations:
@@ -201,8 +210,6 @@ NOTES = (
 
 def frontier(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
     """Points of the frontiers of some models, see the module for inputs and settings."""
-    from pseudodensity.report.scores import ScoreBook
-
     return frontier_table(
         frontier_frame(settings["rows"], ScoreBook(inputs["scores"])), settings["title"]
     )

@@ -24,6 +24,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pseudodensity.artifacts import load_npy
 from pseudodensity.report.drawing import (
     BLACK,
     GREY,
@@ -89,13 +90,13 @@ def _images(
     """
     found: dict[str, dict[str, np.ndarray]] = {}
     for block, path in _pairs(settings["real"], inputs["real"], "data sets"):
-        real = np.load(path, mmap_mode="r", allow_pickle=False)
+        real = load_npy(path, mapped=True)
         steps = np.linspace(0, len(real) - 1, min(COLUMNS, len(real))).astype(int)
         found[block] = {"real": np.asarray(real[steps])}
     for row, path in _pairs(settings["rows"], inputs["images"], "rows"):
         block = found.setdefault(row["block"], {})
         if row["setting"] in GRID_ROWS and row["setting"] not in block:
-            samples = np.load(path, mmap_mode="r", allow_pickle=False)
+            samples = load_npy(path, mapped=True)
             block[row["setting"]] = np.asarray(samples[:COLUMNS])
     return found
 

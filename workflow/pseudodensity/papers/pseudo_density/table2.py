@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pseudodensity.report.scores import ScoreBook, bounds_of
 from pseudodensity.report.statistics import Mean, difference, t_interval
 from pseudodensity.report.table import Column, Table
 
@@ -143,7 +144,13 @@ def _means(repeats: Half) -> dict[str, float]:
 
 def _with_interval(score: str, repeats: Half) -> dict[str, float]:
     values = [repeat[score] for repeat in repeats]
-    return dict(zip((score, f"{score}_low", f"{score}_high"), t_interval(values), strict=True))
+    return dict(
+        zip(
+            (score, f"{score}_low", f"{score}_high"),
+            t_interval(values, bounds_of(score)),
+            strict=True,
+        )
+    )
 
 
 def _gain(goal: str, best: Half, plain: Half, *, is_plain: bool) -> dict[str, Any]:
@@ -183,8 +190,6 @@ NOTES = (
 
 def table2(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
     """Table 2, see the module for inputs and settings."""
-    from pseudodensity.report.scores import ScoreBook
-
     book, keep = ScoreBook(inputs["scores"]), settings["keep"]
     return _table(table2_frame(settings["rows"], book, settings["choices"], keep), keep)
 

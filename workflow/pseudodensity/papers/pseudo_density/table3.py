@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pseudodensity.papers.pseudo_density.frontier import point_line
+from pseudodensity.papers.pseudo_density.frontier import ENDS, point_line
 from pseudodensity.papers.pseudo_density.table1 import block_title
 from pseudodensity.report.table import Column, Table
 
 __all__ = ["table3", "table3_frame"]
 
 SCORES = ("precision", "recall", "fid")
-MEASURED = tuple(f"{score}{end}" for score in SCORES for end in ("", "_low", "_high"))
+MEASURED = tuple(f"{score}{end}" for score in SCORES for end in ENDS)
 
 
 def table3_frame(
