@@ -20,6 +20,7 @@ from pseudodensity.features.build import build_extractor
 from pseudodensity.features.extractor import Extractor
 from pseudodensity.images.labels import Labels
 from pseudodensity.images.transform import to_float
+from pseudodensity.progress import Progress
 from pseudodensity.rng import generator
 
 HELD_OUT = 0.1
@@ -67,12 +68,14 @@ def train_extractor(
     epochs: int,
     learning_rate: float,
     batch_size: int = 128,
+    progress: Progress | None = None,
 ) -> tuple[Extractor, dict[str, Any]]:
     """Extractor of `spec` (small_vit or small_cnn) trained on all tasks of all data sets.
 
     AdamW with one warm-up and a cosine decay; a tenth of each data set is held out. Returns the
     frozen extractor and, per task ("church/tower"), held-out accuracy with the share of the most
     common value, or R2 of a continuous attribute. The result depends on the arguments alone.
+    progress counts epochs.
     ValueError: nothing to learn (a single data set without labels), a data set without 10 images.
     """
     if len(datasets) < 2 and not any(d.labels for d in datasets):
@@ -92,13 +95,17 @@ def train_extractor(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, learning_rate, total_steps=steps, pct_start=0.15
     )
-    for _ in range(epochs):
+    for epoch in range(epochs):
+        if progress is not None:
+            progress.update(epoch)
         for rows in train[torch.randperm(len(train), generator=draw)].split(batch_size):
             flip = data.may_flip[rows] & (torch.rand(len(rows), generator=draw) < 0.5)
             optimizer.zero_grad()
             multi_task_loss(extractor, heads, data, rows, flip).backward()
             optimizer.step()
             schedule.step()
+    if progress is not None:
+        progress.update(epochs)
     extractor.eval().requires_grad_(False)
     return extractor, measure(extractor, heads, data, held_out)
 
