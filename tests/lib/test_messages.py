@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import re
 import zipfile
 
 import numpy as np
@@ -118,3 +119,25 @@ def test_a_damaged_member_of_an_archive_is_told_on_one_line(tmp_path):
     source = open_source("zip", tmp_path / "a.zip")
     message = message_of(ValueError, lambda: source.read("a.png"))
     assert "CRC" in message and "\n" not in message
+
+
+# ------------------------------------------------------------------------------- while it runs
+
+SCRIPTS = sorted((ROOT.parent / "scripts").glob("*.py"))
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda f: f.stem)
+def test_every_job_names_what_it_makes_and_says_so_in_its_log(script):
+    """Jobs run side by side on one terminal: a line that names no subject belongs to nobody."""
+    calls = [
+        node
+        for node in ast.walk(ast.parse(script.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Progress"
+    ]
+    assert calls
+    for call in calls:
+        label = ast.unparse(call.args[0])
+        assert re.search(r"wildcards|output|\b(name|folder|label)\b", label), label
+        given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        log = given.get("log") or ast.unparse(call.args[3])
+        assert log in ("snakemake.log[0]", "log")

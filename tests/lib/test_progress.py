@@ -1,12 +1,15 @@
 """Lines about progress: seldom, with a rate and what is left, on the terminal and in the log."""
 
+import errno
 import re
+import signal
 import subprocess
 import sys
 import warnings
 from pathlib import Path
 
 import pytest
+import torch
 
 from pseudodensity import progress
 from pseudodensity.artifacts import ArtifactError
@@ -37,6 +40,7 @@ def test_rate_and_time_left(clock, capsys):
         clock(seconds)
         report.update(done)
     assert lines(capsys) == [
+        "train faces: 1000 images",
         "train faces: 100/1000 images, 10 images/s, 1 min 30 s left",
         "train faces: 240/1000 images, 12 images/s, 1 min 03 s left",
         "train faces: 1000/1000 images, 25 images/s",
@@ -59,7 +63,33 @@ def test_numbers_are_shown(clock, capsys):
     report.update(0)
     clock(5)
     report.update(10, loss=0.123456, accepted=1.0)
-    assert lines(capsys) == ["x: 10/10 steps, 2 steps/s, loss 0.123, accepted 1"]
+    assert lines(capsys)[1:] == ["x: 10/10 steps, 2 steps/s, loss 0.123, accepted 1"]
+
+
+def test_what_comes_next_is_said_and_nothing_of_it_at_the_end(clock, capsys):
+    report = Progress("score x", 10, "repeats", every=1)
+    for done in (0, 5, 10):
+        clock(done)
+        report.update(done, now=f"repeat {done} of DOT")
+    assert lines(capsys)[1:] == [
+        "score x: 5/10 repeats, 1 repeats/s, 5 s left; repeat 5 of DOT",
+        "score x: 10/10 repeats, 1 repeats/s",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        ("data of mine-3de87f7389", "data of mine"),
+        ("volumes-0123456789 of gan-faces-seed0-abcdef0123", "volumes of gan-faces-seed0"),
+        # No digest: too long, or a word.
+        ("data of run-20240101123", "data of run-20240101123"),
+        ("data of my-photographs", "data of my-photographs"),
+    ],
+)
+def test_digests_are_for_the_log_not_for_the_terminal(capsys, label, shown):
+    Progress(label, 5).update(0)
+    assert lines(capsys) == [f"{shown}: 5 images"]
 
 
 def test_a_resumed_job_says_so_and_rates_its_own_work_only(clock, capsys):
@@ -82,7 +112,7 @@ def test_the_log_collects_all_runs_with_their_time(clock, capsys, tmp_path):
         report.update(10)
     shown = lines(capsys)
     logged = log.read_text().splitlines()
-    assert len(shown) == len(logged) == 3
+    assert len(shown) == len(logged) == 4
     for line, text in zip(logged, shown, strict=True):
         assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  " + re.escape(text), line)
 
@@ -91,7 +121,7 @@ def test_a_job_that_takes_no_time_divides_by_nothing(clock, capsys):
     report = Progress("x", 5)
     report.update(0)
     report.update(5)
-    assert lines(capsys) == ["x: 5/5 images, 0 images/s"]
+    assert lines(capsys)[1:] == ["x: 5/5 images, 0 images/s"]
 
 
 # ------------------------------------------------------------------------------ the log of a job
@@ -120,7 +150,10 @@ def test_the_traceback_of_a_failure_is_in_the_log_and_one_line_is_said(tmp_path)
         (FileNotFoundError(2, "No such file", "x"), "[Errno 2] No such file: 'x'"),
         (FloatingPointError("it diverged"), "it diverged"),
         # What torch says has ten lines; they are in the log.
-        (RuntimeError("CUDA error:\n  out of memory\n\nCompile with"), "CUDA error: out of memory"),
+        (
+            RuntimeError("CUDA error:\n  bad launch\n\nCompile with"),
+            "CUDA error: bad launch Compile",
+        ),
         (ValueError(), "ValueError"),
         # A fault of the program says what kind of one it is.
         (KeyError("fid"), "KeyError: 'fid'"),
@@ -132,6 +165,72 @@ def test_any_failure_is_said_in_one_line(error, said, tmp_path):
     assert message.startswith(said) and "\n" not in message
     # All that was said is in the log.
     assert all(line in (tmp_path / "job.log").read_text() for line in str(error).splitlines())
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "cure"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "x"), "the disk is full", "make room"),
+        # As numpy and safetensors say it.
+        (OSError("4096 requested and 96 written"), "the disk is full", "make room"),
+        (Exception("I/O error: No space left on device (os error 28)"), "the disk is full", "room"),
+        (OSError(errno.EFBIG, "File too large"), "no file may become", "ulimit -f"),
+        (OSError(errno.EROFS, "Read-only file system", "x"), "a folder is read-only", "writable"),
+        (PermissionError(errno.EACCES, "Permission denied", "x"), "a file or folder is", "right"),
+        (MemoryError("Unable to allocate 3 GiB"), "the memory is not enough", "runtime.batch_size"),
+        (RuntimeError("[enforce fail] can't allocate memory: you"), "the memory is", "--cores"),
+        (torch.OutOfMemoryError("CUDA out of memory."), "the memory is not enough", "batch_size"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_machine_at_its_limits_is_told_with_what_to_do(error, said, cure, tmp_path):
+    message = failed(tmp_path / "job.log", error)
+    assert message.startswith(said) and "\n" not in message
+    assert str(error) in message and cure in message.partition(str(error))[2]
+
+
+def test_what_a_message_of_ours_quotes_is_not_taken_for_the_machine(tmp_path):
+    error = ValueError("1 of 9 files cannot be read (Permission denied): mend or remove it")
+    assert failed(tmp_path / "job.log", error).startswith(str(error))
+
+
+def test_a_log_that_cannot_be_written_is_no_second_failure(tmp_path):
+    """The disk that is full is that of the log, too."""
+    (tmp_path / "logs").write_text("a file where the folder should be")
+    message = failed(tmp_path / "logs/job.log", OSError(errno.ENOSPC, "No space left on device"))
+    assert message.startswith("the disk is full") and "\n" not in message
+    assert "job.log cannot be written: " in message and "traceback" not in message
+
+
+def test_a_job_that_is_told_to_end_cleans_up_and_says_nothing(tmp_path):
+    half = tmp_path / "whole.npy"
+    code = (
+        "import time\n"
+        "from pseudodensity.artifacts import atomic_path\n"
+        "from pseudodensity.progress import logged\n"
+        f"with logged({str(tmp_path / 'job.log')!r}), atomic_path({str(half)!r}) as path:\n"
+        "    path.write_bytes(b'half')\n"
+        "    print('writing', flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(Path(progress.__file__).parents[1])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline() == "writing\n" and list(tmp_path.iterdir())
+    process.terminate()
+    assert process.communicate()[1] == ""
+    assert process.returncode == 128 + signal.SIGTERM and not list(tmp_path.iterdir())
+
+
+def test_signals_are_as_before_after_a_job(tmp_path):
+    before = signal.getsignal(signal.SIGTERM)
+    with logged(tmp_path / "job.log"):
+        assert signal.getsignal(signal.SIGTERM) is not before
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_the_log_keeps_what_earlier_runs_wrote(tmp_path):

@@ -5,6 +5,10 @@ Lines, not bars: the pipeline runs several jobs on one terminal, where bars over
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+import signal
 import sys
 import time
 import traceback
@@ -12,42 +16,94 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 from pseudodensity.artifacts import one_line
 
 __all__ = ["Progress", "logged"]
 
 # What goes wrong by the user's hand, said in one line; all else is a fault of the program.
-EXPECTED = (ValueError, OSError, RuntimeError, FloatingPointError)
+EXPECTED = (ValueError, OSError, RuntimeError, FloatingPointError, MemoryError)
+
+AGAIN = "then run the same command again"
+FULL = ("the disk is full", f"make room where the results lie, {AGAIN}")
+FEWER = "or run fewer jobs side by side (--cores), or take a machine with more"
+MEMORY = ("the memory is not enough", f"lower runtime.batch_size, which changes no number, {FEWER}")
+CLOSED = ("a file or folder is closed to you", f"ask for the right to use it, {AGAIN}")
+# What a machine lacks, by the number of the error: what it means and what to do.
+LACKS = {
+    errno.ENOSPC: FULL,
+    errno.EDQUOT: FULL,
+    errno.EFBIG: (
+        "no file may become as large as this one",
+        f"raise the limit (ulimit -f), {AGAIN}",
+    ),
+    errno.EROFS: ("a folder is read-only", f"make it writable or start in another one, {AGAIN}"),
+    errno.EACCES: CLOSED,
+    errno.EPERM: CLOSED,
+    errno.ENOMEM: MEMORY,
+}
+# Libraries that do not raise an OSError say it in their own words; numpy's are the first.
+WORDS = [
+    (re.compile(r"\d+ requested and \d+ written"), FULL),
+    *((re.compile(re.escape(os.strerror(number))), said) for number, said in LACKS.items()),
+    (
+        re.compile(r"out of memory|not enough memory|can't allocate|bad_alloc", re.IGNORECASE),
+        MEMORY,
+    ),
+]
+
+
+def _in_one_line(error: Exception) -> str:
+    """What went wrong, for people; with what to do where the machine is at its limits."""
+    said = one_line(error)
+    lack = MEMORY if isinstance(error, MemoryError) else None
+    if isinstance(error, OSError):
+        lack = LACKS.get(error.errno)
+    # A ValueError of ours tells already what to do, and may quote what the system said of a file.
+    if lack is None and not isinstance(error, ValueError):
+        lack = next((known for words, known in WORDS if words.search(said)), None)
+    if lack:
+        return f"{lack[0]} ({said}): {lack[1]}"
+    return said if isinstance(error, EXPECTED) else f"{type(error).__name__}: {said}"
 
 
 @contextmanager
 def logged(log: str | Path) -> Iterator[None]:
     """The body of a job: warnings and the traceback of a failure go to its log.
 
+    A job that is told to end (SIGTERM) removes what it has half written, and says no word.
+
     Raises:
         SystemExit: with one line for people, where the body failed; the traceback is in the log.
     """
     log = Path(log)
-    log.parent.mkdir(parents=True, exist_ok=True)
 
     def write(text: str) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
         with open(log, "a") as handle:
             handle.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {text.rstrip()}\n")
 
     def keep(message, category, filename, lineno, file=None, line=None) -> None:
         write(warnings.formatwarning(message, category, filename, lineno))
 
-    with warnings.catch_warnings():
-        warnings.showwarning = keep
-        try:
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = keep
             yield
-        except Exception as error:  # noqa: BLE001 (whatever it is, the log must have it)
+    except Exception as error:  # noqa: BLE001 (whatever it is, the log must have it)
+        said, where = _in_one_line(error), f"traceback: {log}"
+        try:
             write(traceback.format_exc())
-            said = one_line(error)
-            if not isinstance(error, EXPECTED):
-                said = f"{type(error).__name__}: {said}"
-            raise SystemExit(f"{said} (traceback: {log})") from None
+        except OSError as unwritten:
+            where = f"{log} cannot be written: {one_line(unwritten)}"
+        raise SystemExit(f"{said} ({where})") from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _duration(seconds: float) -> str:
@@ -62,7 +118,8 @@ class Progress:
     """Report how far a job is, at most once every ``every`` seconds.
 
     Args:
-        label: what is being done, as a person would say it.
+        label: what is being done, as a person would say it. Digests of names are left out: the name of
+            the log has them.
         total: number of items when the job is complete.
         unit: plural name of an item ("images", "steps").
         log: file to append plain lines to, or None.
@@ -77,30 +134,38 @@ class Progress:
         log: str | Path | None = None,
         every: float = 15.0,
     ) -> None:
-        self.label, self.total, self.unit, self.every = label, total, unit, every
+        self.label = re.sub(r"-[0-9a-f]{10}(?![0-9a-z])", "", label)
+        self.total, self.unit, self.every = total, unit, every
         self.log = Path(log) if log is not None else None
         self._first: tuple[float, int] | None = None
         self._last_line = 0.0
 
-    def update(self, done: int, **numbers: float) -> None:
-        """Say that ``done`` of ``total`` items exist; ``numbers`` (losses, rates) are shown."""
-        now = time.monotonic()
+    def update(self, done: int, now: str = "", **numbers: float) -> None:
+        """Say that ``done`` of ``total`` items exist.
+
+        Args:
+            done: items that exist. The first call tells the total, and where a resumed job starts.
+            now: what comes next.
+            numbers: shown with their names (losses).
+        """
+        clock = time.monotonic()
         if self._first is None:
-            self._first = (now, done)
-            self._last_line = now
-            if done:
-                self.say(f"resuming at {done} of {self.total} {self.unit}")
+            self._first = (clock, done)
+            self._last_line = clock
+            start = f"resuming at {done} of " if done else ""
+            self.say(f"{start}{self.total} {self.unit}")
             return
-        if now - self._last_line < self.every and done < self.total:
+        if clock - self._last_line < self.every and done < self.total:
             return
-        self._last_line = now
-        elapsed, count = now - self._first[0], done - self._first[1]
+        self._last_line = clock
+        elapsed, count = clock - self._first[0], done - self._first[1]
         rate = count / elapsed if elapsed > 0 else 0.0
         left = (
             f", {_duration((self.total - done) / rate)} left" if rate and done < self.total else ""
         )
         shown = "".join(f", {name} {value:.3g}" for name, value in numbers.items())
-        self.say(f"{done}/{self.total} {self.unit}, {rate:.3g} {self.unit}/s{shown}{left}")
+        what = f"; {now}" if now and done < self.total else ""
+        self.say(f"{done}/{self.total} {self.unit}, {rate:.3g} {self.unit}/s{shown}{left}{what}")
 
     def say(self, text: str) -> None:
         """Print one line for a person and append it to the log with a clock time."""

@@ -19,7 +19,11 @@ with logged(snakemake.log[0]):
         params.checkpoint,
         params.pool["spec"]["seed"],
         spec["settings"],
-        Progress(f"{wildcards.name} of {wildcards.folder}", len(rows), "images", snakemake.log[0]),
+        Progress(
+            f"{wildcards.name} of {wildcards.folder}, {wildcards.rows}",
+            len(rows),
+            log=snakemake.log[0],
+        ),
         resources.batch_size,
         resources.device,
         stored=snakemake.input.images,

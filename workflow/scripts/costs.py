@@ -11,14 +11,14 @@ from pseudodensity.progress import Progress, logged
 
 torch.set_num_threads(snakemake.threads)
 source, device, log = snakemake.input, snakemake.resources.device, snakemake.log[0]
-spec = snakemake.params.stamp["spec"]
+spec, name = snakemake.params.stamp["spec"], snakemake.wildcards.name
 with logged(log):
     context = Context(
         source,
         snakemake.params.checkpoint,
         spec["sampling_seed"],
         {},
-        Progress("columns", spec["proposals"], "images", log),
+        Progress(f"columns for the costs of {name}", spec["proposals"], "images", log),
         spec["proposals"],
         device,
     )
@@ -29,8 +29,8 @@ with logged(log):
         spec["proposals"],
         spec["repeats"],
     )
-    progress = Progress("cost of sampling", len(spec["points"]), "methods", log)
+    progress = Progress(f"cost of sampling {name}", len(spec["points"]), "methods", log)
     sampling = sampling_costs(bench, spec["points"], spec["few"], progress)
-    progress = Progress("cost of training", 2, "methods", log)
+    progress = Progress(f"cost of training {name}", 2, "methods", log)
     training = training_costs(bench, spec["training"], spec["training_steps"], progress)
     save_json(snakemake.output[0], {"sampling": sampling, "training": training, "device": device})

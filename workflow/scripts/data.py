@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from pseudodensity.images.building import build_dataset
-from pseudodensity.progress import logged
+from pseudodensity.progress import Progress, logged
 
 with logged(snakemake.log[0]):
     folder = Path(snakemake.output.manifest).parent
-    build_dataset(snakemake.params.settings["settings"], folder)
+    progress = Progress(f"data of {snakemake.wildcards.name}", 0, log=snakemake.log[0])
+    build_dataset(snakemake.params.settings["settings"], folder, progress=progress)

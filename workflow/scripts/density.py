@@ -4,7 +4,7 @@ import torch
 
 from pseudodensity.artifacts import load_npy
 from pseudodensity.density.network import PseudoDensity
-from pseudodensity.progress import logged
+from pseudodensity.progress import Progress, logged
 
 torch.set_num_threads(snakemake.threads)
 settings = snakemake.params.stamp["spec"]
@@ -17,5 +17,8 @@ with logged(snakemake.log[0]):
         epochs=settings["epochs"],
         batch_size=settings["batch_size"],
         dedup=settings["dedup"],
+        progress=Progress(
+            f"density of {snakemake.wildcards.name}", settings["epochs"], "epochs", snakemake.log[0]
+        ),
     )
     density.save(snakemake.output[0])

@@ -10,7 +10,7 @@ from pseudodensity.density.quality import agreement_with_truth
 from pseudodensity.images.dataset import open_dataset
 from pseudodensity.neighbors import knn
 from pseudodensity.papers.pseudo_density.density_figure import density_extremes
-from pseudodensity.progress import logged
+from pseudodensity.progress import Progress, logged
 from pseudodensity.report.density_table import density_table
 from pseudodensity.report.drawing import save
 from pseudodensity.report.table import write_csv
@@ -33,3 +33,4 @@ with logged(snakemake.log[0]):
     truth = agreement_with_truth(density, estimated, data.labels)
     facts = {"rejected": data.manifest["rejected"], "counts": data.manifest["counts"]}
     save_json(output.quality, {"fit": network.report, "truth": truth, **facts})
+    Progress(output.csv, 1, "files", snakemake.log[0]).say("written")

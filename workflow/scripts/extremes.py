@@ -13,14 +13,18 @@ from pseudodensity.tensors import save_tensors
 torch.set_num_threads(snakemake.threads)
 source, params = snakemake.input, snakemake.params
 spec = params.stamp["spec"]
+progress = Progress(
+    f"extremes of {snakemake.wildcards.name}", 2 * spec["images"], log=snakemake.log[0]
+)
 with logged(snakemake.log[0]):
+    progress.update(0)
     density = PseudoDensity.load(source.density)
     context = Context(
         source,
         params.checkpoint,
         spec["seed"],
         {},
-        Progress(f"extremes of {snakemake.wildcards.name}", 1, "images", snakemake.log[0]),
+        progress,
         snakemake.resources.batch_size,
         snakemake.resources.device,
     )
@@ -33,4 +37,5 @@ with logged(snakemake.log[0]):
         spec["generations"],
         spec["images"],
     )
+    progress.update(2 * spec["images"])
     save_tensors(snakemake.output[0], vars(found), params.stamp)

@@ -8,7 +8,7 @@ from pseudodensity.artifacts import save_npy
 from pseudodensity.features.build import load_extractor
 from pseudodensity.features.extractor import extract
 from pseudodensity.images.dataset import open_dataset
-from pseudodensity.progress import logged
+from pseudodensity.progress import Progress, logged
 
 torch.set_num_threads(snakemake.threads)
 with logged(snakemake.log[0]):
@@ -18,5 +18,6 @@ with logged(snakemake.log[0]):
         data.images,
         min(500, snakemake.resources.batch_size),
         snakemake.resources.device,
+        Progress(f"features {snakemake.wildcards.name}", len(data), log=snakemake.log[0]),
     )
     save_npy(snakemake.output[0], features)

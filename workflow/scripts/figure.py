@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from pseudodensity.progress import logged
+from pseudodensity.progress import Progress, logged
 from pseudodensity.report.drawing import save
 
 params, output = snakemake.params, snakemake.output
@@ -12,3 +12,4 @@ with logged(snakemake.log[0]):
     module, _, name = params.function.partition(":")
     function = getattr(import_module(f"pseudodensity.{module}"), name)
     save(function(inputs, params.settings), output.svg, output.png)
+    Progress(output.svg, 1, "files", snakemake.log[0]).say("written")

@@ -8,7 +8,7 @@ from pseudodensity.progress import Progress, logged
 
 torch.set_num_threads(snakemake.threads)
 params, resources = snakemake.params, snakemake.resources
-start, stop = map(int, snakemake.wildcards.rows.split("-"))
+folder, (start, stop) = snakemake.wildcards.folder, map(int, snakemake.wildcards.rows.split("-"))
 spec = params.stamp["spec"]
 with logged(snakemake.log[0]):
     context = Context(
@@ -16,7 +16,7 @@ with logged(snakemake.log[0]):
         params.checkpoint,
         spec["seed"],
         {},
-        Progress(f"pool {snakemake.wildcards.folder}", stop - start, "images", snakemake.log[0]),
+        Progress(f"pool {folder}, {start}-{stop}", stop - start, "images", snakemake.log[0]),
         resources.batch_size,
         resources.device,
         point=spec["point"],

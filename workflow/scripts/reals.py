@@ -12,7 +12,7 @@ from pseudodensity.progress import Progress, logged
 
 torch.set_num_threads(snakemake.threads)
 params, source, rows = snakemake.params, snakemake.input, snakemake.wildcards.rows
-stamp = {**params.stamp, "rows": rows}
+stamp, folder = {**params.stamp, "rows": rows}, snakemake.wildcards.folder
 with logged(snakemake.log[0]):
     data = open_dataset(Path(source.data).parent)
     span = range(len(data)) if rows == "all" else range(*map(int, rows.split("-")))
@@ -23,7 +23,7 @@ with logged(snakemake.log[0]):
         dict(zip(params.judges, map(load_extractor, source.judges), strict=True)),
         PseudoDensity.load(source.density),
         load_extractor(source.steering),
-        Progress(f"real images {snakemake.wildcards.folder}", len(span), log=snakemake.log[0]),
+        Progress(f"real images {folder}, {rows}", len(span), log=snakemake.log[0]),
         snakemake.output.described,
         stamp,
         snakemake.resources.kept,

@@ -3,7 +3,7 @@
 import sys
 from importlib import import_module
 
-from pseudodensity.progress import logged
+from pseudodensity.progress import Progress, logged
 from pseudodensity.report.table import write_table
 
 params, output = snakemake.params, snakemake.output
@@ -13,6 +13,7 @@ with logged(snakemake.log[0]):
     module, _, name = params.function.partition(":")
     function = getattr(import_module(f"pseudodensity.{module}"), name)
     write_table(function(inputs, params.settings), output.csv, output.md, output.tex)
+    Progress(output.csv, 1, "files", snakemake.log[0]).say("written")
     if params.printed:
         module, _, name = params.printed.partition(":")
         text = getattr(import_module(f"pseudodensity.{module}"), name)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from pseudodensity.density.knn import measure_knn_density
 from pseudodensity.density.percentile import threshold
+from pseudodensity.progress import Progress
 from pseudodensity.tensors import load_tensors, refuse_non_finite, save_tensors
 
 SPEC = {"kind": "pseudo_density", "format": 1}
@@ -53,6 +54,7 @@ class PseudoDensity(nn.Module):
         epochs: int = 100,
         batch_size: int = 64,
         dedup: bool = False,
+        progress: Progress | None = None,
     ) -> "PseudoDensity":
         """Label the real features (N, d) with `knn_density` and learn the labels.
 
@@ -64,6 +66,7 @@ class PseudoDensity(nn.Module):
                 the fit. Otherwise a dozen copies have a density that outweighs all other rows in
                 the loss. The labels still have an entry for each row, so that a threshold is a
                 percentile of all rows. `report["copies"]` is their number.
+            progress: counts epochs.
 
         Warns if the network is larger than the paper allows; the same stands in `report["note"]`.
         ValueError: as `measure_knn_density`; fewer than 10 features that count; epochs or
@@ -72,6 +75,8 @@ class PseudoDensity(nn.Module):
         if epochs < 1 or batch_size < 1:
             raise ValueError(f"epochs {epochs} and batch_size {batch_size}: use 1 or more")
         _check_count(len(features))
+        if progress is not None:
+            progress.say(f"distances of {len(features)} features to their nearest neighbours")
         measured = measure_knn_density(features, k, n, dedup=dedup)
         counted = measured.counted
         _check_count(len(counted))
@@ -87,7 +92,7 @@ class PseudoDensity(nn.Module):
             targets = torch.as_tensor(measured.values, dtype=torch.float32)
             train, held_out = order[: int(0.8 * len(order))], order[int(0.8 * len(order)) :]
             density._standardise(inputs[train])
-            density._train(inputs[train], targets[train], epochs, batch_size)
+            density._train(inputs[train], targets[train], epochs, batch_size, progress)
         refuse_non_finite(density.state_dict(), "the density network")
         density.report |= density._quality(inputs[held_out], targets[held_out])
         return density.requires_grad_(False)
@@ -108,9 +113,18 @@ class PseudoDensity(nn.Module):
         spread = (inputs - self.centre).square().mean().sqrt()
         self.scale.copy_(spread if spread > 0 else torch.ones(()))
 
-    def _train(self, inputs: Tensor, targets: Tensor, epochs: int, batch_size: int) -> None:
+    def _train(
+        self,
+        inputs: Tensor,
+        targets: Tensor,
+        epochs: int,
+        batch_size: int,
+        progress: Progress | None,
+    ) -> None:
         optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-3, fused=True)
         for epoch in range(epochs):
+            if progress is not None:
+                progress.update(epoch)
             for batch in torch.randperm(len(inputs)).split(batch_size):
                 optimizer.zero_grad()
                 loss = nn.functional.mse_loss(self(inputs[batch]), targets[batch])
@@ -121,6 +135,8 @@ class PseudoDensity(nn.Module):
                     )
                 loss.backward()
                 optimizer.step()
+        if progress is not None:
+            progress.update(epochs)
 
     @torch.no_grad()
     def _quality(self, inputs: Tensor, targets: Tensor) -> dict[str, float | None]:

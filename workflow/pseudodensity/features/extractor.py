@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pseudodensity.images.transform import resize, to_float
+from pseudodensity.progress import Progress
 
 
 class Extractor(nn.Module):
@@ -57,6 +58,7 @@ def extract(
     images: np.ndarray | Tensor,
     batch_size: int = 500,
     device: str | torch.device = "cpu",
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Features (n, dim) float32 of uint8 images (n, 3, h, w), in batches.
 
@@ -70,11 +72,15 @@ def extract(
     training = extractor.training
     extractor.to(device).eval()
     for start in range(0, len(images), batch_size):
+        if progress is not None:
+            progress.update(start)
         batch = images[start : start + batch_size]
         # A memory map is read-only; the copy is what torch may own.
         batch = batch if isinstance(batch, Tensor) else np.array(batch)
         features[start : start + batch_size] = extractor(to_float(batch).to(device)).cpu().numpy()
     extractor.train(training)
+    if progress is not None:
+        progress.update(len(images))
     if not np.isfinite(features).all():
         raise ValueError("the extractor returned NaN or infinity: check its weights file")
     return features

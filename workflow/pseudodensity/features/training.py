@@ -20,6 +20,7 @@ from pseudodensity.features.build import build_extractor
 from pseudodensity.features.extractor import Extractor
 from pseudodensity.images.labels import Labels
 from pseudodensity.images.transform import to_float
+from pseudodensity.progress import Progress
 from pseudodensity.rng import generator
 from pseudodensity.tensors import refuse_non_finite
 
@@ -68,12 +69,14 @@ def train_extractor(
     epochs: int,
     learning_rate: float,
     batch_size: int = 128,
+    progress: Progress | None = None,
 ) -> tuple[Extractor, dict[str, Any]]:
     """Extractor of `spec` (small_vit or small_cnn) trained on all tasks of all data sets.
 
     AdamW with one warm-up and a cosine decay; a tenth of each data set is held out. Returns the
     frozen extractor and, per task ("church/tower"), held-out accuracy with the share of the most
     common value, or R2 of a continuous attribute. The result depends on the arguments alone.
+    progress counts epochs.
     ValueError: nothing to learn (a single data set without labels), a data set without 10 images.
     FloatingPointError: the loss is not finite.
     """
@@ -95,6 +98,8 @@ def train_extractor(
         optimizer, learning_rate, total_steps=steps, pct_start=0.15
     )
     for epoch in range(epochs):
+        if progress is not None:
+            progress.update(epoch)
         for rows in train[torch.randperm(len(train), generator=draw)].split(batch_size):
             flip = data.may_flip[rows] & (torch.rand(len(rows), generator=draw) < 0.5)
             optimizer.zero_grad()
@@ -108,6 +113,8 @@ def train_extractor(
             optimizer.step()
             schedule.step()
     refuse_non_finite(extractor.state_dict(), "the trained extractor")
+    if progress is not None:
+        progress.update(epochs)
     extractor.eval().requires_grad_(False)
     return extractor, measure(extractor, heads, data, held_out)
 

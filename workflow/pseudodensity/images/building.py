@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy
-from rich.console import Console
-from rich.progress import track
 
 from pseudodensity.artifacts import atomic_path, one_line, save_json, seal_npy
 from pseudodensity.images import digits, procedural, sources
 from pseudodensity.images.dataset import IMAGES, LABELS, MANIFEST
 from pseudodensity.images.labels import Labels
 from pseudodensity.images.transform import load_image
+from pseudodensity.progress import Progress
 from pseudodensity.tensors import save_tensors
 
 __all__ = ["build_dataset"]
@@ -27,12 +25,18 @@ GENERATED = ("procedural", "digits")
 RENDER_BATCH = 256
 
 
-def build_dataset(spec: Mapping[str, Any], directory: str | Path, seed: int = 0) -> None:
+def build_dataset(
+    spec: Mapping[str, Any],
+    directory: str | Path,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> None:
     """Write the data set of a spec into a directory, image by image in bounded memory.
 
     spec: kind (procedural, digits, folder, zip, lmdb), resolution, and: scene (procedural), path
     (the last three), images (how many; None for all there are), max_unreadable (the share of files
     that may fail to decode, 0 if left out). seed: of the procedural scenes; the others ignore it.
+    progress: counts images; their total is set here.
 
     The first `images` readable ones are taken, in the order of the source. Unreadable ones
     are named with their reason in the manifest, as are images whose pixels are exactly those of
@@ -49,13 +53,14 @@ def build_dataset(spec: Mapping[str, Any], directory: str | Path, seed: int = 0)
     (directory / MANIFEST).unlink(missing_ok=True)
     if kind in GENERATED:
         names, stream, labels = _generated(spec, seed)
-        found = _write_images(directory / IMAGES, zip(names, stream, strict=True), len(names), spec)
+        pairs = zip(names, stream, strict=True)
+        found = _write_images(directory / IMAGES, pairs, len(names), spec, progress)
         found["rejected"] = []
         tensors = {k: getattr(labels, k) for k in ("categorical", "continuous", "log_prob")}
         save_tensors(directory / LABELS, tensors, {**spec, "seed": seed})
         facts = {k: getattr(labels, k) for k in ("names", "cardinalities", "continuous_names")}
     else:
-        found, facts = _build_from_source(spec, directory / IMAGES), None
+        found, facts = _build_from_source(spec, directory / IMAGES, progress), None
         (directory / LABELS).unlink(missing_ok=True)
     found["counts"] = {
         "images": len(found["names"]),
@@ -95,7 +100,9 @@ def _take(wanted: int | None, available: int, where: str) -> int:
     return available if wanted is None else wanted
 
 
-def _build_from_source(spec: Mapping[str, Any], path: Path) -> dict[str, Any]:
+def _build_from_source(
+    spec: Mapping[str, Any], path: Path, progress: Progress | None
+) -> dict[str, Any]:
     """Decode a folder, archive or LMDB into the npy file at path."""
     if not spec.get("path"):
         raise ValueError(f"a data set of kind {spec.get('kind')!r} needs `path`")
@@ -103,7 +110,8 @@ def _build_from_source(spec: Mapping[str, Any], path: Path) -> dict[str, Any]:
     try:
         count = _take(spec.get("images"), len(source), where)
         rejected: list[dict[str, str]] = []
-        found = _write_images(path, _decoded(source, count, spec, rejected), count, spec)
+        decoded = _decoded(source, count, spec, rejected)
+        found = _write_images(path, decoded, count, spec, progress)
     finally:
         source.close()
     return {**found, "rejected": rejected}
@@ -147,7 +155,11 @@ def _check_unreadable(rejected: list[dict[str, str]], total: int, spec: Mapping[
 
 
 def _write_images(
-    path: Path, stream: Iterable[tuple[str, np.ndarray]], count: int, spec: Mapping[str, Any]
+    path: Path,
+    stream: Iterable[tuple[str, np.ndarray]],
+    count: int,
+    spec: Mapping[str, Any],
+    progress: Progress | None,
 ) -> dict[str, Any]:
     """Write at most count images to an npy file that appears when whole; names and duplicates."""
     shape = (3, spec["resolution"], spec["resolution"])
@@ -158,7 +170,7 @@ def _write_images(
     with atomic_path(path) as temporary:
         with open(temporary, "wb") as file:
             body = _write_header(file, count, shape)
-            for name, image in _with_progress(stream, count, path.parent.name):
+            for name, image in _followed(stream, count, progress):
                 pixels = image.tobytes()
                 file.write(pixels)
                 digest = hashlib.blake2b(pixels, digest_size=16).digest()
@@ -192,8 +204,15 @@ def _check_disk(folder: Path, needed: int) -> None:
         )
 
 
-def _with_progress(stream: Iterable, count: int, title: str) -> Iterable:
-    """Show a bar on a terminal only: logs of cluster jobs shall stay readable."""
-    if not sys.stderr.isatty():
-        return stream
-    return track(stream, description=title, total=count, console=Console(stderr=True))
+def _followed(stream: Iterable, count: int, progress: Progress | None) -> Iterator:
+    """The items of a stream, counted; fewer than planned where files are rejected."""
+    if progress is None:
+        yield from stream
+        return
+    progress.total, done = count, 0
+    progress.update(0)
+    for done, item in enumerate(stream, 1):
+        yield item
+        progress.update(done)
+    if done < count:
+        progress.say(f"{done} of {count} files are images that can be read")

@@ -70,7 +70,7 @@ def sampling_costs(
         getattr(bench.context, name)
     costs = []
     for done, point in enumerate(points):
-        progress.update(done)
+        progress.update(done, now=point["method"])
         measure = _made if method(point["method"]).POOL == "own" else _chosen
         costs.append({**_named(point), **measure(bench, point, few)})
     progress.update(len(points))

@@ -79,7 +79,7 @@ def measure(
     split = _halved(halves, judge, labels, seed, repeats) if halves else iter(())
     rows, side, opened = [], None, _Opened(labels, seed)
     for done, item in enumerate(items):
-        progress.update(done)
+        progress.update(done, now=item["label"])
         if _is_split(item):
             rows.append(next(split))
             continue
@@ -87,7 +87,10 @@ def measure(
         pool = opened.pool(item)
         module = method(item["point"]["method"])
         choice = module.choose(pool, item["point"], images, repeats)
-        scores = [judge.score(side, pool, chosen) for chosen in choice.rows]
+        scores = []
+        for repeat, chosen in enumerate(choice.rows, 1):
+            progress.update(done, now=f"repeat {repeat} of {len(choice.rows)} of {item['label']}")
+            scores.append(judge.score(side, pool, chosen))
         counts = {"n": images, "n_real": len(judge.images)}
         rows.append(_row(item, scores, _facts(pool, choice, images, repeats), counts))
     progress.update(len(items))
