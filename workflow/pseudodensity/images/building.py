@@ -14,11 +14,13 @@ from numpy.lib import format as npy
 from rich.console import Console
 from rich.progress import track
 
-from pseudodensity.artifacts import atomic_path, one_line, save_json
-from pseudodensity.images import digits, procedural, sources
+from pseudodensity.artifacts import atomic_path, save_json
+from pseudodensity.images import digits, procedural
 from pseudodensity.images.dataset import IMAGES, LABELS, MANIFEST
 from pseudodensity.images.labels import Labels
-from pseudodensity.images.transform import load_image
+from pseudodensity.images.reading import readable_images
+from pseudodensity.images.sources import open_source
+from pseudodensity.plan.files import FEWEST_IMAGES
 from pseudodensity.tensors import save_tensors
 
 __all__ = ["build_dataset"]
@@ -36,7 +38,8 @@ def build_dataset(spec: Mapping[str, Any], directory: str | Path, seed: int = 0)
 
     The first `images` readable ones are taken, in the order of the source. Unreadable ones
     are named with their reason in the manifest, as are images whose pixels are exactly those of
-    an earlier one. ValueError: a spec that cannot be met, too many unreadable files, a full disk.
+    an earlier one. ValueError: a spec that cannot be met, too many unreadable files, fewer than 10
+    readable ones, a full disk.
     """
     kind, resolution = spec.get("kind"), spec.get("resolution")
     if not isinstance(resolution, int) or resolution < 8:
@@ -99,50 +102,30 @@ def _build_from_source(spec: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """Decode a folder, archive or LMDB into the npy file at path."""
     if not spec.get("path"):
         raise ValueError(f"a data set of kind {spec.get('kind')!r} needs `path`")
-    source, where = sources.open_source(spec["kind"], spec["path"]), spec["path"]
+    source, where = open_source(spec["kind"], spec["path"]), spec["path"]
+    rejected: list[dict[str, str]] = []
     try:
-        count = _take(spec.get("images"), len(source), where)
-        rejected: list[dict[str, str]] = []
-        found = _write_images(path, _decoded(source, count, spec, rejected), count, spec)
+        wanted = spec.get("images")
+        count, limit = _take(wanted, len(source), where), spec.get("max_unreadable", 0.0)
+        stream = readable_images(source, where, spec["resolution"], count, limit, rejected)
+        enough = _enough(stream, count if wanted is not None else FEWEST_IMAGES, where)
+        found = _write_images(path, enough, count, spec)
     finally:
         source.close()
     return {**found, "rejected": rejected}
 
 
-def _decoded(
-    source: sources.Source, count: int, spec: Mapping[str, Any], rejected: list[dict[str, str]]
+def _enough(
+    stream: Iterable[tuple[str, np.ndarray]], least: int, where: str
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """The first count readable images, or all if fewer will do; the others go into rejected."""
+    """The stream as it is; ValueError at its end if that came too early."""
     taken = 0
-    for name in source:
-        try:
-            image = load_image(source.read(name), spec["resolution"])
-        except (ValueError, OSError) as error:
-            rejected.append({"name": name, "reason": one_line(error)})
-            # Too many for any outcome: stop now, not after three million files.
-            _check_unreadable(rejected, len(source), spec)
-            continue
-        yield name, image
-        taken += 1
-        if taken == count:
-            break
-    _check_unreadable(rejected, taken + len(rejected), spec)
-    if not taken or (taken < count and spec.get("images") is not None):
+    for taken, pair in enumerate(stream, 1):  # noqa: B007 - counted for what follows
+        yield pair
+    if taken < least:
         raise ValueError(
-            f"{spec['path']} holds {taken} images that can be read and {count} are asked for: "
-            "lower `images`, or mend the files"
-        )
-
-
-def _check_unreadable(rejected: list[dict[str, str]], total: int, spec: Mapping[str, Any]) -> None:
-    limit = spec.get("max_unreadable", 0.0)
-    share = len(rejected) / total
-    if share > limit:
-        first = rejected[0]
-        raise ValueError(
-            f"{len(rejected)} of {total} files ({share:.2%}) in {spec['path']} cannot be read, "
-            f"first {first['name']} ({first['reason']}): mend or remove them, "
-            f"or raise max_unreadable from {limit:g}"
+            f"{where} holds {taken} images that can be read and {least} are asked for or needed at "
+            "least: lower `images`, add some, or mend the files"
         )
 
 
