@@ -107,9 +107,10 @@ def _build_from_source(spec: Mapping[str, Any], path: Path) -> dict[str, Any]:
     try:
         wanted = spec.get("images")
         count, limit = _take(wanted, len(source), where), spec.get("max_unreadable", 0.0)
+        least = FEWEST_IMAGES if wanted is None else count
+        _check_count(len(source), least, "image files", where)
         stream = readable_images(source, where, spec["resolution"], count, limit, rejected)
-        enough = _enough(stream, count if wanted is not None else FEWEST_IMAGES, where)
-        found = _write_images(path, enough, count, spec)
+        found = _write_images(path, _enough(stream, least, where), count, spec)
     finally:
         source.close()
     return {**found, "rejected": rejected}
@@ -120,12 +121,17 @@ def _enough(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """The stream as it is; ValueError at its end if that came too early."""
     taken = 0
-    for taken, pair in enumerate(stream, 1):  # noqa: B007 - counted for what follows
+    for pair in stream:
         yield pair
-    if taken < least:
+        taken += 1
+    _check_count(taken, least, "images that can be read", where)
+
+
+def _check_count(found: int, least: int, what: str, where: str) -> None:
+    if found < least:
         raise ValueError(
-            f"{where} holds {taken} images that can be read and {least} are asked for or needed at "
-            "least: lower `images`, add some, or mend the files"
+            f"{where} holds {found} {what}, and {least} are needed: add or mend some, or lower "
+            f"`images` (a data set has at least {FEWEST_IMAGES})"
         )
 
 

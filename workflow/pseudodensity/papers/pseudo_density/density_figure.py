@@ -32,7 +32,9 @@ def density_extremes(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> 
 
     ValueError: the table and the images are not of one data set of at least two images.
     """
-    table = pd.read_csv(inputs["table"], dtype={"file": str})
+    # A file may be called NA.
+    wanted = ["file", "image", "pseudo_density"]
+    table = pd.read_csv(inputs["table"], usecols=wanted, dtype={"file": str}, keep_default_na=False)
     images = np.load(inputs["images"], mmap_mode="r", allow_pickle=False)
     if len(images) != len(table) or len(images) < 2:
         raise ValueError(
