@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pseudodensity.artifacts import ArtifactError, load_json, save_json, save_npy
-from pseudodensity.images import building, digits
+from pseudodensity.images import building, digits, reading
 from pseudodensity.images.building import build_dataset
 from pseudodensity.images.dataset import open_dataset
 from pseudodensity.images.procedural import render
@@ -44,8 +44,8 @@ def write_source(kind, path, files):
     return str(path)
 
 
-FILES = {f"{folder}/{i}.png": png(10 * i + j)[0] for i in range(3) for j, folder in enumerate("ba")}
-IN_ORDER = [f"{folder}/{i}.png" for folder in "ab" for i in range(3)]
+FILES = {f"{folder}/{i}.png": png(10 * i + j)[0] for i in range(6) for j, folder in enumerate("ba")}
+IN_ORDER = [f"{folder}/{i}.png" for folder in "ab" for i in range(6)]
 
 
 def spec_of(kind, path, **more):
@@ -61,11 +61,11 @@ def build(tmp_path, spec, seed=0):
 def test_images_arrive_in_the_order_of_their_names(kind, tmp_path):
     path = write_source(kind, tmp_path / "in", FILES)
     found = build(tmp_path, spec_of(kind, path))
-    assert found.names == IN_ORDER and found.labels is None and len(found) == 6
+    assert found.names == IN_ORDER and found.labels is None and len(found) == 12
     assert isinstance(found.images, np.memmap) and found.images.dtype == np.uint8
-    expected = [png(10 * i + j)[1] for j in (1, 0) for i in range(3)]
+    expected = [png(10 * i + j)[1] for j in (1, 0) for i in range(6)]
     np.testing.assert_array_equal(found.images, expected)
-    assert found.manifest["counts"] == {"images": 6, "rejected": 0, "duplicates": 0}
+    assert found.manifest["counts"] == {"images": 12, "rejected": 0, "duplicates": 0}
     assert found.manifest["spec"] == {**spec_of(kind, path), "seed": 0}
 
 
@@ -80,13 +80,13 @@ def test_unreadable_files_are_listed_and_replaced(kind, tmp_path):
     files = {**FILES, "a/1.png": b"not an image", "a/2.png": FILES["a/2.png"][:80]}
     path = write_source(kind, tmp_path / "in", files)
     found = build(tmp_path, spec_of(kind, path, max_unreadable=0.5))
-    assert found.names == ["a/0.png", "b/0.png", "b/1.png", "b/2.png"]
+    assert found.names == [name for name in IN_ORDER if name not in ("a/1.png", "a/2.png")]
     assert [r["name"] for r in found.manifest["rejected"]] == ["a/1.png", "a/2.png"]
     assert all(r["reason"] for r in found.manifest["rejected"])
-    np.testing.assert_array_equal(found.images[1], png(0)[1])
+    np.testing.assert_array_equal(found.images[4], png(0)[1])
     # A cap counts the readable ones.
     capped = build(tmp_path, spec_of(kind, path, max_unreadable=0.5, images=3))
-    assert capped.names == ["a/0.png", "b/0.png", "b/1.png"]
+    assert capped.names == ["a/0.png", "a/3.png", "a/4.png"]
     assert capped.manifest["counts"] == {"images": 3, "rejected": 2, "duplicates": 0}
 
 
@@ -94,11 +94,11 @@ def test_unreadable_files_are_listed_and_replaced(kind, tmp_path):
 def test_too_many_unreadable_files_are_an_error(kind, tmp_path):
     files = {**FILES, "a/1.png": b"not an image"}
     path = write_source(kind, tmp_path / "in", files)
-    for limit in ({}, {"max_unreadable": 0.1}):
+    for limit in ({}, {"max_unreadable": 0.08}):
         with pytest.raises(ValueError) as caught:
             build(tmp_path, spec_of(kind, path, **limit))
         message = str(caught.value)
-        for part in ("1 of 6", "16.67%", "a/1.png", "known format", "max_unreadable"):
+        for part in ("1 of 12", "8.33%", "a/1.png", "known format", "max_unreadable"):
             assert part in message
         assert "\n" not in message
     assert list((tmp_path / "out").iterdir()) == []
@@ -107,11 +107,11 @@ def test_too_many_unreadable_files_are_an_error(kind, tmp_path):
 @KINDS
 def test_too_few_images_are_an_error(kind, tmp_path):
     path = write_source(kind, tmp_path / "in", FILES)
-    with pytest.raises(ValueError, match="images: 7 asked for, but .* holds 6"):
-        build(tmp_path, spec_of(kind, path, images=7))
+    with pytest.raises(ValueError, match="images: 13 asked for, but .* holds 12"):
+        build(tmp_path, spec_of(kind, path, images=13))
     path = write_source(kind, tmp_path / "in2", {**FILES, "a/0.png": b"no"})
-    with pytest.raises(ValueError, match="holds 5 images that can be read"):
-        build(tmp_path, spec_of(kind, path, images=6, max_unreadable=0.9))
+    with pytest.raises(ValueError, match="holds 11 images that can be read"):
+        build(tmp_path, spec_of(kind, path, images=12, max_unreadable=0.9))
 
 
 @KINDS
@@ -130,22 +130,35 @@ def test_missing_wrong_and_empty_sources(kind, tmp_path):
         build(tmp_path, {"kind": kind, "resolution": 16})
 
 
+@KINDS
+def test_fewer_than_ten_images_are_no_data_set(kind, tmp_path):
+    nine = dict(list(FILES.items())[:9])
+    path = write_source(kind, tmp_path / "in", nine)
+    with pytest.raises(ValueError, match="holds 9 image files, and 10 are needed"):
+        build(tmp_path, spec_of(kind, path))
+    path = write_source(kind, tmp_path / "in2", {**nine, "x.png": b"no", "y.png": b"no"})
+    with pytest.raises(ValueError, match="holds 9 images that can be read, and 10 are needed"):
+        build(tmp_path, spec_of(kind, path, max_unreadable=0.5))
+    path = write_source(kind, tmp_path / "in3", {**nine, "x.png": png(99)[0]})
+    assert len(build(tmp_path, spec_of(kind, path))) == 10
+
+
 def test_a_folder_without_an_lmdb(tmp_path):
     with pytest.raises(ValueError, match="no data.mdb"):
         open_source("lmdb", tmp_path)
 
 
 def test_all_files_unreadable(tmp_path):
-    path = write_source("folder", tmp_path / "in", {"a.png": b"", "b.png": b""})
+    path = write_source("folder", tmp_path / "in", dict.fromkeys(FILES, b""))
     with pytest.raises(ValueError, match="holds 0 images that can be read"):
         build(tmp_path, spec_of("folder", path, max_unreadable=1.0))
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
 def test_other_and_hidden_files_are_passed_over(kind, tmp_path):
-    more = {"readme.txt": b"x", ".b.png": b"x", "__MACOSX/a.png": b"x", "C.JPG": FILES["a/0.png"]}
+    more = {"readme.txt": b"x", ".b.png": b"x", "__MACOSX/a.png": b"x", "C.PNG": FILES["a/0.png"]}
     path = write_source(kind, tmp_path / "in", {**FILES, **more})
-    assert build(tmp_path, spec_of(kind, path)).names == ["C.JPG", *IN_ORDER]
+    assert build(tmp_path, spec_of(kind, path)).names == ["C.PNG", *IN_ORDER]
 
 
 def test_links_are_followed_once(tmp_path):
@@ -162,17 +175,18 @@ def test_an_archive_member_with_a_wrong_checksum(tmp_path):
     data[data.index(b"IDAT") + 20] ^= 255
     (tmp_path / "in.zip").write_bytes(data)
     found = build(tmp_path, spec_of("zip", path, max_unreadable=0.5))
-    assert len(found) == 5 and "CRC" in found.manifest["rejected"][0]["reason"]
+    assert len(found) == 11 and "CRC" in found.manifest["rejected"][0]["reason"]
 
 
 def test_lmdb_keys_need_not_be_text_nor_end_in_a_suffix(tmp_path):
-    keys = [b"\xff\x00", b"\x01\xe9", b"abc"]
+    keys = [b"\xff\x00", b"\x01\xe9", *(b"abc%d" % i for i in range(9))]
     environment = lmdb.open(str(tmp_path / "in"), map_size=2**24)
     with environment, environment.begin(write=True) as transaction:
         for i, key in enumerate(keys):
             transaction.put(key, png(i)[0])
     found = build(tmp_path, spec_of("lmdb", tmp_path / "in"))
-    np.testing.assert_array_equal(found.images, [png(i)[1] for i in (1, 2, 0)])
+    np.testing.assert_array_equal(found.images, [png(i)[1] for i in (1, *range(2, 11), 0)])
+    assert found.names == [r"\x01\udce9", *(f"abc{i}" for i in range(9)), r"\udcff\x00"]
 
 
 def test_exact_duplicates_are_found_by_their_pixels(tmp_path):
@@ -183,11 +197,12 @@ def test_exact_duplicates_are_found_by_their_pixels(tmp_path):
     near[0, 0, 0] ^= 1
     close = io.BytesIO()
     Image.fromarray(near.transpose(1, 2, 0)).save(close, "PNG")
-    names = ["a.png", "b.png", "c.bmp", "d.png", "e.png", "f.png"]
+    names = ["a.png", "b.png", "c.bmp", "d.png", "e.png", "f.png", *(f"g{i}.png" for i in range(4))]
     data = [png(1)[0], first, other.getvalue(), close.getvalue(), first, png(1)[0]]
+    data += [png(2 + i)[0] for i in range(4)]
     path = write_source("folder", tmp_path / "in", dict(zip(names, data, strict=True)))
     manifest = build(tmp_path, spec_of("folder", path)).manifest
-    assert manifest["duplicate_of"] == [None, None, 1, None, 1, 0]
+    assert manifest["duplicate_of"] == [None, None, 1, None, 1, 0, *[None] * 4]
     assert sorted(manifest["duplicate_groups"]) == [[0, 5], [1, 2, 4]]
     assert manifest["counts"]["duplicates"] == 3
 
@@ -258,7 +273,7 @@ def test_a_killed_build_leaves_no_images(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     path = write_source("folder", tmp_path / "in", FILES)
-    monkeypatch.setattr(building, "load_image", killed)
+    monkeypatch.setattr(reading, "load_image", killed)
     with pytest.raises(KeyboardInterrupt):
         build(tmp_path, spec_of("folder", path))
     assert list((tmp_path / "out").iterdir()) == []

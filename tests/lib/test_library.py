@@ -145,16 +145,21 @@ def test_a_pool_that_runs_dry_says_so(parts):
     assert few[1]["accepted"] < 200 and few[1]["precision"] is None and few[1]["front"] is None
 
 
-def test_images_are_read_from_a_folder_and_a_broken_one_is_named(tmp_path):
+def test_images_are_read_from_a_folder_and_broken_ones_are_named(tmp_path):
     pixels = np.arange(8 * 8 * 3, dtype=np.uint8).reshape(8, 8, 3)
     for name in ("b.png", "a.png"):
         Image.fromarray(pixels if name == "a.png" else 255 - pixels).save(tmp_path / name)
-    images = read_images(tmp_path, 8)
-    assert images.dtype == np.uint8
-    np.testing.assert_array_equal(images[0], pixels.transpose(2, 0, 1))
-    np.testing.assert_array_equal(images[1], 255 - images[0])
-    (tmp_path / "c.png").write_bytes(b"no image")
-    with pytest.raises(ValueError, match="c.png: not an image"):
+    found = read_images(tmp_path, 8)
+    assert found.images.dtype == np.uint8 and found.names == ["a.png", "b.png"]
+    assert found.rejected == {}
+    np.testing.assert_array_equal(found.images[0], pixels.transpose(2, 0, 1))
+    np.testing.assert_array_equal(found.images[1], 255 - found.images[0])
+    (tmp_path / "aa.png").write_bytes(b"no image")
+    some = read_images(tmp_path, 8, max_unreadable=0.4)
+    np.testing.assert_array_equal(some.images, found.images)
+    assert some.names == ["a.png", "b.png"]
+    assert some.rejected == {"aa.png": "not an image file of a known format"}
+    with pytest.raises(ValueError, match="first aa.png .not an image.* raise max_unreadable"):
         read_images(tmp_path, 8)
     with pytest.raises(ValueError, match="does not exist"):
         read_images(tmp_path / "nowhere", 8)

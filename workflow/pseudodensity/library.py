@@ -18,13 +18,14 @@ from torch import Tensor, nn
 from pseudodensity.control.select.acceptance import expected_acceptance, importance_acceptance
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.extractor import Extractor, extract
+from pseudodensity.images.reading import readable_images
 from pseudodensity.images.sources import open_source
-from pseudodensity.images.transform import load_image, to_uint8
+from pseudodensity.images.transform import to_uint8
 from pseudodensity.metrics import frechet, manifold
 from pseudodensity.report.pareto import pareto_front
 from pseudodensity.rng import normal, uniform
 
-__all__ = ["ImportanceSample", "frontier", "importance_sample", "read_images"]
+__all__ = ["ImportanceSample", "ReadImages", "frontier", "importance_sample", "read_images"]
 
 
 @dataclass(frozen=True)
@@ -67,20 +68,38 @@ class _Pool:
         return sum(map(len, self.density))
 
 
-def read_images(path: str | Path, resolution: int) -> np.ndarray:
-    """All images of a folder or zip, (N, 3, R, R) uint8, cropped to squares and resized.
+@dataclass(frozen=True)
+class ReadImages:
+    """What `read_images` found.
 
-    ValueError, with the name of the file: one that is no image; nothing to read.
+    images: (N, 3, R, R) uint8. names: of these N, relative to the folder. rejected: name -> reason,
+    in one line, of each file that could not be read.
+    """
+
+    images: np.ndarray
+    names: list[str]
+    rejected: dict[str, str]
+
+
+def read_images(path: str | Path, resolution: int, *, max_unreadable: float = 0.05) -> ReadImages:
+    """All images of a folder or zip, sorted by name, cropped to squares and resized.
+
+    Args:
+        resolution: R, side of the squares in pixels.
+        max_unreadable: share of the files that may be no image that can be read.
+
+    ValueError, in one line: a larger share cannot be read; nothing to read.
     """
     kind = "zip" if Path(path).expanduser().is_file() else "folder"
+    names: list[str] = []
+    rejected: list[dict[str, str]] = []
     with closing(open_source(kind, path)) as source:
         images = np.empty((len(source), 3, resolution, resolution), dtype=np.uint8)
-        for image, name in zip(images, source, strict=True):
-            try:
-                image[...] = load_image(source.read(name), resolution)
-            except (ValueError, OSError) as error:
-                raise ValueError(f"{path}, {name}: {error}") from None
-    return images
+        stream = readable_images(source, path, resolution, None, max_unreadable, rejected)
+        for name, image in stream:
+            images[len(names)] = image
+            names.append(name)
+    return ReadImages(images[: len(names)], names, {r["name"]: r["reason"] for r in rejected})
 
 
 def importance_sample(

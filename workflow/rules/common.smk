@@ -68,6 +68,18 @@ def needs(kind):
     return lambda wildcards: made(kind, wildcards).inputs
 
 
+def listed(wildcards):
+    """Digest of the files that a data set is decoded from: one replaced in place is decoded again."""
+    return _or_error(plan.data.listing, made("data", wildcards).facts["dataset"])
+
+
+def checked(wildcards):
+    """Nothing: but files that make no data set are told before anything runs, as inputs are asked for
+    when jobs are planned and parameters only when they run."""
+    listed(wildcards)
+    return []
+
+
 def stamp(kind):
     """All that defines an artefact."""
     return lambda wildcards: made(kind, wildcards).stamp

@@ -1,6 +1,6 @@
 rule data:
     input:
-        unpack(needs("data")),
+        checked,
     output:
         images="results/data/{name}/images.npy",
         manifest="results/data/{name}/manifest.json",
@@ -20,6 +20,7 @@ rule data:
         code=code("data"),
         settings=facts("data"),
         stamp=stamp("data"),
+        files=listed,
     message:
         "Decode the images of {wildcards.name}"
     script:

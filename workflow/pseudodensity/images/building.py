@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.lib import format as npy
 
-from pseudodensity.artifacts import atomic_path, one_line, save_json, seal_npy
-from pseudodensity.images import digits, procedural, sources
+from pseudodensity.artifacts import atomic_path, save_json, seal_npy
+from pseudodensity.images import digits, procedural
 from pseudodensity.images.dataset import IMAGES, LABELS, MANIFEST
 from pseudodensity.images.labels import Labels
-from pseudodensity.images.transform import load_image
+from pseudodensity.images.reading import readable_images
+from pseudodensity.images.sources import open_source
+from pseudodensity.plan.files import FEWEST_IMAGES
 from pseudodensity.progress import Progress
 from pseudodensity.tensors import save_tensors
 
@@ -40,7 +42,8 @@ def build_dataset(
 
     The first `images` readable ones are taken, in the order of the source. Unreadable ones
     are named with their reason in the manifest, as are images whose pixels are exactly those of
-    an earlier one. ValueError: a spec that cannot be met, too many unreadable files, a full disk.
+    an earlier one. ValueError: a spec that cannot be met, too many unreadable files, fewer than 10
+    readable ones, a full disk.
     """
     kind, resolution = spec.get("kind"), spec.get("resolution")
     if not isinstance(resolution, int) or resolution < 8:
@@ -106,51 +109,36 @@ def _build_from_source(
     """Decode a folder, archive or LMDB into the npy file at path."""
     if not spec.get("path"):
         raise ValueError(f"a data set of kind {spec.get('kind')!r} needs `path`")
-    source, where = sources.open_source(spec["kind"], spec["path"]), spec["path"]
+    source, where = open_source(spec["kind"], spec["path"]), spec["path"]
+    rejected: list[dict[str, str]] = []
     try:
-        count = _take(spec.get("images"), len(source), where)
-        rejected: list[dict[str, str]] = []
-        decoded = _decoded(source, count, spec, rejected)
-        found = _write_images(path, decoded, count, spec, progress)
+        wanted = spec.get("images")
+        count, limit = _take(wanted, len(source), where), spec.get("max_unreadable", 0.0)
+        least = FEWEST_IMAGES if wanted is None else count
+        _check_count(len(source), least, "image files", where)
+        stream = readable_images(source, where, spec["resolution"], count, limit, rejected)
+        found = _write_images(path, _enough(stream, least, where), count, spec, progress)
     finally:
         source.close()
     return {**found, "rejected": rejected}
 
 
-def _decoded(
-    source: sources.Source, count: int, spec: Mapping[str, Any], rejected: list[dict[str, str]]
+def _enough(
+    stream: Iterable[tuple[str, np.ndarray]], least: int, where: str
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """The first count readable images, or all if fewer will do; the others go into rejected."""
+    """The stream as it is; ValueError at its end if that came too early."""
     taken = 0
-    for name in source:
-        try:
-            image = load_image(source.read(name), spec["resolution"])
-        except (ValueError, OSError) as error:
-            rejected.append({"name": name, "reason": one_line(error)})
-            # Too many for any outcome: stop now, not after three million files.
-            _check_unreadable(rejected, len(source), spec)
-            continue
-        yield name, image
+    for pair in stream:
+        yield pair
         taken += 1
-        if taken == count:
-            break
-    _check_unreadable(rejected, taken + len(rejected), spec)
-    if not taken or (taken < count and spec.get("images") is not None):
-        raise ValueError(
-            f"{spec['path']} holds {taken} images that can be read and {count} are asked for: "
-            "lower `images`, or mend the files"
-        )
+    _check_count(taken, least, "images that can be read", where)
 
 
-def _check_unreadable(rejected: list[dict[str, str]], total: int, spec: Mapping[str, Any]) -> None:
-    limit = spec.get("max_unreadable", 0.0)
-    share = len(rejected) / total
-    if share > limit:
-        first = rejected[0]
+def _check_count(found: int, least: int, what: str, where: str) -> None:
+    if found < least:
         raise ValueError(
-            f"{len(rejected)} of {total} files ({share:.2%}) in {spec['path']} cannot be read, "
-            f"first {first['name']} ({first['reason']}): mend or remove them, "
-            f"or raise max_unreadable from {limit:g}"
+            f"{where} holds {found} {what}, and {least} are needed: add or mend some, or lower "
+            f"`images` (a data set has at least {FEWEST_IMAGES})"
         )
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import stat
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -12,13 +11,13 @@ from typing import Protocol
 import lmdb
 
 from pseudodensity.artifacts import one_line
+from pseudodensity.plan.files import folder_files, none_in, open_zip, place_of, zip_members
 
-__all__ = ["KINDS", "Source", "open_source"]
+__all__ = ["LARGEST_FILE", "Source", "open_source"]
 
-SUFFIXES = (
-    *(".png", ".jpg", ".jpeg", ".webp", ".avif", ".bmp", ".gif", ".tif", ".tiff", ".jp2"),
-    *(".pbm", ".pgm", ".ppm", ".pnm"),
-)
+LARGEST_FILE = 256 * 2**20  # bytes of one image file; the largest photographs have a fifth of it
+# Of a member of an archive at a time: what a step unpacks is limited only for some compressions.
+STEP = 4096
 
 
 class Source(Protocol):
@@ -39,48 +38,28 @@ def open_source(kind: str, path: str | Path) -> Source:
     Folders (searched to the bottom) and archives are taken in the sorted order of their names,
     an LMDB in the order of its keys, which is the order that "the first 200,000 images of
     LSUN-Bedroom" refers to. ValueError: unknown kind, nothing at the path, something else than
-    the kind says, or no image in it.
+    the kind says, a subfolder that cannot be read, a name twice in an archive, or no image in it.
     """
-    if kind not in KINDS:
-        raise ValueError(f"unknown data set kind {kind!r}: use one of {', '.join(KINDS)}")
-    path = Path(path).expanduser()
-    if not path.exists():
-        raise ValueError(f"data set path {path} does not exist: correct `path` in the config")
-    source = KINDS[kind](path)
+    place = place_of(kind, path)
+    source = SOURCES[kind](place)
     if not len(source):
         source.close()
-        wanted = "entries" if kind == "lmdb" else f"files ending in {' '.join(SUFFIXES)}"
-        raise ValueError(f"{kind} {path} holds no images: put in {wanted}, or correct `path`")
+        raise ValueError(none_in(kind, path))
     return source
 
 
-def _is_image(name: str) -> bool:
-    # Hidden files include the "._photo.jpg" that macOS leaves beside every photo.
-    hidden = any(part.startswith((".", "__MACOSX")) for part in name.split("/"))
-    return not hidden and name.lower().endswith(SUFFIXES)
+def _check_size(size: int) -> None:
+    if size > LARGEST_FILE:
+        raise ValueError(
+            f"its {size / 2**20:,.0f} MiB are more than the {LARGEST_FILE / 2**20:.0f} MiB that an "
+            "image file may have"
+        )
 
 
 class _Folder:
     def __init__(self, path: Path):
-        if not path.is_dir():
-            raise ValueError(
-                f"{path} is not a folder: correct `path`, or set `kind` to zip or lmdb"
-            )
         self.path = path
-        self.names = sorted(name for name in self._walk() if _is_image(name))
-
-    def _walk(self) -> Iterator[str]:
-        visited = set()
-        for folder, children, files in os.walk(self.path, followlinks=True):
-            # Links may lead back up; following each real folder once ends such loops.
-            real = os.path.realpath(folder)
-            if real in visited:
-                children.clear()
-                continue
-            visited.add(real)
-            children.sort()
-            for file in files:
-                yield (Path(folder) / file).relative_to(self.path).as_posix()
+        self.names = [name for name, _ in folder_files(path)]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -89,7 +68,15 @@ class _Folder:
         return iter(self.names)
 
     def read(self, name: str) -> bytes:
-        return (self.path / name).read_bytes()
+        # Before it is opened: a pipe would wait for ever, and a device may do anything.
+        status = (self.path / name).stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("neither a file nor a link to one")
+        _check_size(status.st_size)
+        with open(self.path / name, "rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+        _check_size(len(data))
+        return data
 
     def close(self) -> None:
         pass
@@ -97,26 +84,36 @@ class _Folder:
 
 class _Zip:
     def __init__(self, path: Path):
+        self.archive = open_zip(path)
         try:
-            self.archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError) as error:
-            raise ValueError(
-                f"{path} is not a readable zip archive ({one_line(error)}): correct `path` or `kind`"
-            ) from None
-        self.names = sorted(name for name in self.archive.namelist() if _is_image(name))
+            self.members = zip_members(self.archive, path)
+        except ValueError:
+            self.archive.close()
+            raise
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.members)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self.names)
+        return iter(self.members)
 
     def read(self, name: str) -> bytes:
+        _check_size(self.members[name].file_size)
         try:
-            return self.archive.read(name)
-        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-            # RuntimeError: encrypted, or compressed in a way that this Python does not know.
+            return self._unpacked(self.members[name])
+        except Exception as error:  # noqa: BLE001 - its decompressors raise nearly every type
+            # Encrypted, damaged, or compressed in a way that this Python does not know.
             raise ValueError(one_line(error)) from None
+
+    def _unpacked(self, member: zipfile.ZipInfo) -> bytes:
+        data = bytearray()
+        with self.archive.open(member) as file:
+            while step := file.read(STEP):
+                data += step
+                _check_size(len(data))
+        if len(data) != member.file_size:
+            raise ValueError(f"it has {len(data)} bytes and the archive says {member.file_size}")
+        return bytes(data)
 
     def close(self) -> None:
         self.archive.close()
@@ -124,18 +121,24 @@ class _Zip:
 
 class _Lmdb:
     def __init__(self, path: Path):
-        if path.is_dir() and not (path / "data.mdb").is_file():
-            raise ValueError(f"{path} holds no data.mdb: set `path` to the folder of the LMDB")
         try:
             # Without locks nothing is written, so read-only mounts and shared disks serve too.
             self.environment = lmdb.open(
-                str(path), subdir=path.is_dir(), readonly=True, lock=False, readahead=False
+                str(path), subdir=False, readonly=True, lock=False, readahead=False
             )
-            self.transaction = self.environment.begin()
         except (lmdb.Error, OSError) as error:
             raise ValueError(
                 f"{path} is not a readable LMDB ({one_line(error)}): correct `path` or `kind`"
             ) from None
+        # The file is mapped into memory: a page beyond its end would kill the process.
+        pages = self.environment.info()["last_pgno"] + 1
+        needed, size = pages * self.environment.stat()["psize"], path.stat().st_size
+        if size < needed:
+            self.environment.close()
+            raise ValueError(
+                f"{path} has {size:,} of the {needed:,} bytes that it speaks of: copy it again"
+            )
+        self.transaction = self.environment.begin(buffers=True)
 
     def __len__(self) -> int:
         return self.environment.stat()["entries"]
@@ -143,17 +146,19 @@ class _Lmdb:
     def __iter__(self) -> Iterator[str]:
         with self.transaction.cursor() as cursor:
             for key in cursor.iternext(keys=True, values=False):
-                yield key.decode("utf-8", "surrogateescape")
+                yield bytes(key).decode("utf-8", "surrogateescape")
 
     def read(self, name: str) -> bytes:
         try:
-            return self.transaction.get(name.encode("utf-8", "surrogateescape"))
+            value = self.transaction.get(name.encode("utf-8", "surrogateescape"))
         except lmdb.Error as error:
             raise ValueError(one_line(error)) from None
+        _check_size(len(value))
+        return bytes(value)
 
     def close(self) -> None:
         self.transaction.abort()
         self.environment.close()
 
 
-KINDS = {"folder": _Folder, "zip": _Zip, "lmdb": _Lmdb}
+SOURCES = {"folder": _Folder, "zip": _Zip, "lmdb": _Lmdb}

@@ -10,6 +10,7 @@ from typing import Any
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.declared import declared, parameters
 from pseudodensity.plan.errors import ConfigError
+from pseudodensity.plan.files import FEWEST_IMAGES, KINDS, list_files, place_of
 
 __all__ = ["Data"]
 
@@ -37,6 +38,7 @@ class Data:
         self._check_roles()
         # Asked for again and again, by name.
         self.dataset = cache(self._dataset)
+        self.listing = cache(self._listing)
         self.extractor = cache(self._extractor)
         self.features = cache(self._features)
         self.density = cache(self._density)
@@ -50,15 +52,29 @@ class Data:
         """Decoded images of a data set."""
         settings = self.config["datasets"][name]
         spec = {key: value for key, value in settings.items() if key not in COSMETIC}
-        files = {}
         if settings["kind"] == "procedural":
             spec["version"] = SCENES_VERSION
-        if "path" in settings:
-            files = {"source": settings["path"]}
         # A title reruns nothing, but what decides whether the job may go on is told to it.
         told = {key: value for key, value in settings.items() if key not in UNTOLD}
-        facts = {"settings": told}
-        return Artifact("data", name, spec, files=files, facts=facts)
+        return Artifact("data", name, spec, facts={"settings": told, "dataset": name})
+
+    def _listing(self, name: str) -> str:
+        """Digest of the files that a data set is decoded from; "" if it needs none.
+
+        Not taken until it is asked for: every job of a cluster reads the plan, and only the job that
+        decodes a data set shall wait for a walk through its files.
+        """
+        settings = self.config["datasets"][name]
+        if settings["kind"] not in KINDS:
+            return ""
+        place = f"config: datasets.{name}"
+        try:
+            found = list_files(settings["kind"], settings["path"])
+        except ValueError as error:
+            raise ConfigError(f"{place}: {error}") from None
+        if found.count is not None:
+            _check_count(place, settings, found.count)
+        return found.digest
 
     def _extractor(self, name: str) -> Artifact:
         """A feature extractor: trained here, or a public file with a known digest."""
@@ -163,15 +179,32 @@ def _check_settings_of_extractor(place: str, extractor: Mapping[str, Any]) -> No
 
 
 def _check_dataset(name: str, dataset: Mapping[str, Any]) -> None:
-    path = dataset.get("path")
-    if path is not None and not Path(path).exists():
-        raise ConfigError(
-            f"config: datasets.{name}.path is {path!r}, which does not exist: put the images "
-            "there or correct the path"
-        )
+    if dataset["kind"] in KINDS:
+        try:
+            place_of(dataset["kind"], dataset["path"])
+        except ValueError as error:
+            raise ConfigError(f"config: datasets.{name}: {error}") from None
     count = dataset.get("images")
     if count is not None and dataset["density_k"] >= count:
         raise ConfigError(
             f"config: datasets.{name}.density_k is {dataset['density_k']} but there are only "
             f"{count} images: k must be smaller than the number of images"
+        )
+
+
+def _check_count(place: str, dataset: Mapping[str, Any], count: int) -> None:
+    """ConfigError: fewer files than the data set, or anything that is made of it, needs."""
+    path = dataset["path"]
+    if count < FEWEST_IMAGES:
+        raise ConfigError(
+            f"{place}: {path} holds {count} images and a data set needs {FEWEST_IMAGES}: add some"
+        )
+    if dataset["images"] is not None and dataset["images"] > count:
+        raise ConfigError(
+            f"{place}.images is {dataset['images']} but {path} holds {count}: ask for no more"
+        )
+    if dataset["density_k"] >= count:
+        raise ConfigError(
+            f"{place}.density_k is {dataset['density_k']} but {path} holds {count} images: k must "
+            "be smaller than the number of images"
         )

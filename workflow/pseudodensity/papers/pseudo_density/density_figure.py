@@ -33,7 +33,9 @@ def density_extremes(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> 
 
     ValueError: the table and the images are not of one data set of at least two images.
     """
-    table = pd.read_csv(inputs["table"], dtype={"file": str})
+    # A file may be called NA.
+    wanted = ["file", "image", "pseudo_density"]
+    table = pd.read_csv(inputs["table"], usecols=wanted, dtype={"file": str}, keep_default_na=False)
     images = load_npy(inputs["images"], mapped=True)
     if len(images) != len(table) or len(images) < 2:
         raise ValueError(
