@@ -36,7 +36,7 @@ $(READY): envs/cpu.txt pyproject.toml
 
 # Pin again after a change of envs/*.in (needs uv).
 lock:
-	for env in cpu gpu; do \
+	for env in cpu gpu photos; do \
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-annotate --no-header envs/$$env.in -o envs/$$env.txt || exit 1; \
 	done

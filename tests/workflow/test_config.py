@@ -446,6 +446,40 @@ def test_a_generator_of_ones_own_that_is_not_there_is_said_where_it_is_asked_for
     assert "correct the path" in message and "\n" not in message
 
 
+DIGEST = "a" * 64
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"format": "torchscript", "sha256": None}, "TorchScript is code"),
+        ({"format": "torchscript", "sha256": DIGEST}, "TorchScript is code"),
+        ({"format": "torchscript", "sha256": DIGEST, "trusted": False}, "TorchScript is code"),
+        ({"format": "torchscript", "sha256": None, "trusted": True}, "TorchScript is code"),
+        ({"format": "exported", "sha256": DIGEST, "trusted": True}, "read as data"),
+        ({"format": "exported", "sha256": None}, "does not go with"),
+    ],
+)
+def test_code_of_strangers_is_refused_before_anything_runs(given, message, tmp_path):
+    mine = {"title": "Mine", "architecture": "external", "latent_shape": [8]}
+    overlay = {"models": {"mine": mine | {"pretraining": {"faces": {"file": "gan.pt", **given}}}}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(overlay))
+    with pytest.raises(ConfigError, match=message) as raised:
+        planned(tmp_path / "mine.yaml")
+    assert "models.mine.pretraining.faces" in str(raised.value) and "\n" not in str(raised.value)
+
+
+def test_trusted_torchscript_is_planned_and_its_trust_is_part_of_what_it_is(tmp_path):
+    (tmp_path / "gan.pt").write_bytes(b"")
+    source = {"file": str(tmp_path / "gan.pt"), "format": "torchscript"}
+    source |= {"sha256": DIGEST, "trusted": True}
+    mine = {"title": "Mine", "architecture": "external", "latent_shape": [8]}
+    overlay = {"models": {"mine": mine | {"pretraining": {"faces": source}}}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(overlay))
+    checkpoint = planned(tmp_path / "mine.yaml").models.pretrained("mine", "faces", 0)
+    assert checkpoint.spec["source"] == {k: source[k] for k in ("format", "sha256", "trusted")}
+
+
 def test_a_block_of_a_model_that_is_not_there_is_said_before_anything_runs(papers_scale):
     Path("downloads/bedroom.pkl").unlink()
     with pytest.raises(ConfigError) as raised:

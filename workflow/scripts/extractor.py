@@ -25,5 +25,7 @@ with logged(snakemake.log[0]):
         extractor, report = train_extractor(settings, sets, **training, progress=progress)
     else:
         progress.say("reading its weights")
-        extractor, report = build_extractor({**settings, "weights": snakemake.input.weights}), {}
+        # A packaged one finds its file itself.
+        file = {"weights": snakemake.input.weights} if "sha256" in settings else {}
+        extractor, report = build_extractor({**settings, **file}), {}
     save_extractor(snakemake.output[0], extractor, report)

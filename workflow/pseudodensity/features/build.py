@@ -14,7 +14,12 @@ from pseudodensity.features.extractor import Extractor
 from pseudodensity.tensors import load_tensors, save_tensors
 
 TRAINED_HERE = {"small_vit": "SmallViT", "small_cnn": "SmallCnn"}
-PRETRAINED = {"timm": "Timm", "inception": "Inception", "vgg16": "Vgg16"}
+PRETRAINED = {
+    "timm": "Timm",
+    "inception": "Inception",
+    "vgg16": "Vgg16",
+    "packaged": "Packaged",
+}
 
 
 def _class_of(kind: str) -> type[Extractor]:

@@ -1,10 +1,13 @@
-"""Pretrained extractors from local files: a timm model, Inception-v3, VGG-16. Nothing is fetched."""
+"""Pretrained extractors from local files: timm models, Inception-v3, VGG-16. Nothing is fetched."""
 
 from __future__ import annotations
 
 import io
 import pickle
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 import timm
 import torch
@@ -17,6 +20,7 @@ from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d
 
 from pseudodensity.artifacts import file_sha256, one_line
 from pseudodensity.features.extractor import Extractor
+from pseudodensity.features.packaged import INSTALL, PACKAGED, packaged_weights
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
@@ -29,21 +33,41 @@ class Timm(Extractor):
     """
 
     def __init__(self, name: str, weights: str | None, sha256: str | None):
-        """name: timm model name. weights: local file, its digest sha256. ValueError: `read_weights`."""
-        try:
-            model = timm.create_model(name, pretrained=False, num_classes=0)
-        except RuntimeError as error:
-            raise ValueError(
-                f"timm {timm.__version__} cannot build {name!r}: {one_line(error)}"
-            ) from None
+        """name: timm model name. weights: local file, its digest sha256. ValueError: a name of a
+        hub, a model that gives no vector; `read_weights`."""
+        model = timm_model(name)
         config = model.pretrained_cfg
-        smooth = "bilinear" if config["interpolation"] == "bilinear" else "bicubic"
         size = config["input_size"][-1]
-        super().__init__(model.num_features, size, config["mean"], config["std"], smooth)
+        dim = width_of(model, name, size)
+        super().__init__(dim, size, config["mean"], config["std"], filter_of(config))
         state = read_weights(weights, sha256, f"timm's {config.get('hf_hub_id') or name}")
-        classifier = f"{config['classifier'] or 'head'}."
-        state = {key: value for key, value in state.items() if not key.startswith(classifier)}
-        load_state(model, state, weights)
+        load_state(model, without_classifier(state, config["classifier"]), weights)
+        self.model = model
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Prepared images -> pooled features (n, dim)."""
+        return self.model(x)
+
+
+class Packaged(Extractor):
+    """A network of timm with the weights of an installed package, see `packaged`."""
+
+    def __init__(self, name: str, resolution: int | None = None):
+        """name: in `packaged.PACKAGED`. resolution: side of the images that the network sees; its
+        own if None. ValueError: no such name, not installed, another digest."""
+        weights = packaged_weights(name)
+        if weights is None:
+            raise ValueError(f"the package of {name} is not installed: {INSTALL}")
+        network = PACKAGED[name]
+        size = resolution or network["resolution"]
+        model = timm.create_model(network["timm"], pretrained=False).eval()
+        config = model.pretrained_cfg
+        # The package names the tensors otherwise, in the same order.
+        state = read_weights(str(weights), network["sha256"], network["distribution"])
+        load_state(model, dict(zip(model.state_dict(), state.values(), strict=True)), str(weights))
+        model.reset_classifier(0)
+        dim = width_of(model, name, size)
+        super().__init__(dim, size, config["mean"], config["std"], filter_of(config))
         self.model = model
 
     def embed(self, x: Tensor) -> Tensor:
@@ -102,6 +126,53 @@ class Vgg16(Extractor):
     def embed(self, x: Tensor) -> Tensor:
         """Prepared images -> rectified fc2 activations (n, 4096)."""
         return self.model(x)
+
+
+def timm_model(name: str) -> nn.Module:
+    """A timm model without its classifier, random weights, in eval mode.
+
+    ValueError, one line: a name that asks for a hub or a folder; no model that can be built so.
+    """
+    if not re.fullmatch(r"[\w.]+", name):
+        raise ValueError(
+            f"timm model {name!r} names a hub or a folder, and nothing is fetched: give the bare "
+            "name, such as vit_base_patch16_224, and its file in `weights`"
+        )
+    try:
+        return timm.create_model(name, pretrained=False, num_classes=0).eval()
+    except Exception as error:  # noqa: BLE001 - a thousand constructors
+        raise ValueError(
+            f"timm {timm.__version__} cannot build {name!r}: {one_line(error)}"
+        ) from None
+
+
+@torch.no_grad()
+def width_of(model: nn.Module, name: str, size: int) -> int:
+    """Length of a feature, from a forward pass: timm's num_features is that before the head.
+
+    ValueError, one line: the model fails at this size, or gives something else than vectors.
+    """
+    try:
+        output = model(torch.zeros(1, 3, size, size))
+    except Exception as error:  # noqa: BLE001 - a thousand networks
+        raise ValueError(f"{name} fails on images of {size} px: {one_line(error)}") from None
+    if not isinstance(output, Tensor) or output.ndim != 2 or output.shape[1] == 0:
+        raise ValueError(f"{name} gives no vector for an image: name another model of timm")
+    return output.shape[1]
+
+
+def filter_of(config: Mapping[str, Any]) -> Literal["bicubic", "bilinear"]:
+    """The resize filter that timm states for a network; its rarer ones become bicubic."""
+    return "bilinear" if config["interpolation"] == "bilinear" else "bicubic"
+
+
+def without_classifier(
+    state: Mapping[str, Tensor], classifier: str | Sequence[str] | None
+) -> dict[str, Tensor]:
+    """A state dict without the tensors of a classifier; distilled networks have two."""
+    names = [classifier or "head"] if not classifier or isinstance(classifier, str) else classifier
+    heads = tuple(f"{name}." for name in names)
+    return {key: value for key, value in state.items() if not key.startswith(heads)}
 
 
 def read_weights(path: str | None, sha256: str | None, source: str) -> dict[str, Tensor]:

@@ -1,12 +1,15 @@
 """A user's own generator, from memory or from a file, as one of ours.
 
-Two kinds of file are read: TorchScript (``torch.jit.save``, any suffix but .pt2) and an exported
-program (``torch.export.save``, .pt2). Both are vetted before they are loaded, see `vetting`. A
-pickled module (``torch.save(model)``) is not read: opening one runs whatever is in it.
+Two kinds of file are read. An exported program (``torch.export.save``, .pt2) is vetted before it is
+loaded, see `vetting`. TorchScript (``torch.jit.save``, any other suffix) is code: reading its source
+cannot say what it does, so it is run only where its user says that it is trusted, beside its digest.
+A pickled module (``torch.save(model)``) is not read: opening one runs whatever is in it.
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from pseudodensity.generators.generator import BaseGenerator
-from pseudodensity.generators.vetting import vetted_program, vetted_script
+from pseudodensity.generators.vetting import vetted_program
 from pseudodensity.rng import normal
 
 __all__ = ["ExternalGenerator", "load_external_generator"]
@@ -32,9 +35,14 @@ DECLARATION = {
     "truncation": ["scale", "resample"],
     "likelihood": False,
     "calls_per_image": "one",
-    "formats": ["torchscript", "exported"],
+    "formats": ["exported", "torchscript"],
 }
 
+TORCHSCRIPT_IS_CODE = (
+    "TorchScript is code and can do all that you can: save an exported program (.pt2), or, if you "
+    "know who made it, give `trusted: true` beside its `sha256`"
+)
+MAX_BYTES = 8 * 2**30
 TRIAL = 4  # latents of the check
 WIDE = 1.2  # a pixel beyond this is out of range; GANs overshoot 1 a little, and here and there
 WIDE_SHARE = 0.1
@@ -57,7 +65,7 @@ class ExternalGenerator(BaseGenerator):
 
         Tried once on four latents. ValueError, in one line: no latent shape; it fails on them; it
         gives anything but (n, 3, R, R) float32 in about [-1, 1]; images that depend on others of
-        their batch or on noise beside the latent.
+        their batch or on noise beside the latent, or not on the latent.
         """
         super().__init__()
         self.latent_shape = _checked_shape(latent_shape)
@@ -76,32 +84,52 @@ class ExternalGenerator(BaseGenerator):
         return self.function(z)
 
 
-def load_external_generator(path: str | Path, latent_shape: Sequence[int]) -> ExternalGenerator:
-    """The generator of a TorchScript or ``.pt2`` file, on the CPU.
+def load_external_generator(
+    path: str | Path,
+    latent_shape: Sequence[int],
+    *,
+    sha256: str | None = None,
+    trusted: bool = False,
+) -> ExternalGenerator:
+    """The generator of a ``.pt2`` or TorchScript file, on the CPU.
 
     Save an exported program with a dynamic first dimension:
     ``torch.export.export(model, (z,), dynamic_shapes=({0: torch.export.Dim("n")},))``. A program
     keeps the device that its constants were made on: export it where it will run.
 
-    ValueError, in one line: no such file, a file that is not safe or cannot be read, and as
+    Args:
+        sha256: what the file must have; None for any program.
+        trusted: that code of TorchScript may run with all rights of the one who runs this: read and
+            write files, start programs. Say so of files only that you made, or know who made.
+
+    ValueError, in one line: no such file, or too large a one; another digest; TorchScript without
+    both `trusted` and `sha256`; a program that is not safe or cannot be read; as
     `ExternalGenerator`.
     """
     path = Path(path).expanduser()
     if not path.is_file():
         raise ValueError(f"generator file {path} does not exist: correct its path")
-    read = _read_program if path.suffix == ".pt2" else _read_script
+    is_program = path.suffix == ".pt2"
+    if not is_program and not (trusted and sha256):
+        raise ValueError(f"generator file {path} refused: {TORCHSCRIPT_IS_CODE}")
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"generator file {path} is larger than {MAX_BYTES} bytes: name another")
+    # What is loaded is what was hashed, even if the file changes meanwhile.
+    data = path.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and digest != sha256:
+        raise ValueError(f"{path} has SHA-256 {digest}, not {sha256}: it is another generator")
     try:
-        function = read(path.read_bytes())
+        function = _read_program(data) if is_program else _read_script(data)
     except Exception as error:  # noqa: BLE001 - the loaders raise nearly every type
         raise ValueError(
-            f"generator file {path} refused: {_one_line(error)}; save it with torch.jit.save, "
-            "or with torch.export.save as .pt2"
+            f"generator file {path} refused: {_one_line(error)}; save it with torch.export.save"
         ) from None
     return ExternalGenerator(function, latent_shape)
 
 
 def _read_script(data: bytes) -> nn.Module:
-    return torch.jit.load(vetted_script(data), map_location="cpu")
+    return torch.jit.load(io.BytesIO(data), map_location="cpu")
 
 
 def _read_program(data: bytes) -> nn.Module:
@@ -173,6 +201,11 @@ def _call(function: nn.Module, latents: Tensor) -> Tensor:
 def _check_images(images: Tensor) -> None:
     if not images.isfinite().all():
         raise ValueError("the generator gives NaN or infinite pixels: check its weights")
+    if (images - images[:1]).abs().max() <= NOISE:
+        raise ValueError(
+            "the generator gives one image for different latents: check latent_shape, and that it "
+            "uses what it is given"
+        )
     low, high = images.min().item(), images.max().item()
     if (images.abs() > WIDE).float().mean() > WIDE_SHARE:
         raise ValueError(

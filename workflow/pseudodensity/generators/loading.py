@@ -9,7 +9,6 @@ from typing import Any
 
 from torch import nn
 
-from pseudodensity.artifacts import ArtifactError, file_sha256
 from pseudodensity.generators.checkpoint import load_generator
 
 __all__ = ["open_generator"]
@@ -19,9 +18,9 @@ def open_generator(path: str | Path, stamp: Mapping[str, Any], device: str = "cp
     """A frozen generator in eval mode.
 
     Args:
-        stamp: of the checkpoint. ``architecture: external`` in its ``spec`` is a TorchScript or
-            exported program with ``latent_shape``, ``resolution`` of the images that it is compared
-            with, and ``source.sha256``, which may be None.
+        stamp: of the checkpoint. ``architecture: external`` in its ``spec`` is a user's own file with
+            ``latent_shape``, ``resolution`` of the images that it is compared with, and ``source``:
+            ``format``, ``sha256``, which may be None for a program, ``trusted`` for TorchScript.
 
     ValueError, in one line: a file of another digest; images of another resolution; as
     `load_external_generator` and `load_generator`.
@@ -29,12 +28,15 @@ def open_generator(path: str | Path, stamp: Mapping[str, Any], device: str = "cp
     spec = stamp["spec"]
     if spec["architecture"] != "external":
         return load_generator(path, device, stamp)
-    digest, wanted = file_sha256(path), spec["source"]["sha256"]
-    if wanted is not None and digest != wanted:
-        raise ArtifactError(f"{path} has SHA-256 {digest}, not {wanted}: it is another generator")
+    source = spec["source"]
     # By name, so that nothing else depends on the code that reads strangers' files.
     module = import_module("pseudodensity.generators.external")
-    generator = module.load_external_generator(path, spec["latent_shape"])
+    generator = module.load_external_generator(
+        path,
+        spec["latent_shape"],
+        sha256=source["sha256"],
+        trusted=source["format"] == "torchscript" and source["trusted"],
+    )
     if generator.resolution != spec["resolution"]:
         raise ValueError(
             f"{path} makes images of {generator.resolution} pixels, but those of its data set have "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,8 @@ def _check_settings_of_extractor(place: str, extractor: Mapping[str, Any]) -> No
         parts[f"{place}.training"] = (extractor.get("training", {}), known)
     elif "training" in extractor or "trained_on" in extractor:
         raise ConfigError(f"config: {place}: a {kind} is not trained here: take its training out")
+    if kind == "packaged":
+        _check_package(place, extractor)
     for where, (given, known) in parts.items():
         for key in given:
             if key not in known:
@@ -176,6 +179,23 @@ def _check_settings_of_extractor(place: str, extractor: Mapping[str, Any]) -> No
         for key, needed in known.items():
             if needed and key not in given:
                 raise ConfigError(f"config: {where}.{key} is missing")
+
+
+def _check_package(place: str, extractor: Mapping[str, Any]) -> None:
+    """ConfigError: a network that no package is known for, or whose package is not installed."""
+    networks = declared("features.packaged", "PACKAGED")
+    name = extractor.get("name")
+    if name not in networks:
+        raise ConfigError(
+            f"config: {place}.name is {name!r}; a packaged network is one of {', '.join(networks)}"
+        )
+    try:
+        version(networks[name]["distribution"])
+    except PackageNotFoundError:
+        raise ConfigError(
+            f"config: {place}: the package of {name} is not installed: "
+            f"{declared('features.packaged', 'INSTALL')}"
+        ) from None
 
 
 def _check_dataset(name: str, dataset: Mapping[str, Any]) -> None:

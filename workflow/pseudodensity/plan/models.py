@@ -17,6 +17,8 @@ from pseudodensity.plan.errors import ConfigError
 __all__ = ["Models", "declaration", "generator_modules", "tangent_modules"]
 
 EXTERNAL = "external"
+# The two kinds of a user's own file.
+TORCHSCRIPT, EXPORTED = "torchscript", "exported"
 
 
 @cache
@@ -102,7 +104,7 @@ class Models:
                 "from its owner first, or correct the path"
             )
         if settings["architecture"] == EXTERNAL:
-            return self._external(model, dataset, place)
+            return self._external(model, dataset)
         facts = {"model": model, "dataset": dataset, "setting": "pretrained", "seed": seed}
         facts |= {"architecture": settings["architecture"], "tau": None, "w": None}
         slug = f"{model}-{dataset}-pretrained-seed{seed}"
@@ -142,18 +144,14 @@ class Models:
         modules += self.backbone_modules(facts["model"])
         return Artifact("trained", slug, spec, needs, modules=modules, facts=facts)
 
-    def _external(self, model: str, dataset: str, place: str) -> Artifact:
+    def _external(self, model: str, dataset: str) -> Artifact:
         """A user's own generator, used as it is."""
         settings = self.config["models"][model]
         source = settings["pretraining"][dataset]
-        if (source["format"] == "exported") != source["file"].endswith(".pt2"):
-            raise ConfigError(
-                f"config: {place}: format {source['format']} does not go with {source['file']!r}: "
-                "an exported program ends in .pt2, TorchScript in another suffix"
-            )
         facts = {"model": model, "dataset": dataset, "setting": "pretrained"}
         facts |= {"seed": self.config["seeds"][0], "architecture": EXTERNAL, "tau": None, "w": None}
-        spec = self._described(facts) | {"source": {k: source[k] for k in ("format", "sha256")}}
+        told = ["format", "sha256"] + ["trusted"] * (source["format"] == TORCHSCRIPT)
+        spec = self._described(facts) | {"source": {key: source[key] for key in told}}
         spec["latent_shape"] = settings["latent_shape"]
         slug = f"{model}-{dataset}-external"
         return Artifact(EXTERNAL, slug, spec, facts=facts, given=source["file"])
@@ -243,11 +241,35 @@ def _check_sources(place: str, settings: Mapping[str, Any], described: Mapping[s
                 f"config: {place}.pretraining.{dataset}.format is {source['format']!r}, but a "
                 f"{settings['architecture']} model is read from: {able}"
             )
+        if "format" in source:
+            _check_format(f"{place}.pretraining.{dataset}", source)
         if "iterations" in source and not described["trainer"]:
             raise ConfigError(
                 f"config: {place}.pretraining.{dataset}: a {settings['architecture']} model is not "
                 "trained here: name its `file`, `format` and `sha256`"
             )
+
+
+def _check_format(place: str, source: Mapping[str, Any]) -> None:
+    """A stranger's code runs only where its user says so of this very file."""
+    script, trusted = source["format"] == TORCHSCRIPT, source.get("trusted", False)
+    if script and not (trusted and source["sha256"]):
+        raise ConfigError(
+            f"config: {place}: TorchScript is code and can do all that you can: save an exported "
+            "program (.pt2, format: exported), or, if you know who made it, give `trusted: true` "
+            "beside its `sha256`"
+        )
+    if trusted and not script:
+        raise ConfigError(
+            f"config: {place}.trusted: a file of format {source['format']} is read as data and "
+            "never run: take it out"
+        )
+    ends_in_pt2 = source["file"].endswith(".pt2")
+    if (script and ends_in_pt2) or (source["format"] == EXPORTED and not ends_in_pt2):
+        raise ConfigError(
+            f"config: {place}: format {source['format']} does not go with {source['file']!r}: an "
+            "exported program ends in .pt2, TorchScript in another suffix"
+        )
 
 
 def _check_networks(
