@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pseudodensity.plan.config import merge
+from pseudodensity.plan.declared import parameters
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.models import declaration
 
@@ -53,8 +54,8 @@ def _neighbours(config: Config) -> Iterator[str]:
     smallest = min(sizes, key=lambda place: sizes[place])
     for metric, settings in config["metrics"].items():
         k = settings.get("k", 1)
-        if not isinstance(k, int) or isinstance(k, bool) or k < 1:
-            yield f"metrics.{metric}.k is {k!r}: write a whole number from 1"
+        if k < 1:
+            yield f"metrics.{metric}.k is {k}: write a whole number from 1"
         elif k >= sizes[smallest]:
             yield (
                 f"metrics.{metric}.k is {k}, but {smallest} is {sizes[smallest]}: k must be smaller "
@@ -137,8 +138,12 @@ def _models(config: Config) -> Iterator[str]:
         if not described["trainer"] and (model.get("recipe") or "finetuning" in model):
             key = "finetuning" if "finetuning" in model else "recipe"
             yield f"models.{name}.{key}: a {kind} model is not trained here: take it out"
-        if "backbone" in model and not described["discriminator"]:
-            yield f"models.{name}.backbone: a {kind} model has no discriminator: take it out"
+        critic = described["discriminator"]
+        takes = parameters(critic, "build_discriminator") if critic else {}
+        if "backbone" in model and "backbone" not in takes:
+            yield (
+                f"models.{name}.backbone: the discriminator of a {kind} model takes none: take it out"
+            )
 
 
 def _tokenisers(config: Config) -> Iterator[str]:
