@@ -148,7 +148,10 @@ def test_a_key_given_in_two_files_is_an_overlay_and_no_mistake(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"drs": {"calibration": 3}}, "methods.drs.calibration is 3: give one of isotonic, logistic"),
+        (
+            {"drs": {"calibration": 3}},
+            "methods.drs.calibration is 3: give one of isotonic, logistic",
+        ),
         ({"drs": {"gamma_percentile": "80"}}, "methods.drs.gamma_percentile is '80'"),
         ({"polarity": {"volumes": 1.5}}, "methods.polarity.volumes is 1.5: give a value like 2000"),
         ({"dot": {"steps": True}}, "methods.dot.steps is True"),

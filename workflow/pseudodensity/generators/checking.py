@@ -25,6 +25,9 @@ __all__ = ["check_device", "check_networks"]
 
 Config = Mapping[str, Any]
 
+# What builders and torch raise where sizes or kinds do not fit.
+WRONG = (ValueError, TypeError, RuntimeError, LookupError, ArithmeticError, AttributeError)
+
 
 def check_networks(config: Config) -> None:
     """Build every extractor, generator and discriminator that a config trains, and show each a batch.
@@ -112,7 +115,7 @@ def _said(place: str) -> Iterator[None]:
     """Whatever is raised in here as one line with its place."""
     try:
         yield
-    except Exception as error:  # torch has a type for each way in which shapes do not fit
+    except WRONG as error:
         raise ConfigError(
             f"config: {place} cannot be built: {one_line(error)[:250]}; correct its settings"
         ) from None

@@ -114,7 +114,9 @@ def _content(path: Path) -> str:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}): correct the path") from None
     if len(content) > MOST_BYTES:
-        raise ConfigError(f"{path} is larger than {MOST_BYTES:,} bytes: name a YAML file of a config")
+        raise ConfigError(
+            f"{path} is larger than {MOST_BYTES:,} bytes: name a YAML file of a config"
+        )
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

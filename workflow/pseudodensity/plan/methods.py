@@ -178,13 +178,14 @@ def metric_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     module = metric_module(name)
     own = {key: value for key, value in settings.items() if key != "extractor"}
     known = [key for key in parameters(module, "prepare") if key != "real"]
-    for key in own:
+    kinds = annotations(module, "prepare")
+    for key, value in own.items():
         if key not in known:
             raise ConfigError(
                 f"config: metrics.{name}.{key} is no setting of it; known settings: "
                 f"{', '.join(known) or 'none'}"
             )
-        check_kind(f"metrics.{name}.{key}", own[key], annotations(module, "prepare")[key])
+        check_kind(f"metrics.{name}.{key}", value, kinds[key])
     if ("features" in declared(module, "NEEDS")) != ("extractor" in settings):
         raise ConfigError(
             f"config: metrics.{name} needs `extractor` exactly if it looks at features: "
