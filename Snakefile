@@ -31,3 +31,18 @@ rule all:
 rule pseudo_density:
     input:
         all_of("pseudo_density"),
+
+
+# What can be asked for, what it is and what it costs: snakemake targets
+rule targets:
+    localrule: True
+    run:
+        print(listing(plan))
+
+
+# What nothing else makes ends here, with the nearest names.
+rule unknown:
+    input:
+        no_target,
+    output:
+        "{asked}",

@@ -1,18 +1,29 @@
 """The plan of everything to make, and the few helpers that rules share. The only rules with defs."""
 
+import json
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from pseudodensity.plan import resources as machine
-from pseudodensity.plan.artifact import benchmark_of
+from pseudodensity.plan.artifact import benchmark_of, digest_of
 from pseudodensity.plan.code import ROOT, code_digest
 from pseudodensity.plan.config import load_config
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.plan import Plan
+from pseudodensity.plan.targets import UNKNOWN, listing, made_paths, unknown
 
 HERE = Path(workflow.basedir)
+
+# Paths of the config, of results and of the papers' numbers all count from here.
+if Path.cwd() != HERE.resolve():
+    raise WorkflowError(
+        f"this workflow runs in its own folder: cd {HERE}, and leave -d and -s out (results may be a link "
+        "to a folder elsewhere)"
+    )
 
 if ROOT != (HERE / "workflow/pseudodensity").resolve():
     raise WorkflowError(
@@ -48,6 +59,7 @@ wildcard_constraints:
     table="|".join(plan.tables),
     figure="|".join(plan.figures),
     dataset="|".join(plan.config["datasets"]),
+    asked=UNKNOWN.format(known="|".join(map(re.escape, made_paths(plan)))),
 
 
 def _or_error(function, *arguments):
@@ -159,3 +171,43 @@ def benchmarks():
         for made in known.values()
         if not made.missing and "/" not in made.name
     }
+
+
+def no_target(wildcards):
+    """For what nothing makes: the nearest names."""
+    raise WorkflowError(str(unknown(plan, wildcards.asked)))
+
+
+def check_networks():
+    """Before the first job: the device is there, and the networks of the config can be built.
+
+    It imports torch, so it runs apart and, if nothing changed, once.
+    """
+    if not any(job.rule.name in machine.ON_DEVICE for job in workflow.dag.needrun_jobs()):
+        return
+    networks = {name: plan.config[name] for name in ("datasets", "extractors", "models")}
+    modules = {name for made in plan.artifacts.values() for name in made.modules}
+    code = code_digest(
+        HERE / "workflow/pseudodensity/generators/checking.py", tuple(sorted(modules))
+    )
+    checked = Path(f"results/work/networks-{digest_of([networks, code])}")
+    # On a cluster the jobs compute elsewhere.
+    device = runtime["device"] if workflow.local_exec else "cpu"
+    if checked.exists() and device == "cpu":
+        return
+    done = subprocess.run(
+        [sys.executable, "-m", "pseudodensity.generators.checking"],
+        input=json.dumps({"networks": networks, "device": device}),
+        capture_output=True,
+        text=True,
+    )
+    if done.stdout:
+        raise WorkflowError(done.stdout.strip())
+    if done.returncode:
+        raise WorkflowError(f"the networks cannot be checked: {done.stderr.strip()[-300:]}")
+    checked.parent.mkdir(parents=True, exist_ok=True)
+    checked.touch()
+
+
+onstart:
+    check_networks()

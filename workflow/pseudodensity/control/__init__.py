@@ -4,8 +4,8 @@ A method is a module with the literal constants NAME, TITLE, PAPER, SOURCE (equa
 (columns beside the judges' features), POOL ("model": proposals of the generator; "own": images that the
 method makes itself; "reals": real images, fresh ones where their law is known; "training": the data set
 itself), DEFAULTS (settings that config `methods.<name>` may change; words among them have their known
-values in CHOICES) and GRID (what its points differ in: key -> sane values, which a paper may replace), and
-with the functions
+values in CHOICES), GRID (what its points differ in: key -> sane values, which a paper may replace) and LIMITS
+(key of either -> least and most that makes sense; none need be there), and with the functions
 
 - ``points(grid, settings, generator) -> list`` of points, dicts with ``method`` and all that decides what
   is chosen; `grid` and `settings` have every key; `generator` is its declaration;

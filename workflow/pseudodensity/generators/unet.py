@@ -68,6 +68,10 @@ class UNetShape:
             raise ValueError(f"channels {channels} must divide by norm_groups={self.norm_groups}")
         if not self.blocks and len(set(channels)) > 1:
             raise ValueError(f"blocks=0 cannot change the width: give channels {channels} one")
+        if not set(self.attention_levels) <= set(range(levels)):
+            raise ValueError(
+                f"attention_levels {list(self.attention_levels)}: levels are 0 to {levels - 1}"
+            )
         for level in {*self.attention_levels, levels - 1}:
             if self.head_channels and channels[level] % self.head_channels:
                 raise ValueError(

@@ -60,6 +60,10 @@ def build_tokeniser(
         raise ValueError(f"channels {list(channels)} must divide by norm_groups={norm_groups}")
     if codes < 2:
         raise ValueError(f"a codebook of {codes} codes says nothing: use 2 or more")
+    if not set(attention_levels) <= set(range(len(channels))):
+        raise ValueError(
+            f"attention_levels {list(attention_levels)}: levels are 0 to {len(channels) - 1}"
+        )
     attended = [level in attention_levels for level in range(len(channels))]
     tokeniser = VQModel(
         in_channels=3 * patch**2,

@@ -11,7 +11,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["declared", "declared_by_name", "declares", "modules_declaring", "parameters"]
+__all__ = [
+    "annotations",
+    "declared",
+    "declared_by_name",
+    "declares",
+    "modules_declaring",
+    "parameters",
+]
 
 ROOT = Path(__file__).parents[1]
 
@@ -64,6 +71,13 @@ def parameters(module: str, function: str) -> dict[str, bool]:
     for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
         found[argument.arg] = default is None
     return found
+
+
+def annotations(module: str, function: str) -> dict[str, str]:
+    """The parameters of a function -> their annotations as text, "" for none; as :func:`parameters`."""
+    arguments, _ = _signature(module, function)
+    given = {a.arg: a.annotation for a in (*arguments.args, *arguments.kwonlyargs)}
+    return {name: ast.unparse(kind) if kind else "" for name, kind in given.items()}
 
 
 def modules_declaring(folder: str, constant: str) -> dict[str, str]:

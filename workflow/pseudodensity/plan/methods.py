@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from pseudodensity.plan.declared import declared, declares, modules_declaring, parameters
+from pseudodensity.plan.declared import (
+    annotations,
+    declared,
+    declares,
+    modules_declaring,
+    parameters,
+)
 from pseudodensity.plan.errors import ConfigError
+from pseudodensity.plan.kinds import check_kind
 
 __all__ = [
     "check_grid",
@@ -87,6 +95,7 @@ def check_grid(place: str, name: str, grid: Mapping[str, Any]) -> None:
                 raise ConfigError(
                     f"config: {place}.{name}.{key} has {value!r}: give values like {like}"
                 )
+            _check_limits(f"config: {place}.{name}.{key} has {value!r}", name, key, value)
 
 
 def check_methods(settings: Mapping[str, Mapping[str, Any]]) -> None:
@@ -107,6 +116,16 @@ def check_methods(settings: Mapping[str, Mapping[str, Any]]) -> None:
                 raise ConfigError(f"{place}: give one of {', '.join(choices[key])}")
             if not _is_alike(value, known[key]):
                 raise ConfigError(f"{place}: give a value like {known[key]!r}")
+            _check_limits(place, name, key, value)
+
+
+def _check_limits(complaint: str, name: str, key: str, value: Any) -> None:
+    """ConfigError: a number beyond the limits that the method declares."""
+    module = methods()[name]
+    limits = declared(module, "LIMITS") if declares(module, "LIMITS") else {}
+    low, high = limits.get(key, (-math.inf, math.inf))
+    if isinstance(value, int | float) and not low <= value <= high:
+        raise ConfigError(f"{complaint}: give a number from {low:g} to {high:g}")
 
 
 def _known(place: str, name: str) -> str:
@@ -159,12 +178,14 @@ def metric_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     module = metric_module(name)
     own = {key: value for key, value in settings.items() if key != "extractor"}
     known = [key for key in parameters(module, "prepare") if key != "real"]
-    for key in own:
+    kinds = annotations(module, "prepare")
+    for key, value in own.items():
         if key not in known:
             raise ConfigError(
                 f"config: metrics.{name}.{key} is no setting of it; known settings: "
                 f"{', '.join(known) or 'none'}"
             )
+        check_kind(f"metrics.{name}.{key}", value, kinds[key])
     if ("features" in declared(module, "NEEDS")) != ("extractor" in settings):
         raise ConfigError(
             f"config: metrics.{name} needs `extractor` exactly if it looks at features: "

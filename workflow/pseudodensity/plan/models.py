@@ -11,8 +11,9 @@ from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.code import modules_used
 from pseudodensity.plan.config import merge
 from pseudodensity.plan.data import Data
-from pseudodensity.plan.declared import declared, modules_declaring, parameters
+from pseudodensity.plan.declared import annotations, declared, modules_declaring, parameters
 from pseudodensity.plan.errors import ConfigError
+from pseudodensity.plan.kinds import check_kind
 
 __all__ = ["Models", "declaration", "generator_modules", "tangent_modules"]
 
@@ -287,6 +288,9 @@ def _check_networks(
         known = parameters(module, f"build_{part}") if described["trainer"] else {}
         if settings.get(part):
             _check_settings(f"{place}.{part}", settings[part], known)
+            kinds = annotations(module, f"build_{part}")
+            for key, value in settings[part].items():
+                check_kind(f"{place}.{part}.{key}", value, kinds[key])
         elif trained:
             raise ConfigError(f"config: {place}.{part} is missing: say how to build it")
         if "backbone" in known and trained:

@@ -9,13 +9,15 @@ from typing import Any
 
 from pseudodensity.plan.artifact import PATHS, Artifact
 from pseudodensity.plan.code import ROOT
-from pseudodensity.plan.config import check_schema, merge, read_yaml
+from pseudodensity.plan.config import merge, read_yaml
+from pseudodensity.plan.consistency import check_consistency
 from pseudodensity.plan.data import Data
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.methods import check_methods, metric_settings
 from pseudodensity.plan.models import Models
 from pseudodensity.plan.pools import Pools
 from pseudodensity.plan.samples import Samples
+from pseudodensity.plan.schema import check_schema
 from pseudodensity.plan.target import Target
 
 __all__ = ["Plan"]
@@ -47,6 +49,7 @@ class Plan:
         check_methods(config["methods"])
         for name, settings in config["metrics"].items():
             metric_settings(name, settings)
+        check_consistency(config)
         for name in config["papers"]:
             if name not in paper_names():
                 raise ConfigError(

@@ -22,6 +22,7 @@ NEEDS = ()
 POOL = "model"
 DEFAULTS = {"acceptance": 0.5}
 GRID = {}
+LIMITS = {"acceptance": (0.001, 1)}
 
 column_settings = no_column_settings
 

@@ -29,6 +29,7 @@ INPUTS = ("checkpoint", "data", "backbone")
 DEFAULTS = {"steps": 10, "step_size": 0.05, "pairs": 200}
 VARIANTS = {"paper": "setting of the paper", "per_sample": "per sample, constant estimated"}
 GRID = {"variants": ["paper", "per_sample"]}
+LIMITS = {"steps": (1, 10_000), "step_size": (1e-9, 1e3), "pairs": (2, 1_000_000)}
 # Of the main paper's released code: the constant for every model, and the batch, on which its results depend.
 PAPER_LIPSCHITZ, PAPER_BATCH = 0.086, 4
 

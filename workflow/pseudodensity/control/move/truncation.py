@@ -30,6 +30,7 @@ DEFAULTS = {"families": "customary"}
 CHOICES = {"families": ["customary", "all"]}
 # psi by family.
 GRID = {"style": [0.7, 1.3], "scale": [0.85, 1.1], "resample": [1.0]}
+LIMITS = {"style": (-10, 10), "scale": (0, 10), "resample": (0, 10)}
 
 choose = all_proposals
 proposals = one_each

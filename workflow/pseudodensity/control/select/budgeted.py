@@ -37,6 +37,7 @@ POOL = "model"
 DEFAULTS = {"calibration": "isotonic"}
 CHOICES = {"calibration": ["isotonic", "logistic"]}
 GRID = {"acceptance": [0.3, 0.5, 0.7]}
+LIMITS = {"acceptance": (0.001, 1)}
 
 ROUNDING = 1e-12  # relative error that may be in `acceptance`, as in 0.1 + 0.2
 

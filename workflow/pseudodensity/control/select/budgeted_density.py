@@ -27,6 +27,7 @@ POOL = "model"
 # power: of the density in the weight.
 DEFAULTS = {"power": 4.0}
 GRID = {"acceptance": [0.3, 0.5, 0.7]}
+LIMITS = {"acceptance": (0.001, 1)}
 
 column_settings = no_column_settings
 

@@ -25,6 +25,7 @@ POOL = "model"
 # `Calibration.fit`.
 DEFAULTS = {"gamma_percentile": 80.0, "acceptance": 0.2, "calibration": "isotonic"}
 CHOICES = {"calibration": ["isotonic", "logistic"]}
+LIMITS = {"acceptance": (0.001, 1), "gamma_percentile": (0, 100)}
 VARIANTS = {
     "paper": "setting of the paper",
     "exact": "calibrated",

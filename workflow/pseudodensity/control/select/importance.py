@@ -28,6 +28,7 @@ POOL = "model"
 DEFAULTS = {}
 # The paper's choices for precision and recall (appendix A.1).
 GRID = {"tau": [20, 50, 80], "w": [0.03, 33.0]}
+LIMITS = {"tau": (0, 100), "w": (1e-9, 1e9)}
 
 column_settings = no_column_settings
 

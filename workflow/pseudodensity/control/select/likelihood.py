@@ -16,6 +16,7 @@ NEEDS = ("likelihood",)
 POOL = "model"
 DEFAULTS = {}
 GRID = {"tau": [20, 50, 80], "w": [0.03, 33.0]}
+LIMITS = {"tau": (0, 100), "w": (1e-9, 1e9)}
 
 proposals = importance.proposals
 column_settings = no_column_settings

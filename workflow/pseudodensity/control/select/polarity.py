@@ -26,6 +26,7 @@ POOL = "model"
 DEFAULTS = {"volumes": 2000, "top": 30, "route": "auto", "space": "pixel"}
 CHOICES = {"route": ["auto", "exact", "mapping"], "space": ["pixel", "style"]}
 GRID = {"exponents": [-0.1, 0.1], "replacement": [True]}
+LIMITS = {"volumes": (2, 100_000_000), "top": (1, 1_000_000)}
 
 
 def points(
