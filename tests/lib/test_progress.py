@@ -124,6 +124,15 @@ def test_a_job_that_takes_no_time_divides_by_nothing(clock, capsys):
     assert lines(capsys)[1:] == ["x: 5/5 images, 0 images/s"]
 
 
+def test_passes_over_the_same_items_are_no_flood(clock, capsys):
+    report = Progress("x", 5)
+    for seconds in range(9):
+        clock(seconds)
+        report.update(0)
+        report.update(5)
+    assert len(lines(capsys)) == 2
+
+
 # ------------------------------------------------------------------------------ the log of a job
 
 

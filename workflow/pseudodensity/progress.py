@@ -139,6 +139,7 @@ class Progress:
         self.log = Path(log) if log is not None else None
         self._first: tuple[float, int] | None = None
         self._last_line = 0.0
+        self._was_whole = False
 
     def update(self, done: int, now: str = "", **numbers: float) -> None:
         """Say that ``done`` of ``total`` items exist.
@@ -155,8 +156,10 @@ class Progress:
             start = f"resuming at {done} of " if done else ""
             self.say(f"{start}{self.total} {self.unit}")
             return
-        if clock - self._last_line < self.every and done < self.total:
+        # A second pass over the same items (a measured repeat) has no news at its end.
+        if (self._was_whole or done < self.total) and clock - self._last_line < self.every:
             return
+        self._was_whole = self._was_whole or done >= self.total
         self._last_line = clock
         elapsed, count = clock - self._first[0], done - self._first[1]
         rate = count / elapsed if elapsed > 0 else 0.0
