@@ -100,6 +100,7 @@ def train_extractor(
             optimizer.step()
             schedule.step()
     extractor.eval().requires_grad_(False)
+    extractor.trained = True
     return extractor, measure(extractor, heads, data, held_out)
 
 
