@@ -8,18 +8,19 @@ Messages of errors continue a sentence that begins with the name of the file.
 
 from __future__ import annotations
 
+import pickle
 import re
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.checkpoints.fit import check_architecture, extent, fit
-from pseudodensity.checkpoints.reader import load_tensors_only, plain_reason
+from pseudodensity.checkpoints.reader import plain_reason
 from pseudodensity.generators.build import build_generator
+from pseudodensity.weight_files import load_state_dict
 
 __all__ = ["convert_openai", "split_heads"]
 
@@ -94,22 +95,14 @@ def split_heads(qkv: Tensor, head_channels: int | None) -> tuple[Tensor, Tensor,
 
 def _read(path: Path) -> dict[str, Tensor]:
     try:
-        public = load_tensors_only(path)
-    # A damaged or hostile file can make the loader fail in almost any way.
-    except Exception as error:  # noqa: BLE001
+        public = load_state_dict(path)
+    except pickle.UnpicklingError as error:
         raise ArtifactError(f"cannot be read as a state dict: {plain_reason(error)}") from None
-    if not isinstance(public, dict) or not all(map(_is_entry, public.items())):
-        raise ArtifactError(f"holds a {type(public).__name__} that is no state dict of tensors")
+    if not all(tensor.is_floating_point() for tensor in public.values()):
+        raise ArtifactError("is no state dict of such a model: it holds whole numbers")
     if sum(tensor.nbytes for tensor in public.values()) > path.stat().st_size:
         raise ArtifactError("holds tensors that are larger than the file")
     return {name: tensor.float() for name, tensor in public.items()}
-
-
-def _is_entry(entry: tuple[Any, Any]) -> bool:
-    name, tensor = entry
-    named = isinstance(name, str) and isinstance(tensor, Tensor)
-    dense = named and tensor.layout is torch.strided and tensor.device.type == "cpu"
-    return dense and tensor.is_floating_point()
 
 
 def _settings(public: dict[str, Tensor]) -> dict[str, Any]:

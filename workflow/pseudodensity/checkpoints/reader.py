@@ -13,7 +13,6 @@ import io
 import math
 import mmap
 import pickle
-import pickletools
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,10 +24,10 @@ import torch
 from torch import Tensor
 
 from pseudodensity.artifacts import ArtifactError
+from pseudodensity.weight_files import MAX_BYTES, check_pickle, load_tensors_only
 
-__all__ = ["Network", "load_tensors_only", "plain_reason", "read_networks"]
+__all__ = ["Network", "plain_reason", "read_networks"]
 
-MAX_BYTES = 4 * 2**30  # ten times the largest published pickle
 MAX_MODULES = 100_000
 ROLES = ("G", "D", "G_ema")
 # Classes of these packages may occur; each becomes a record that only keeps its state.
@@ -72,7 +71,7 @@ def read_networks(path: str | Path, max_bytes: int = MAX_BYTES) -> dict[str, Net
         raise ArtifactError(f"has {size} bytes, more than the {max_bytes} that are read at most")
     try:
         with open(path, "rb") as handle:
-            _check_sizes(handle, size)
+            _check_instructions(handle, size)
             root = _DataUnpickler(handle).load()
         if not isinstance(root, dict) or not any(role in root for role in ROLES):
             raise pickle.UnpicklingError(
@@ -91,38 +90,23 @@ def plain_reason(error: Exception) -> str:
     return lines[0][:300]
 
 
-def load_tensors_only(source: Path | BinaryIO) -> Any:
-    """What torch.save wrote, tensors and plain values only, on the CPU.
-
-    Raises:
-        pickle.UnpicklingError: it holds something else, of which nothing is executed.
-    """
-    try:
-        return torch.load(source, map_location="cpu", weights_only=True)
-    # torch's own message advises to load without this protection.
-    except pickle.UnpicklingError:
-        raise pickle.UnpicklingError("it holds something else than tensors") from None
-
-
-def _check_sizes(handle: BinaryIO, size: int) -> None:
-    """Refuse a file that announces more than it holds, before anything is allocated for it.
-
-    Parsing alone also finds truncated files: the parser reads every argument.
-    """
+def _check_instructions(handle: BinaryIO, size: int) -> None:
+    """Refuse a file that announces more than it holds or hashes what may never end."""
     with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as view:
         if view[:2] == b"PK":
             raise pickle.UnpicklingError("it is a zip archive, such as torch.save writes")
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(view)):
-            # Places in the memo are numbered as they are filled, so no number exceeds the count.
-            limits = {"FRAME": size, "PUT": count, "BINPUT": count, "LONG_BINPUT": count}
-            if opcode.name in limits and argument > limits[opcode.name]:
-                raise pickle.UnpicklingError(f"{opcode.name} {argument} exceeds its size")
+        check_pickle(view, size)
 
 
 class _Record(dict):
-    """A dictionary that a file may fill but not give attributes."""
+    """A dictionary that a file may fill, item by item, but not give attributes."""
 
     __slots__ = ()
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        if args or kwargs:  # keys that nobody looked at
+            raise pickle.UnpicklingError("it fills a dictionary at once")
+        super().__init__()
 
     def __setstate__(self, state: Any) -> None:
         """The state of a dictionary subclass is not needed."""
@@ -243,8 +227,14 @@ def _persistent(meta: Any) -> _Inert:
     return module
 
 
-def _dill_type(name: Any) -> type:
-    types = {"dict": _Record, "list": list, "set": set, "tuple": tuple}
+def _set(members: Any = ()) -> set[Any]:
+    if not all(isinstance(member, (str, int)) for member in members):
+        raise pickle.UnpicklingError("it holds a set of something else than names")
+    return set(members)
+
+
+def _dill_type(name: Any) -> Any:
+    types = {"dict": _Record, "list": list, "set": _Function(_set), "tuple": tuple}
     if not isinstance(name, str) or name not in types:
         raise pickle.UnpicklingError("it asks dill for a type that no checkpoint needs")
     return types[name]
@@ -255,9 +245,9 @@ def _inert_class(kind: str) -> type[_Inert]:
 
 
 _CONSTRUCTORS: dict[tuple[str, str], Any] = {
-    ("__builtin__", "set"): set,
+    ("__builtin__", "set"): _Function(_set),
     ("_codecs", "encode"): _Function(_encode),
-    ("builtins", "set"): set,
+    ("builtins", "set"): _Function(_set),
     ("collections", "OrderedDict"): _Record,
     ("dill._dill", "_load_type"): _Function(_dill_type),
     ("dnnlib.util", "EasyDict"): _Record,

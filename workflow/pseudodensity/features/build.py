@@ -11,9 +11,12 @@ import torch
 
 from pseudodensity.artifacts import one_line
 from pseudodensity.features.extractor import Extractor
+from pseudodensity.plan.declared import parameters
 from pseudodensity.tensors import load_tensors, save_tensors
 
 TRAINED_HERE = {"small_vit": "SmallViT", "small_cnn": "SmallCnn"}
+# What an entry of a config says of the training, and the network is not told.
+TRAINING = ("trained_on", "training", "mirror")
 PRETRAINED = {
     "timm": "Timm",
     "inception": "Inception",
@@ -30,25 +33,43 @@ def _class_of(kind: str) -> type[Extractor]:
 
 
 def build_extractor(spec: Mapping[str, Any], seed: int = 0) -> Extractor:
-    """Extractor of a spec: `kind` and the arguments of its class, frozen, in eval mode.
+    """Extractor of an entry of a config's ``extractors``, frozen, in eval mode.
 
-    Pretrained kinds (timm, inception, vgg16) read the local file in `weights` and check `sha256`.
-    Kinds trained here (small_vit, small_cnn) start from random weights that depend on `seed`
-    alone. ValueError: unknown kind, missing or unknown settings, an unfit weights file.
+    Pretrained kinds (timm, inception, vgg16) read the local file in `weights` and check `sha256`;
+    packaged ones find theirs. Kinds trained here (small_vit, small_cnn) start from random weights
+    that depend on `seed` alone: what they would be trained on is left out, and `trained` is False.
+    ValueError: unknown kind, missing or unknown settings, an unfit weights file.
     """
     settings = dict(spec)
     kind = settings.pop("kind", None)
     kinds = [*PRETRAINED, *TRAINED_HERE]
     if kind not in kinds:
         raise ValueError(f"unknown extractor kind {kind!r}: use one of {', '.join(kinds)}")
+    if kind in TRAINED_HERE:
+        for key in TRAINING:
+            settings.pop(key, None)
+    _check_settings(kind, settings)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        try:
-            extractor = _class_of(kind)(**settings)
-        except TypeError as error:
-            raise ValueError(f"settings of extractor {kind}: {one_line(error)}") from None
-    extractor.spec = dict(spec)
+        extractor = _class_of(kind)(**settings)
+    extractor.spec = {"kind": kind, **settings}
+    extractor.trained = kind in PRETRAINED
     return extractor.eval().requires_grad_(False)
+
+
+def _check_settings(kind: str, settings: Mapping[str, Any]) -> None:
+    """ValueError, one line: a setting that the kind does not have, or one that is missing."""
+    trained_here = kind in TRAINED_HERE
+    module, classes = ("small", TRAINED_HERE) if trained_here else ("pretrained", PRETRAINED)
+    known = parameters(f"features.{module}", classes[kind])
+    unknown = [key for key in settings if key not in known]
+    missing = [key for key, needed in known.items() if needed and key not in settings]
+    for what, keys in (("has no setting", unknown), ("needs", missing)):
+        if keys:
+            names = one_line(ValueError(", ".join(map(str, keys))))
+            raise ValueError(
+                f"settings of extractor {kind}: it {what} {names}; it takes {', '.join(known)}"
+            )
 
 
 def save_extractor(
@@ -69,4 +90,5 @@ def load_extractor(path: str | Path) -> Extractor:
     extractor = build_extractor(meta["spec"])
     if tensors:
         extractor.load_state_dict(tensors)
+        extractor.trained = True
     return extractor

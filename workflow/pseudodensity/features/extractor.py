@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -12,15 +13,21 @@ from torch import Tensor, nn
 from pseudodensity.images.transform import resize, to_float
 from pseudodensity.progress import Progress
 
+UNTRAINED = (
+    "the extractor has random weights, so densities and scores of its features mean nothing: train it "
+    "(features.training.train_extractor), load it, or take a pretrained one"
+)
+
 
 class Extractor(nn.Module):
     """Images in [-1, 1] of any size -> features, differentiable. Frozen and in eval mode when built.
 
     dim: length of a feature. size: side of the images that the network sees. spec: the settings
-    it was built from. Subclasses define `embed`.
+    it was built from. trained: whether its weights mean something. Subclasses define `embed`.
     """
 
     spec: dict[str, Any]
+    trained: bool = True
 
     def __init__(
         self,
@@ -64,8 +71,11 @@ def extract(
 
     The only route to features for real and for generated images, which makes quantisation and
     resizing the same for both. The array may be memory-mapped. Training mode is put back at the
-    end. ValueError: images of another type or shape; features that are not finite.
+    end. ValueError: images of another type or shape; features that are not finite. Warns of an
+    extractor that was never trained.
     """
+    if not extractor.trained:
+        warnings.warn(UNTRAINED, stacklevel=3)  # past the decorator
     if images.ndim != 4 or images.shape[1] != 3:
         raise ValueError(f"images must have shape (n, 3, h, w), got {tuple(images.shape)}")
     features = np.empty((len(images), extractor.dim), dtype=np.float32)

@@ -21,6 +21,7 @@ from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d
 from pseudodensity.artifacts import file_sha256, one_line
 from pseudodensity.features.extractor import Extractor
 from pseudodensity.features.packaged import INSTALL, PACKAGED, packaged_weights
+from pseudodensity.weight_files import MAX_BYTES, load_state_dict
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
@@ -187,6 +188,8 @@ def read_weights(path: str | None, sha256: str | None, source: str) -> dict[str,
         )
     if not Path(path).is_file():
         raise ValueError(f"weights file {path} does not exist: download {source} to that path")
+    if Path(path).stat().st_size > MAX_BYTES:
+        raise ValueError(f"weights file {path} is larger than {MAX_BYTES} bytes: get {source}")
     found = file_sha256(path)
     if found != sha256:
         raise ValueError(
@@ -195,9 +198,11 @@ def read_weights(path: str | None, sha256: str | None, source: str) -> dict[str,
     try:
         if Path(path).suffix == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError) as error:
-        raise ValueError(f"{path} is no plain state dict: {one_line(error)}") from None
+        return load_state_dict(path)
+    except (pickle.UnpicklingError, SafetensorError, OSError) as error:
+        raise ValueError(
+            f"{path} is no plain state dict: {one_line(error)}; get {source} again"
+        ) from None
 
 
 def load_state(model: nn.Module, state: dict[str, Tensor], path: str | None) -> None:

@@ -116,6 +116,7 @@ def train_extractor(
     if progress is not None:
         progress.update(epochs)
     extractor.eval().requires_grad_(False)
+    extractor.trained = True
     return extractor, measure(extractor, heads, data, held_out)
 
 
