@@ -224,7 +224,7 @@ MISTAKES = {
         "models.mine.backbone: name one frozen extractor, or give discriminator.features",
     ),
     "a projected discriminator with two of them": (
-        {"models": {"projectedgan": {"discriminator": {"features": [1]}}}},
+        {"models": {"projectedgan": {"discriminator": {"features": {"kind": "timm"}}}}},
         "models.projectedgan.backbone: name one frozen extractor",
     ),
     "an extractor that is trained on nothing known": (

@@ -215,3 +215,33 @@ def test_the_list_sums_what_was_measured(default, tmp_path, monkeypatch):
     after = listing(default).partition("results/density/digits.csv")[2].splitlines()
     cost = f"{len(jobs)} jobs, 0 of them done; 1.5 minutes of one core in all; {len(jobs) - 1} not"
     assert cost in after[2]
+
+
+# ------------------------------------------------------------------------------- by Snakemake itself
+
+
+def lines(done, part: str) -> list[str]:
+    """Lines of what a run said that have a part in them; it failed, and without making anything."""
+    assert done.returncode != 0
+    return [line for line in (done.stdout + done.stderr).splitlines() if part in line]
+
+
+def test_a_network_that_cannot_be_built_stops_the_run_before_its_first_job(workflow):
+    wrong = workflow.write("wrong.yaml", {"extractors": {"density_vit": {"patch": 5}}})
+    done = workflow.run(*workflow.asking("results/density/digits.csv", overlays=(wrong,)))
+    (line,) = lines(done, "patch 5 must divide size 16")
+    assert line.startswith("config: extractors.density_vit cannot be built: ")
+    assert not list(workflow.folder.glob("results/*/*"))
+
+
+def test_a_misspelt_target_is_one_line_and_all_can_be_listed(workflow):
+    (line,) = lines(workflow.run("-n", "results/tabel1.csv"), "is no target")
+    assert "the nearest are results/table1.csv" in line
+    done = workflow.run("targets")
+    assert done.returncode == 0, done.stderr
+    assert "results/table1.csv\n    Fine-tuning with importance sampling" in done.stdout
+
+
+def test_another_working_folder_is_refused_in_one_line(workflow):
+    (line,) = lines(workflow.run("-n", "-d", "elsewhere"), "runs in its own folder")
+    assert f"cd {workflow.folder}" in line

@@ -48,10 +48,23 @@ def check_schema(config: Mapping[str, Any], schema: Mapping[str, Any], label: st
         # Comparisons with NaN are false, so it would pass for any number.
         if isinstance(value, float) and not math.isfinite(value):
             raise ConfigError(f"{label}, {place}: {value} is not a finite number: write one")
-    error = best_match(_Validator(schema).iter_errors(config))
+    error = _first(list(_Validator(schema).iter_errors(config)))
     if error is not None:
         place = ".".join(map(str, error.absolute_path)) or "top level"
         raise ConfigError(f"{label}, {place}: {_complaint(error)}")
+
+
+def _first(errors: list[ValidationError]) -> ValidationError | None:
+    """The error to speak of: a wrong kind before what that kind lacks, and where there are two ways to
+    describe something, the one that was taken."""
+    kinds = [one for one in errors if one.absolute_path and one.absolute_path[-1] == "kind"]
+    error = best_match(kinds or errors)
+    if error is None or error.validator != "oneOf" or not isinstance(error.instance, Mapping):
+        return error
+    ways = [set(way.get("required", ())) <= set(error.instance) for way in error.validator_value]
+    if sum(ways) != 1:
+        return error
+    return _first([one for one in error.context if one.relative_schema_path[0] == ways.index(True)])
 
 
 def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
@@ -68,8 +81,7 @@ def _complaint(error: ValidationError) -> str:
     message = error.message.replace("\n", " ")
     if len(message) > LONGEST:
         message = f"{message[: LONGEST // 2]} ... {message[-LONGEST // 2 :]}"
-    if error.validator is None:
-        # A key that the kind of this entry does not have.
+    if error.validator == "not" and error.validator_value == {}:
         return f"the key {error.absolute_path[-1]!r} is nothing that it takes here: take it out"
     if error.validator == "additionalProperties":
         return f"{message}; {_known(error)}"
@@ -99,9 +111,12 @@ def _wanted(schema: Mapping[str, Any]) -> str:
     if "oneOf" in schema:
         return " or ".join(map(_wanted, schema["oneOf"]))
     kinds = schema.get("type", "object")
-    words = " or ".join(KINDS[kind] for kind in ([kinds] if isinstance(kinds, str) else kinds))
     bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to"}
-    words += "".join(f" {word} {schema[key]}" for key, word in bounds.items() if key in schema)
+    within = "".join(f" {word} {schema[key]}" for key, word in bounds.items() if key in schema)
+    words = " or ".join(
+        KINDS[kind] + (within if kind in ("integer", "number") else "")
+        for kind in ([kinds] if isinstance(kinds, str) else kinds)
+    )
     if "multipleOf" in schema:
         words += f" that is a multiple of {schema['multipleOf']}"
     if schema.get("minItems") or schema.get("minProperties"):
