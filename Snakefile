@@ -30,3 +30,9 @@ rule all:
 rule pseudo_density:
     input:
         all_of("pseudo_density"),
+
+
+# Which metric can be trusted where; no model is needed for it.
+rule metric_checks:
+    input:
+        all_of("metric_checks"),
