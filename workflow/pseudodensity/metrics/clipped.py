@@ -89,4 +89,4 @@ def expected_counts(reals: int, fakes: int, k: int) -> np.ndarray:
 
 
 def _clipped_mean(counts: Tensor, k: int) -> float:
-    return (counts.clamp(max=k) / k).mean(dtype=torch.float64).item()
+    return counts.clamp(max=k).double().mean().item() / k
