@@ -138,7 +138,17 @@ PEERS = (
 )
 # Relative; of a share that is counted only the rounding of float32.
 TOLERANCES, ROUNDING = {"fid": 1e-3, "kid": 1e-3}, 1e-6
-COLUMNS = ["pair", "number", "program", "ours", "theirs", "difference", "tolerance", "agrees", "why"]
+COLUMNS = [
+    "pair",
+    "number",
+    "program",
+    "ours",
+    "theirs",
+    "difference",
+    "tolerance",
+    "agrees",
+    "why",
+]
 
 
 def compared(peer: Peer, sets: dict[str, tuple[np.ndarray, np.ndarray]]) -> list[dict]:

@@ -115,7 +115,9 @@ def test_clipped_density_rewards_dense_regions(error, expected):
     """Values of an independent implementation: a perfect generator of sparse modes scores .3."""
     for dense_share, value in zip((0.1, 0.5, 0.9), expected, strict=True):
         draws = [
-            scores(clipped, two_modes(1000, 0.5, 0, s), two_modes(1000, dense_share, error, 100 + s))
+            scores(
+                clipped, two_modes(1000, 0.5, 0, s), two_modes(1000, dense_share, error, 100 + s)
+            )
             for s in range(3)
         ]
         assert np.mean([d["clipped_density"] for d in draws]) == pytest.approx(value, abs=0.02)

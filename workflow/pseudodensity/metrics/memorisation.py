@@ -38,7 +38,8 @@ def score(
 ) -> dict[str, float]:
     """Both scores of fake `features` `(m, d)`, from the ratios of `copying`.
 
-    authentic: share of fakes with a ratio above 1; near .5 for held-out reals. memorisation_tail:
+    authentic: share of fakes with a ratio above 1; it grows with the dimension (.33, .58, .81 for
+    held-out reals of a normal law with d = 1, 8, 64). memorisation_tail:
     the ratio that 1 % of the fakes do not exceed; near 0 if they hold copies. ValueError: bad
     features, another d, fewer than 2 fakes.
     """

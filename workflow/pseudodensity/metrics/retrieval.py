@@ -11,7 +11,7 @@ NAME = "retrieval"
 TITLE = "retrieved reals"
 SOURCE = "Dombrowski et al. 2025 (IRS, arXiv 2411.16171)"
 NEEDS = ("features",)
-SCORES = {"retrieved": 1, "irs": 1, "irs_low": 1, "irs_high": 1}
+SCORES = {"retrieved": 1, "irs": 1, "irs_at_least": 1, "irs_at_most": 1}
 
 _NORMAL = 1.959964  # standard errors of a two-sided 95 % interval
 
@@ -29,7 +29,7 @@ def score(side: np.ndarray, fake: Mapping[str, np.ndarray]) -> dict[str, float]:
 
     retrieved: share of the n reals that are nearest to some fake; m / n at most. irs: share of the
     reals that would be retrieved by fakes without end, if all that can be are equally likely: the
-    most likely one given how many m fakes found. irs_low, irs_high: its 95 % bounds. Reals are NOT
+    most likely one given how many m fakes found. irs_at_least, irs_at_most: its 95 % bounds. Reals are NOT
     equally likely, even under their own law: a row of held-out reals is the ceiling to compare
     with. ValueError: bad features, another d, fewer than 2 fakes.
     """
@@ -41,8 +41,8 @@ def score(side: np.ndarray, fake: Mapping[str, np.ndarray]) -> dict[str, float]:
     return {
         "retrieved": found / total,
         "irs": likely / total,
-        "irs_low": low / total,
-        "irs_high": high / total,
+        "irs_at_least": low / total,
+        "irs_at_most": high / total,
     }
 
 

@@ -18,7 +18,7 @@ DOES_NOT_APPLY = "does not apply"
 
 
 def cells(check: Check, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """One line per score: metric, score, check, setting, truth, measured, criterion, verdict.
+    """One line per score: metric, score, check, setting, truth, steps, measured, criterion, verdict.
 
     settings: of the target; see `targets`. measured: mean over the seeds at each step, four digits.
     verdict: pass, fail, or "does not apply: " and why.
@@ -28,6 +28,7 @@ def cells(check: Check, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]
         for score, direction in declared["scores"].items():
             line = {"metric": metric, "score": score, "check": check.name}
             line |= {"setting": check.setting, "truth": check.truth}
+            line["steps"] = "; ".join(check.steps)
             found = values.get(score)
             line["measured"] = "" if found is None else " ".join(f"{v:.4g}" for v in found)
             yield line | _verdict(check, score, direction, found, settings)
