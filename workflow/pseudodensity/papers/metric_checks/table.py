@@ -20,17 +20,27 @@ KEYS = ["score", "check", "setting"]
 RELATIVE, ABSOLUTE = 0.02, 0.005
 
 NOTES = (
-    "A share (fidelity, diversity) is held to 1 ± .05 and 0 ± .05; a score without bounds only to an "
-    "order, and to differences of at most .05 of its largest value where it must not move.",
-    "A verdict is about the criterion alone. Coverage of two samples of one law is below 1 by "
-    "construction: read it beside `expected_coverage`.",
-    "Precision and density measure the error of a fake relative to the local spacing of the reals: "
-    "they pass *reweighting a perfect generator* and fail *inexact generator*. Read them beside "
-    "`median_nearest`.",
-    "Clipped density and the share `realistic` prefer fakes in dense regions: they fail *reweighting a "
-    "perfect generator*, and are no headline.",
-    "*as recorded*: whether verdict and values are those of `config/reported/metric_checks.csv`, which "
-    "holds for the default settings.",
+    (
+        "A share (fidelity, diversity) is held to 1 ± .05 and 0 ± .05; a score without bounds only to an "
+        "order, and to differences of at most .05 of its largest value where it must not move."
+    ),
+    (
+        "A verdict is about the criterion alone. Coverage of two samples of one law is below 1 by "
+        "construction: read it beside `expected_coverage`."
+    ),
+    (
+        "Precision and density measure the error of a fake relative to the local spacing of the reals: "
+        "they pass *reweighting a perfect generator* and fail *inexact generator*. Read them beside "
+        "`median_nearest`."
+    ),
+    (
+        "Clipped density and the share `realistic` prefer fakes in dense regions: they fail *reweighting a "
+        "perfect generator*, and are no headline."
+    ),
+    (
+        "*as recorded*: whether verdict and values are those of `config/reported/metric_checks.csv`, which "
+        "holds for the default settings."
+    ),
 )
 
 
