@@ -33,6 +33,12 @@ rule pseudo_density:
         all_of("pseudo_density"),
 
 
+# Which metric can be trusted where; no model is needed for it.
+rule metric_checks:
+    input:
+        all_of("metric_checks"),
+
+
 # What can be asked for, what it is and what it costs: snakemake targets
 rule targets:
     localrule: True

@@ -37,6 +37,7 @@ JUDGES = {"metrics": {"metrics", "neighbors", "feature_sets"}}
 MAY_JUDGE = ("papers", "library")
 # Read by every job of a cluster, so nothing that takes seconds to import.
 LIGHT = ("plan.plan", "plan.resources", "papers.pseudo_density.targets")
+LIGHT += ("papers.metric_checks.targets",)
 HEAVY = ("torch", "pandas", "scipy", "timm", "matplotlib", "seaborn", "faiss")
 
 
@@ -173,7 +174,7 @@ def test_methods_are_light():
 
 def test_tables_and_figures_import_no_torch():
     reports = [f"report.{file.stem}" for file in sorted((ROOT / "report").glob("*.py"))]
-    papers = [f"papers.pseudo_density.{f.stem}" for f in (ROOT / "papers").glob("*/*.py")]
+    papers = [f"papers.{f.parent.name}.{f.stem}" for f in (ROOT / "papers").glob("*/*.py")]
     modules = ", ".join(f"{PACKAGE}.{n}" for n in reports + papers if not n.endswith("__init__"))
     assert _printed(f"import sys, {modules}; print('torch' in sys.modules)") == "False"
 

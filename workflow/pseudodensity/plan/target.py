@@ -29,6 +29,7 @@ class Target:
         category: of the report.
         printed: "module:function" of the text that is printed on the terminal as soon as the table is
             there; "" for none.
+        imports: modules that its function imports by name, so that their code counts too.
         missing: why this config cannot make it; then it has no inputs.
     """
 
@@ -40,13 +41,15 @@ class Target:
     caption: str = ""
     category: str = ""
     printed: str = ""
+    imports: tuple[str, ...] = ()
     missing: str | None = None
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """The modules of its functions."""
+        """The modules of its functions, and those that they import by name."""
         functions = filter(None, (self.function, self.printed))
-        return tuple(dict.fromkeys(name.partition(":")[0] for name in functions))
+        named = [name.partition(":")[0] for name in functions]
+        return tuple(dict.fromkeys([*named, *self.imports]))
 
     @property
     def outputs(self) -> list[str]:
