@@ -15,12 +15,22 @@ from pseudodensity.page.claims import are_claims
 from pseudodensity.page.markup import read_page
 from pseudodensity.report.text import Cell
 
-__all__ = ["Line", "Part", "Shown", "beside_paper", "read_csv", "read_table", "verdict_matrix"]
+__all__ = [
+    "BESIDE",
+    "Line",
+    "Part",
+    "Shown",
+    "beside_paper",
+    "read_csv",
+    "read_table",
+    "verdict_matrix",
+]
 
 LARGEST = 50_000_000  # bytes of a CSV that is read whole
 PAPER = "paper_"
 # What names a line of a table beside its numbers, in this order, where it has them.
 NAMED_BY = ("model", "dataset", "group", "setting", "at_inference", "method", "tau_percent", "w")
+BESIDE = ["target", "line", "score", "ours", "spread", "low", "high", "paper", "difference"]
 CHECKS = ["metric", "score", "check", "setting", "truth", "measured", "criterion", "verdict"]
 
 
@@ -103,7 +113,6 @@ def beside_paper(target: str, frame: pd.DataFrame) -> pd.DataFrame:
     Returns:
         target, line (what names it), score, ours, spread, low, high, paper, difference; no line for none.
     """
-    columns = ["target", "line", "score", "ours", "spread", "low", "high", "paper", "difference"]
     scores = [name.removeprefix(PAPER) for name in frame if name.startswith(PAPER)]
     scores = [score for score in scores if score in frame and not are_claims(frame)]
     found = [
@@ -122,7 +131,7 @@ def beside_paper(target: str, frame: pd.DataFrame) -> pd.DataFrame:
         for score in scores
         if not pd.isna(line[f"{PAPER}{score}"]) and not pd.isna(line[score])
     ]
-    return pd.DataFrame(found, columns=columns)
+    return pd.DataFrame(found, columns=BESIDE)
 
 
 def _name(line: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from pseudodensity.page.charts import chart, fronts, is_frontier, legend, script
 from pseudodensity.page.claims import ANSWERS, are_claims, claims_at_a_glance
 from pseudodensity.page.markup import inline, read_glossary
 from pseudodensity.page.pictures import figure, first_images, moved_images, strip
-from pseudodensity.page.tables import beside_paper, read_csv, read_table, verdict_matrix
+from pseudodensity.page.tables import BESIDE, beside_paper, read_csv, read_table, verdict_matrix
 from pseudodensity.report.findings import machine_lines
 from pseudodensity.report.table import write_csv
 
@@ -114,10 +114,9 @@ def _content(found: Entry, run: Entry, path: Path) -> dict[str, Any]:
     styles = [s for s in legend(found["methods"], CONTROLS) if s.title in shown]
     methods = {p["setting"]: p["method"] for front in points for p in front.points}
     models = list(dict.fromkeys(front.model for front in points))
-    compared = [beside_paper(csv, frame) for csv, frame in tables.items()]
-    paper_numbers = pd.concat(compared) if compared else beside_paper("", pd.DataFrame())
     checks = read_csv(CHECKS) if Path(CHECKS).is_file() else None
     papers = [_paper(paper, tables, models, methods) for paper in found["papers"]]
+    compared = [line for paper in papers for item in paper["items"] for line in item["compared"]]
     return {
         "run": run | {"date": time.strftime("%Y-%m-%d %H:%M"), "seeds": found["seeds"]},
         "machine": machine_lines(),
@@ -129,7 +128,7 @@ def _content(found: Entry, run: Entry, path: Path) -> dict[str, Any]:
         "scripts": scripts() if points else "",
         "models": models,
         "papers": papers,
-        "paper_numbers": paper_numbers,
+        "paper_numbers": pd.DataFrame(compared, columns=BESIDE),
         "images": [_density(one) for one in found["datasets"] if one["outputs"]],
         "external": [name for name in found["external"] if f"results/{name}.csv" in tables],
         "asked_external": found["external"],
