@@ -81,9 +81,10 @@ function filter() {
   for (const part of all("[data-model]")) part.hidden = Boolean(chosen.model && part.dataset.model && part.dataset.model !== chosen.model);
   for (const row of all("tr[data-method]")) row.hidden = !isShown(row.dataset.method);
   for (const { view, points } of charts) {
-    const changes = vega.changeset().remove(() => true).insert(points.filter((point) => isShown(point.method)));
-    view.change("points", changes).resize().runAsync();
+    view.data("points", points.filter((point) => isShown(point.method))).runAsync();
   }
+  // A chart that was hidden has no width until it is told to look.
+  dispatchEvent(new Event("resize"));
 }
 for (const [name, select] of [["model", "filter-model"], ["method", "filter-method"]]) {
   const element = document.getElementById(select);
