@@ -17,6 +17,7 @@ include: "workflow/rules/scores.smk"
 include: "workflow/rules/samples.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/findings.smk"
+include: "workflow/rules/page.smk"
 
 
 rule all:

@@ -30,6 +30,7 @@ FLOORS = [
     ("columns",),
     ("judging",),
     ("report",),
+    ("page",),
     ("papers", "library"),
 ]
 # Judges stand beside the house: they see features, never what made them.

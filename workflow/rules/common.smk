@@ -8,6 +8,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from pseudodensity.page.inventory import inventory, is_behind
 from pseudodensity.plan import resources as machine
 from pseudodensity.plan.artifact import benchmark_of, digest_of
 from pseudodensity.plan.code import ROOT, code_digest
@@ -17,6 +18,9 @@ from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.targets import UNKNOWN, listing, made_paths, unknown
 
 HERE = Path(workflow.basedir)
+PAGE = "results/index.html"
+PAGE_GLOSSARY = str(HERE / "docs/glossary.md")
+PAGE_CATALOGUE = str(HERE / "config/reported/claims.csv")
 
 # Paths of the config, of results and of the papers' numbers all count from here.
 if Path.cwd() != HERE.resolve():
@@ -160,6 +164,41 @@ def commit():
         ["git", "describe", "--always", "--dirty"], cwd=HERE, capture_output=True, text=True
     )
     return done.stdout.strip() or "unknown"
+
+
+def config_names():
+    """The config files of this run, the default one first."""
+    overlays = (Path(path).name for path in workflow.overwrite_configfiles)
+    return " + ".join(["config/config.yaml", *overlays])
+
+
+def page_run():
+    """What was run, for the page of results."""
+    return {"commit": commit(), "config": config_names()}
+
+
+def page_found():
+    """What the page of results shows: the targets of this config, and which of them are there."""
+    return inventory(plan, [str(path) for path in workflow.overwrite_configfiles])
+
+
+def refresh_page():
+    """Write the page of results after a run, if that made anything to show."""
+    found = page_found()
+    if not is_behind(PAGE, found):
+        return
+    # Imported here: they take seconds, and the rules are parsed for every job.
+    from pseudodensity.artifacts import one_line
+    from pseudodensity.page.write import write_page
+
+    try:
+        written = write_page(
+            found, page_run(), PAGE, glossary=PAGE_GLOSSARY, catalogue=PAGE_CATALOGUE
+        )
+    except Exception as error:  # whatever is wrong with the page, the run is not
+        print(f"{PAGE} was not written: {one_line(error)}", file=sys.stderr)
+    else:
+        print(f"{written[0]} shows what is there", file=sys.stderr)
 
 
 def benchmarks():

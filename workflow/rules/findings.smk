@@ -19,12 +19,7 @@ rule findings:
     threads: 1
     params:
         commit=commit(),
-        config=" + ".join(
-            [
-                "config/config.yaml",
-                *(path.name for path in map(Path, workflow.overwrite_configfiles)),
-            ]
-        ),
+        config=config_names(),
         seeds=plan.config["seeds"],
         targets=benchmarks(),
         titles=[

@@ -1,0 +1,175 @@
+"""What the page speaks of: every target of a config, whether it is there, and what the rest would cost.
+
+Light, because the rules ask: nothing here imports pandas.
+"""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pseudodensity.plan.artifact import Artifact, benchmark_of
+from pseudodensity.plan.methods import method
+from pseudodensity.plan.models import EXTERNAL
+from pseudodensity.plan.plan import Plan
+from pseudodensity.plan.target import Target
+
+__all__ = ["inventory", "is_behind"]
+
+DENSITY_SUFFIXES = ("csv", "png", "svg", "json")
+Entry = dict[str, Any]
+
+
+def inventory(plan: Plan, overlays: Sequence[str]) -> Entry:
+    """All that the page wants to know of a plan, as JSON-able values. Paths count from the working
+    directory, which is looked into.
+
+    overlays: config files beside the default one, to repeat in the commands.
+
+    Returns:
+        ``papers``: name, title, targets; ``datasets``: name, title, outputs; ``external``: names of
+        the frontiers of generators that somebody brought; ``methods``: name -> title in the order of
+        the config; ``seeds``. A target has name, kind, caption, missing (why the config cannot make
+        it), outputs; the cost, see `_cost`; and what can be shown of it side by side, see `_latents`
+        and `_moved`.
+    """
+    known: dict[str, float | None] = {}
+    options = f" --configfile {' '.join(overlays)}" if overlays else ""
+    papers = []
+    for name, targets in plan.of_paper.items():
+        title = (import_module(f"pseudodensity.papers.{name}").__doc__ or name).strip()
+        entries = [_entry(plan, target, known, options) for target in targets]
+        papers.append(
+            {"name": name, "title": title.splitlines()[0].rstrip("."), "targets": entries}
+        )
+    asked = [name for names in plan.config["frontier"]["methods"].values() for name in names]
+    return {
+        "papers": papers,
+        "datasets": [_dataset(plan, name, known, options) for name in plan.config["datasets"]],
+        "external": [
+            f"frontier/{model}-{dataset}"
+            for model, dataset in plan.models.pairs()
+            if plan.config["models"][model]["architecture"] == EXTERNAL
+        ],
+        "methods": {name: method(name).TITLE for name in dict.fromkeys(["plain", *asked])},
+        "seeds": list(plan.config["seeds"]),
+    }
+
+
+def is_behind(page: str | Path, found: Mapping[str, Any]) -> bool:
+    """Whether any target of an `inventory` is there that was written after the page."""
+    targets = [target for paper in found["papers"] for target in paper["targets"]]
+    paths = [path for one in [*targets, *found["datasets"]] for path in one["outputs"]]
+    newest = max((Path(path).stat().st_mtime for path in paths), default=None)
+    if newest is None:
+        return False
+    return not Path(page).is_file() or Path(page).stat().st_mtime < newest
+
+
+def _entry(plan: Plan, target: Target, known: dict[str, float | None], options: str) -> Entry:
+    jobs = [] if target.missing else plan.jobs(target)
+    entry = {"name": target.name, "kind": target.kind, "caption": target.caption}
+    entry |= {"missing": target.missing, "outputs": _made(target.outputs)}
+    entry |= _cost(jobs, known) | {"command": _command(target.outputs[0], options)}
+    return entry | {"latents": _latents(target), "moved": _moved(target)}
+
+
+def _dataset(plan: Plan, name: str, known: dict[str, float | None], options: str) -> Entry:
+    """The list of a data set's images by density."""
+    outputs = [f"results/density/{name}.{suffix}" for suffix in DENSITY_SUFFIXES]
+    density = plan.data.density(name)
+    jobs = {made.path: made for made in _with_upstream([density]) if not made.given}
+    entry = {"name": name, "title": plan.config["datasets"][name]["title"]}
+    entry |= {"outputs": _made(outputs), "command": _command(outputs[0], options)}
+    return entry | _cost(list(jobs.values()), known)
+
+
+def _with_upstream(made: Iterable[Artifact]) -> Iterable[Artifact]:
+    for one in made:
+        yield one
+        yield from _with_upstream(one.upstream())
+
+
+def _made(paths: Iterable[str]) -> dict[str, str]:
+    """Path -> when it was written, of those that are there."""
+    found = {path: Path(path).stat().st_mtime for path in paths if Path(path).is_file()}
+    return {path: time.strftime("%Y-%m-%d %H:%M", time.localtime(at)) for path, at in found.items()}
+
+
+def _command(path: str, options: str) -> str:
+    return f"snakemake {path} --cores all{options}"
+
+
+# ---------------------------------------------------------------------------------- costs
+
+
+def _cost(jobs: Sequence[Artifact], known: dict[str, float | None]) -> Entry:
+    """``jobs`` of a target; ``left``: those whose file is not there; ``minutes``: core minutes of all
+    jobs that were measured, and ``measured`` how many these are; ``minutes_left``: what the jobs that
+    are left would take at the mean of the measured jobs of their kind, None where a kind has none.
+
+    known: benchmark path -> core minutes or None, filled here, because targets share their jobs.
+    """
+    minutes = {job.path: _core_minutes(benchmark_of(job.path), known) for job in jobs}
+    by_kind: dict[str, list[float]] = {}
+    for job in jobs:
+        if minutes[job.path] is not None:
+            by_kind.setdefault(job.kind, []).append(minutes[job.path])
+    left = [job for job in jobs if not Path(job.path).exists()]
+    guesses = [sum(by_kind[j.kind]) / len(by_kind[j.kind]) for j in left if j.kind in by_kind]
+    measured = [value for value in minutes.values() if value is not None]
+    return {
+        "jobs": len(jobs),
+        "left": len(left),
+        "measured": len(measured),
+        "minutes": sum(measured),
+        "minutes_left": sum(guesses) if len(guesses) == len(left) else None,
+    }
+
+
+def _core_minutes(path: str, known: dict[str, float | None]) -> float | None:
+    """Core minutes of a job from Snakemake's measurement; None where there is none."""
+    if path not in known:
+        known[path] = None
+        if Path(path).is_file():
+            with open(path, newline="") as handle:
+                lines = list(csv.DictReader(handle, delimiter="\t"))
+            known[path] = sum(float(line["cpu_time"]) for line in lines) / 60
+    return known[path]
+
+
+# ---------------------------------------------------------------------------------- images
+
+
+def _latents(target: Target) -> list[Entry]:
+    """Samples on the same latents: of a figure whose input ``images`` has a file for each of its
+    setting ``rows``, which say block, setting and seed. Only rows of the first seed of a block."""
+    paths, rows = target.paths.get("images"), target.settings.get("rows")
+    if target.kind != "figure" or not isinstance(paths, list) or not rows:
+        return []
+    if len(paths) != len(rows) or not all({"block", "setting", "seed"} <= set(r) for r in rows):
+        return []
+    found: dict[tuple[str, str], Entry] = {}
+    for row, path in zip(rows, paths, strict=True):
+        entry = {"block": row["block"], "setting": row["setting"], "path": path}
+        found.setdefault((row["block"], row["setting"]), entry)
+    return list(found.values())
+
+
+def _moved(target: Target) -> list[Entry]:
+    """Samples before and after they were moved: of a table made from moved samples, whose setting
+    ``panels`` says for each file block, model, dataset and objective."""
+    samples, panels = target.inputs.get("samples"), target.settings.get("panels")
+    if target.kind != "table" or not panels or isinstance(samples, Artifact | str | None):
+        return []
+    if not all(isinstance(made, Artifact) and made.kind == "moved" for made in samples):
+        return []
+    names = ("block", "model", "dataset", "objective")
+    return [
+        {name: panel[name] for name in names} | {"path": made.path}
+        for made, panel in zip(samples, panels, strict=True)
+    ]
