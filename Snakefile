@@ -42,8 +42,11 @@ rule metric_checks:
 
 # What can be asked for, what it is and what it costs: snakemake targets
 rule targets:
+    log:
+        "results/logs/targets.log",
     localrule: True
     run:
+        Path(log[0]).write_text(listing(plan))
         print(listing(plan))
 
 
