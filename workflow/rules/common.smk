@@ -246,7 +246,3 @@ def check_networks():
         raise WorkflowError(f"the networks cannot be checked: {done.stderr.strip()[-300:]}")
     checked.parent.mkdir(parents=True, exist_ok=True)
     checked.touch()
-
-
-onstart:
-    check_networks()

@@ -29,3 +29,4 @@ onstart:
     if warning:
         logger.warning(warning)
     stop_jobs_on_interrupt(logger)
+    check_networks()
