@@ -227,10 +227,13 @@ def test_a_metric_is_a_file_and_an_entry(workflow, before):
 
 def test_a_metric_with_a_judge_of_its_own_adds_columns(workflow, before):
     add(workflow, "metrics/mean_distance.py", METRIC)
+    config = yaml.safe_load((workflow.folder / "config/config.yaml").read_text())
     workflow.write(
         "toy.yaml",
         {
-            "metrics": {"mean_distance": {"extractor": "backbone_cnn"}},
+            # Neither of the default judges, and no backbone of a model, which may not judge.
+            "extractors": {"further_cnn": config["extractors"]["judge_cnn"] | {"size": 12}},
+            "metrics": {"mean_distance": {"extractor": "further_cnn"}},
             "frontier": {"methods": {"every": ["plain", "importance"]}},
             "papers": {"pseudo_density": {"blocks": []}},
         },
