@@ -1,5 +1,7 @@
 """Extractors: one route from images to features, weights by digest, training on what is known."""
 
+import warnings
+
 import numpy as np
 import pytest
 import timm
@@ -17,6 +19,8 @@ from pseudodensity.images.transform import to_float
 from pseudodensity.rng import numpy_generator
 
 torch.set_num_threads(1)
+# Small extractors with random weights serve most tests.
+pytestmark = pytest.mark.filterwarnings("ignore:the extractor has random weights")
 
 VIT = {"kind": "small_vit", "size": 16, "patch": 4, "width": 64, "depth": 3, "heads": 4}
 CNN = {"kind": "small_cnn", "size": 16, "widths": [16, 32, 96], "blocks": 1}
@@ -116,6 +120,12 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
         ({"kind": "vgg16", "weights": None, "sha256": None}, "download torchvision's vgg16"),
         ({"kind": "inception", "weights": "no/such.pth", "sha256": "0"}, "does not exist"),
         ({"kind": "timm", "name": "vit_none", "weights": None, "sha256": None}, "cannot build"),
+        ({"kind": "timm", "name": "resnet18"}, "needs weights, sha256"),
+        (TINY | {"sha256": "0"}, "has no setting sha256"),
+        *(
+            ({"kind": "timm", "name": name, "weights": None, "sha256": None}, "hub or a folder")
+            for name in ("hf-hub:timm/resnet18", "hf_hub:a/b", "local-dir:x", "timm/resnet18", "")
+        ),
     ],
 )
 def test_bad_settings_are_refused_in_one_line(spec, message):
@@ -156,6 +166,52 @@ def test_timm_features_are_those_of_timm_with_its_own_normalisation(tmp_path):
     with torch.no_grad():
         expected = model.forward_head(model.forward_features(images), pre_logits=True)
         torch.testing.assert_close(build_extractor(spec)(images), expected)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mobilenetv3_small_050",
+        "ghostnet_050",
+        "deit_tiny_distilled_patch16_224",
+        "xcit_nano_12_p16_224",
+    ],
+)
+def test_timm_networks_of_other_widths_and_heads(name, tmp_path):
+    """num_features of the first two is the width before their head; the third has two classifiers."""
+    model = timm.create_model(name, pretrained=False).eval()
+    spec = {"kind": "timm", "name": name, **saved(model.state_dict(), tmp_path / "weights.pth")}
+    extractor, images = build_extractor(spec), random_images(2, 40)
+    features = extract(extractor, images)
+    assert features.shape == (2, extractor.dim)
+    model.reset_classifier(0)
+    with torch.no_grad():
+        expected = model(extractor.prepare(to_float(images)))
+    np.testing.assert_allclose(features, expected.numpy(), atol=1e-4)
+
+
+def test_an_entry_of_a_config_is_taken_as_it_stands_and_says_that_it_is_not_trained(tmp_path):
+    entry = TINY | {"trained_on": ["faces"], "training": {"seed": 0, "epochs": 1}, "mirror": True}
+    extractor = build_extractor(entry)
+    with pytest.warns(UserWarning, match="random weights"):
+        extract(extractor, random_images(2, 8))
+    save_extractor(tmp_path / "e.safetensors", extractor)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # what was written was trained
+        extract(load_extractor(tmp_path / "e.safetensors"), random_images(2, 8))
+
+
+def test_a_wrong_weights_file_is_one_line_without_bad_advice(tmp_path):
+    name = "mobilenetv3_small_050"
+    (tmp_path / "w.pth").write_bytes(b"<html>not found</html>")
+    wrong = {"weights": str(tmp_path / "w.pth"), "sha256": file_sha256(tmp_path / "w.pth")}
+    other = saved(timm.create_model("ghostnet_050").state_dict(), tmp_path / "other.pth")
+    listed = saved([torch.zeros(1)], tmp_path / "listed.pth")
+    wrapped = saved({"state_dict": {"a": torch.zeros(1)}}, tmp_path / "wrapped.pth")
+    for settings in (wrong, other, listed, wrapped):
+        with pytest.raises(ValueError, match="no plain state dict|does not fit") as error:
+            build_extractor({"kind": "timm", "name": name, **settings})
+        assert "\n" not in str(error.value) and "weights_only" not in str(error.value)
 
 
 def test_the_full_size_vit_of_the_paper_builds_from_a_local_file(tmp_path):

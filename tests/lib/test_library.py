@@ -1,5 +1,8 @@
 """The library in two calls, on a generator whose law is known."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -185,3 +188,73 @@ def test_bad_input_is_refused_before_work_starts(parts):
             frontier(model, density, extractor, extractor, real, **settings, count=9)
     finally:
         model.eval()
+
+
+def test_real_images_of_another_size_are_refused_before_work_starts(parts):
+    model, density, extractor, real = parts
+    calls = []
+    hook = model.function.register_forward_hook(lambda *_: calls.append(1))
+    for odd in (real.repeat(2, axis=2), real.repeat(2, axis=2).repeat(2, axis=3), real[:, :1]):
+        with pytest.raises(ValueError, match="read the real ones at 2 pixels") as caught:
+            frontier(
+                model,
+                density,
+                extractor,
+                extractor,
+                odd,
+                taus=[50],
+                ws=[2.0],
+                count=20,
+                stream=stream(0),
+            )
+        assert "\n" not in str(caught.value)
+    hook.remove()
+    assert len(calls) == 3  # one image each, to know its size
+
+
+def test_a_frontier_says_how_far_it_is(parts, capfd):
+    model, density, extractor, real = parts
+    frontier(
+        model, density, extractor, extractor, real, taus=[50], ws=[2.0], count=20, stream=stream(0)
+    )
+    assert "frontier: 20/20 images" in capfd.readouterr().err
+
+
+def example_of_the_readme() -> str:
+    """The Python block under "The library", with few images: the numbers are not looked at."""
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    section = text.split("\n## The library\n")[1].split("\n## ")[0]
+    block = "\n".join(line[4:] for line in section.splitlines() if line.startswith("    "))
+    return re.sub(r"count=\d+", "count=20", block)
+
+
+class MyGenerator(nn.Module):
+    """128 numbers to an image of 64 px."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(128, 48)
+
+    def forward(self, z):
+        small = torch.tanh(self.layer(z)).unflatten(1, (3, 4, 4))
+        return nn.functional.interpolate(small, scale_factor=16)
+
+
+def test_the_example_of_the_readme_runs_as_printed(tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    (tmp_path / "photos").mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (30, 20, 24, 3), dtype=np.uint8)
+    for number, pixels in enumerate(noise):
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    entry = {"kind": "small_cnn", "size": 16, "blocks": 1, "trained_on": ["photos"]}
+    entry["training"] = {"seed": 0, "epochs": 1, "learning_rate": 0.1, "batch_size": 8}
+    names = {
+        "A": entry | {"widths": [4, 8]},
+        "B": entry | {"widths": [6, 8]},
+        "MyGenerator": MyGenerator,
+    }
+    with pytest.warns(UserWarning, match="random weights"):
+        exec(example_of_the_readme(), names)  # noqa: S102
+    assert names["typical"].images.shape == (20, 3, 64, 64)
+    assert len(names["points"]) == 5

@@ -22,6 +22,7 @@ from pseudodensity.images.reading import readable_images
 from pseudodensity.images.sources import open_source
 from pseudodensity.images.transform import to_uint8
 from pseudodensity.metrics import frechet, manifold
+from pseudodensity.progress import Progress
 from pseudodensity.report.pareto import pareto_front
 from pseudodensity.rng import normal, uniform
 
@@ -179,7 +180,10 @@ def frontier(
         both precision and recall. A point that the pool was too small for says so in
         ``accepted`` and has None for what was not measured.
 
-    ValueError: as `importance_sample`; no more than k images; k too large.
+    A line on stderr now and then says how far it is.
+
+    ValueError: as `importance_sample`; no more than k images; k too large; real images of another
+    size than the generator's.
     """
     settings = [(None, 1.0), *((tau, w) for tau in taus for w in ws)]
     thresholds = [-np.inf if tau is None else density.threshold(tau) for tau, _ in settings]
@@ -187,6 +191,9 @@ def frontier(
         expected_acceptance(0.5, w)
     if not 1 <= k < min(len(real), count):
         raise ValueError(f"k={k} needs more than k real images and k images of every point")
+    _check_side(generator, real)
+    progress = Progress("frontier", count)
+    progress.update(0)
     pool = _Pool([], [], [np.empty(0, dtype=int) for _ in settings])
     for batch in _proposals(generator, density, extractor, count, stream, batch_size):
         pool.features.append(extract(judge, batch.images, batch_size, _device(generator)))
@@ -194,6 +201,8 @@ def frontier(
             chosen = batch.draws < importance_acceptance(batch.density, threshold, w)
             pool.rows[i] = np.append(pool.rows[i], pool.size + np.flatnonzero(chosen))
         pool.density.append(batch.density)
+        # As far as the point that accepts least.
+        progress.update(min(count, *map(len, pool.rows)), proposals=pool.size)
         if min(map(len, pool.rows)) >= count or pool.size >= proposals_per_image * count:
             break
     judged = {"features": extract(judge, real, batch_size, _device(generator))}
@@ -220,10 +229,7 @@ def _proposals(
     """Endless proposals; the i-th is the same for every batch size."""
     if count < 1:
         raise ValueError(f"count is a number of images, 1 or more, got {count}")
-    if not hasattr(generator, "latent_shape"):
-        raise ValueError("the generator has no latent_shape: wrap it in an ExternalGenerator")
-    if generator.training:
-        raise ValueError("the generator is in training mode: call generator.eval() first")
+    _check_generator(generator)
     seed, device = int(torch.randint(2**62, (), generator=stream)), _device(generator)
     start = 0
     while True:
@@ -233,6 +239,26 @@ def _proposals(
             images = to_uint8(generator(latents.to(device))).cpu()
         values = density(extract(extractor, images, batch_size, device))
         yield _Batch(latents, images, values, uniform(seed, "acceptance", index).numpy())
+
+
+def _check_generator(generator: nn.Module) -> None:
+    if not hasattr(generator, "latent_shape"):
+        raise ValueError("the generator has no latent_shape: wrap it in an ExternalGenerator")
+    if generator.training:
+        raise ValueError("the generator is in training mode: call generator.eval() first")
+
+
+@torch.no_grad()
+def _check_side(generator: nn.Module, real: np.ndarray) -> None:
+    """Real and generated images have one size: a resize would be seen by the judge."""
+    _check_generator(generator)
+    latents = normal(0, "size", range(1), generator.latent_shape).to(_device(generator))
+    made = tuple(generator(latents).shape[1:])
+    if tuple(real.shape[1:]) != made:
+        raise ValueError(
+            f"real images have shape {tuple(real.shape[1:])}, those of the generator {made}: read "
+            f"the real ones at {made[-1]} pixels"
+        )
 
 
 def _device(generator: nn.Module) -> torch.device:
