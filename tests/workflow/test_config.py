@@ -78,11 +78,15 @@ def test_without_its_downloads_the_papers_scale_says_which_file_is_missing_first
 
 @pytest.fixture
 def papers_scale(tmp_path, monkeypatch) -> Plan:
-    """The plan of the papers' scale, where an empty file stands in for each download."""
+    """The plan of the papers' scale, where an empty file or folder stands in for each download."""
+    datasets = read(SCALES / "paper.yaml")["datasets"].values()
     for path in re.findall(r"\bdownloads/[\w.-]+", (SCALES / "paper.yaml").read_text()):
         stand_in = tmp_path / path
         stand_in.parent.mkdir(exist_ok=True)
-        stand_in.touch()
+        if any(d.get("path") == path and d["kind"] == "folder" for d in datasets):
+            stand_in.mkdir()
+        else:
+            stand_in.touch()
     monkeypatch.chdir(tmp_path)
     return planned(SCALES / "paper.yaml")
 
