@@ -78,15 +78,15 @@ def test_without_its_downloads_the_papers_scale_says_which_file_is_missing_first
 
 @pytest.fixture
 def papers_scale(tmp_path, monkeypatch) -> Plan:
-    """The plan of the papers' scale, where empty files stand in for all downloads."""
+    """The plan of the papers' scale, where an empty file or folder stands in for each download."""
     datasets = read(SCALES / "paper.yaml")["datasets"].values()
-    inside = {"folder": [f"{number}.png" for number in range(10)], "lmdb": ["data.mdb"]}
-    paths = {f"{d['path']}/{name}" for d in datasets for name in inside[d["kind"]]}
-    weights = re.findall(r"\bdownloads/[\w-]+\.[\w.-]+", (SCALES / "paper.yaml").read_text())
-    for path in (*paths, *weights):
+    for path in re.findall(r"\bdownloads/[\w.-]+", (SCALES / "paper.yaml").read_text()):
         stand_in = tmp_path / path
-        stand_in.parent.mkdir(exist_ok=True, parents=True)
-        stand_in.touch()
+        stand_in.parent.mkdir(exist_ok=True)
+        if any(d.get("path") == path and d["kind"] == "folder" for d in datasets):
+            stand_in.mkdir()
+        else:
+            stand_in.touch()
     monkeypatch.chdir(tmp_path)
     return planned(SCALES / "paper.yaml")
 

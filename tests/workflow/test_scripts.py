@@ -175,7 +175,7 @@ def test_a_script_asks_for_the_parameters_that_its_rule_gives(script):
     """A parameter that nobody reads would rerun jobs for nothing."""
     given = set(re.findall(r"^        (\w+)=", section(script.stem, "params"), re.MULTILINE))
     # They are read by the report, or are there to rerun the job.
-    read_elsewhere = {"code", "stamp", "caption"}
+    read_elsewhere = {"code", "stamp", "files", "caption"}
     whole = "snakemake.params," in script.read_text()  # handed on as it is
     assert whole or given - read_elsewhere <= used(script, "params")
 

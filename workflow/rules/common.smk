@@ -43,7 +43,11 @@ def _plan():
         given = workflow.config_settings.config
         overlays = workflow.overwrite_configfiles
         resolved = load_config(HERE / "config/config.yaml", overlays, given)
-        return Plan(resolved, HERE / "workflow/schemas", HERE / "config/papers")
+        found = Plan(resolved, HERE / "workflow/schemas", HERE / "config/papers")
+        # Not again in each job, which would wait for a walk through all files.
+        if workflow.is_main_process:
+            found.data.check_files()
+        return found
     except ConfigError as error:
         raise WorkflowError(str(error)) from None
 
@@ -87,13 +91,6 @@ def needs(kind):
 def listed(wildcards):
     """Digest of the files that a data set is decoded from: one replaced in place is decoded again."""
     return _or_error(plan.data.listing, made("data", wildcards).facts["dataset"])
-
-
-def checked(wildcards):
-    """Nothing: but files that make no data set are told before anything runs, as inputs are asked for
-    when jobs are planned and parameters only when they run."""
-    listed(wildcards)
-    return []
 
 
 def stamp(kind):

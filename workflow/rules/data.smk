@@ -1,6 +1,6 @@
 rule data:
     input:
-        checked,
+        unpack(needs("data")),
     output:
         images="results/data/{name}/images.npy",
         manifest="results/data/{name}/manifest.json",

@@ -59,11 +59,16 @@ class Data:
         told = {key: value for key, value in settings.items() if key not in UNTOLD}
         return Artifact("data", name, spec, facts={"settings": told, "dataset": name})
 
+    def check_files(self) -> None:
+        """ConfigError: a data set whose files are too few, or cannot be listed."""
+        for name in self.config["datasets"]:
+            self.listing(name)
+
     def _listing(self, name: str) -> str:
         """Digest of the files that a data set is decoded from; "" if it needs none.
 
-        Not taken until it is asked for: every job of a cluster reads the plan, and only the job that
-        decodes a data set shall wait for a walk through its files.
+        Not taken until it is asked for: every job of a cluster reads the plan, and none of them shall
+        wait for a walk through all files.
         """
         settings = self.config["datasets"][name]
         if settings["kind"] not in KINDS:
