@@ -30,7 +30,7 @@ FLOORS = [
     ("columns",),
     ("judging",),
     ("report",),
-    ("papers", "library"),
+    ("papers", "library", "rank"),
 ]
 # Judges stand beside the house: they see features, never what made them.
 JUDGES = {"metrics": {"metrics", "neighbors", "feature_sets"}}

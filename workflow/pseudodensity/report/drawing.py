@@ -309,7 +309,9 @@ def show_images(
     axes.grid(False)
     for i, text in enumerate(below):
         x, y = i % columns * across + side / 2, i // columns * down + 1.04 * side
-        axes.text(x, y, text, ha="center", va="top", fontsize=8, linespacing=1.15)
+        # The name of a file may hold dollar signs, and is no formula.
+        place = {"ha": "center", "va": "top", "parse_math": False}
+        axes.text(x, y, text, fontsize=8, linespacing=1.15, **place)
     axes.set_xticks([])
     axes.set_yticks([i * down + side / 2 for i in range(len(rows))], [name for name, _ in rows])
     axes.tick_params(axis="y", length=0, pad=5, labelsize=9)
