@@ -87,9 +87,10 @@ def test_few_neighbours_and_the_file(tmp_path):
     groups = Groups(np.array([0, 0]), np.array([0, 0.125]), np.array([1, 1]), 0.25, 1.0)
     table = density_table(["a", "b"], [2, 2], [1, 2], [[1], [1]], [[0.5], [0.5]], groups, SETTINGS)
     write_csv(table, tmp_path / "density" / "set.csv")
+    head = "file,image,pseudo_density,percentile,network_density,neighbour_1,distance_1,group,kept,"
+    head += "copy_distance,extractor,k,n,threshold"
     assert (tmp_path / "density" / "set.csv").read_text().splitlines() == [
-        "file,image,pseudo_density,percentile,network_density,neighbour_1,distance_1,group,kept,"
-        "copy_distance,extractor,k,n,threshold",
+        head,
         "a,0,2,100,1,b,0.5,1,a,,pixels,3,1,0.25",
         "b,1,2,100,2,b,0.5,1,a,0.125,pixels,3,1,0.25",
     ]
