@@ -222,7 +222,7 @@ def test_many_unreadable_files_and_copies_are_said_in_one_line(tmp_path):
     for i in range(6):
         (photos / f"bad{i}.png").write_bytes(b"none")
     command = ["rank", str(photos), "--out", str(tmp_path / "out"), "--extractor", "pixels"]
-    with pytest.raises(SystemExit, match="cannot be read.*max_unreadable"):
+    with pytest.raises(SystemExit, match="of 18 files .* cannot be read, first bad0.png"):
         main(command)
     for i in range(4, 12):
         (photos / f"{i:03d}.png").write_bytes((photos / "000.png").read_bytes())
