@@ -138,6 +138,15 @@ def test_the_middle_is_kept_and_numbers_follow_the_kept_images():
     assert len(groups.representatives) == 27 and 6 in groups.representatives
 
 
+def test_faint_textures_are_no_copies_of_each_other():
+    images = noise(40, "faint")
+    images[:6] = 120 + images[:6] // 32
+    images[6] = images[0] + 1
+    groups = near_duplicates(images, np.eye(40), [None] * 40)
+    assert between(images)[0, 1] < groups.threshold
+    assert groups.kept[:7].tolist() == [0, 1, 2, 3, 4, 5, 0]
+
+
 def test_too_few_images_are_refused():
     with pytest.raises(ValueError, match="2 different images"):
         near_duplicates(np.zeros((3, 3, 16, 16), np.uint8), np.eye(3), [None, None, 0])

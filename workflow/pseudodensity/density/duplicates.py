@@ -23,6 +23,7 @@ __all__ = ["SHARE", "Groups", "near_duplicates"]
 SHARE = 0.15  # of the typical distance; measured in docs/own_images.md
 TYPICAL = 10  # neighbour whose distance is typical: groups of up to ten images do not move it
 PROPOSED = 16  # neighbours of an image that are looked at, in pixels and in features
+CONTRAST = 0.5  # of its own contrast that a copy may differ by: faint textures are all alike
 SIDE = 16  # pixels at which two images are compared
 CROPS = (0.04, 0.08)  # of the side that a light crop takes away
 THUMBNAILS, COMPARED, PAIRS = 512, 16, 128  # at once, which bounds the memory
@@ -61,7 +62,8 @@ def near_duplicates(
 
     The distance of two images is the root of the summed squared difference of their pixels at
     16 px, in [-1, 1], where either may be cropped lightly to fit the other, and be flipped with
-    `mirror`. The threshold is `share` of the median distance to the tenth neighbour, uncropped.
+    `mirror`. The threshold is `share` of the median distance to the tenth neighbour, uncropped; for
+    an image of little contrast it is lower, half of the contrast.
     The image with most others within the threshold is kept and takes them all, then the next of
     those left; among equals the first. So each copy is near the image that is kept for it, and
     groups do not grow along a chain of small steps.
@@ -130,15 +132,19 @@ def _near(
     """For each image those of the proposed within the threshold, and their distances; symmetric."""
     near: list[dict[int, float]] = [{} for _ in thumbnails]
     whole = torch.from_numpy(pixels)
+    colours = whole.unflatten(1, (3, -1))
+    contrast = torch.linalg.vector_norm(colours - colours.mean(dim=2, keepdim=True), dim=(1, 2))
+    limits = (CONTRAST * contrast).clamp(max=threshold)
     for part, pairs in _both_ways(proposed):
         views = _views(to_float(thumbnails[part]), mirror)
         for few in blocks(len(pairs), PAIRS):
             own, other = torch.from_numpy(pairs[few]).T
             gaps = views[own - part.start] - whole[other][:, None]
-            distances = torch.linalg.vector_norm(gaps, dim=2).amin(dim=1).tolist()
-            for (i, j), distance in zip(pairs[few].tolist(), distances, strict=True):
-                if distance <= threshold:
-                    near[i][j] = near[j][i] = min(distance, near[i].get(j, distance))
+            distances = torch.linalg.vector_norm(gaps, dim=2).amin(dim=1)
+            close = distances <= torch.minimum(limits[own], limits[other])
+            near_pairs = pairs[few][close.numpy()].tolist()
+            for (i, j), distance in zip(near_pairs, distances[close].tolist(), strict=True):
+                near[i][j] = near[j][i] = min(distance, near[i].get(j, distance))
     return near
 
 
