@@ -14,8 +14,7 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from pseudodensity.artifacts import ArtifactError, save_npy
-from pseudodensity.papers.pseudo_density import density_figure, frontier_figures
-from pseudodensity.papers.pseudo_density.density_figure import density_extremes
+from pseudodensity.papers.pseudo_density import frontier_figures
 from pseudodensity.papers.pseudo_density.frontier_figures import (
     methods_of_one_model,
     precision_recall,
@@ -23,6 +22,8 @@ from pseudodensity.papers.pseudo_density.frontier_figures import (
 from pseudodensity.papers.pseudo_density.likelihood_figure import likelihood
 from pseudodensity.papers.pseudo_density.sample_figures import extremes, perturbation
 from pseudodensity.papers.pseudo_density.table1_figure import samples_and_trade_off
+from pseudodensity.report import density_figure
+from pseudodensity.report.density_figure import density_extremes
 from pseudodensity.report.drawing import GREY, save
 from pseudodensity.rng import numpy_generator
 from pseudodensity.tensors import save_tensors
@@ -467,37 +468,44 @@ def test_figure_2_shows_both_ends_above_the_real_images(tmp_path):
 # ---------------------------------------------------------------- densities of a data set
 
 
-def dataset(folder, density, names):
+def table_of(density, names, copies=()):
+    """A table as `density_table` gives it; the images at `copies` are copies of the first one."""
     table = pd.DataFrame({"file": names, "pseudo_density": density, "image": range(len(names))})
-    table.assign(knn_density=1.0).to_csv(folder / "d.csv", index=False)
-    save_npy(folder / "images.npy", make_images(len(density)))
-    return {"table": folder / "d.csv", "images": folder / "images.npy"}
+    facts = {"extractor": "the steering network", "k": 10, "n": 1, "threshold": 0.5}
+    distance = np.where(np.isin(np.arange(len(names)), list(copies)), 0.25, np.nan)
+    return table.assign(copy_distance=distance, **facts)
 
 
-def test_density_extremes_show_the_extremes(tmp_path, monkeypatch):
+def test_density_extremes_show_the_extremes(monkeypatch):
     monkeypatch.setattr(density_figure, "COLUMNS", 4)
     monkeypatch.setattr(density_figure, "LINES", 1)
     names = [f"a-long-file-name-{i:02d}.png" for i in range(40)]
-    figure = density_extremes(dataset(tmp_path, np.linspace(0.1, 4, 40)[::-1], names), DENSITY)
+    table = table_of(np.linspace(0.1, 4, 40)[::-1], names, copies=[1, 38])
+    figure = density_extremes(table, make_images(40))
     assert_tidy(figure)
     shown = [t.get_text().split("\n") for axes in figure.axes for t in axes.texts if t.get_text()]
     values = [value for value, _ in shown]
-    assert values == ["0.100", "0.200", "0.300", "0.400", "4.00", "3.90", "3.80", "3.70"]
+    assert values == ["0.100", "0.300", "0.400", "0.500", "4.00", "3.80", "3.70", "3.60"]
     assert shown[0][1] == "…-name-39.png"
     said = caption(figure)
-    assert "n = 40 images" in said and "k = 10" in said and "seed 5" in said
-    assert "the steering network" in said
+    assert "38 images, 2 near-duplicates left out (up to 0.500" in said
+    assert "k = 10" in said and "the steering network" in said and "n = 1" in said
 
 
-def test_density_extremes_never_show_an_image_twice(tmp_path):
-    figure = density_extremes(dataset(tmp_path, np.ones(5), list("abcde")), DENSITY)
+def test_density_extremes_never_show_an_image_twice():
+    figure = density_extremes(table_of(np.ones(5), list("abcde")), make_images(5))
     assert_tidy(figure)
     shown = [t.get_text()[-1] for axes in figure.axes for t in axes.texts if t.get_text()]
     assert shown == ["a", "b", "e", "d"]
-    inputs = dataset(tmp_path, np.ones(5), list("abcde"))
-    save_npy(inputs["images"], make_images(4))
-    with pytest.raises(ValueError, match="4 images and 5 lines"):
-        density_extremes(inputs, DENSITY)
+    with pytest.raises(ValueError, match="4 images, and 5 lines"):
+        density_extremes(table_of(np.ones(5), list("abcde")), make_images(4))
+
+
+def test_a_dollar_in_a_name_is_no_formula(tmp_path):
+    names = ["price_$5_and_$6.png", "$\\frac$.png"]
+    figure = density_extremes(table_of([1.0, 2.0], names), make_images(2))
+    save(figure, tmp_path / "dollar.png")
+    assert "$\\frac$.png" in " ".join(words(figure))
 
 
 # ---------------------------------------------------------------- what they cost
@@ -506,7 +514,7 @@ def test_density_extremes_never_show_an_image_twice(tmp_path):
 def test_figures_need_no_torch():
     folder = Path(frontier_figures.__file__).parent
     names = ["frontier_figures", "table1_figure", "sample_figures"]
-    names += ["likelihood_figure", "density_figure"]
+    names += ["likelihood_figure"]
     assert all((folder / f"{name}.py").is_file() for name in names)
     package = "pseudodensity.papers.pseudo_density"
     imports = ", ".join(f"{package}.{name}" for name in names)

@@ -31,7 +31,7 @@ FLOORS = [
     ("judging",),
     ("report",),
     ("page",),
-    ("papers", "library"),
+    ("papers", "library", "rank"),
 ]
 # Judges stand beside the house: they see features, never what made them.
 JUDGES = {"metrics": {"metrics", "neighbors", "feature_sets"}}

@@ -28,6 +28,9 @@ rule density_table:
         data=lambda wildcards: plan.data.dataset(wildcards.dataset).path,
         features=lambda wildcards: plan.data.features(wildcards.dataset, plan.data.steering).path,
         density=lambda wildcards: plan.data.density(wildcards.dataset).path,
+        # Read by the package, and no module: only as inputs their changes are seen.
+        page=HERE / "workflow/pseudodensity/report/gallery.html",
+        sorting=HERE / "workflow/pseudodensity/report/gallery.js",
     output:
         csv=report(
             "results/density/{dataset}.csv",
@@ -41,8 +44,14 @@ rule density_table:
             caption="../report/density.rst",
             labels={"data set": "{dataset}", "what": "extremes"},
         ),
+        html=report(
+            "results/density/{dataset}.html",
+            category="Pseudo density",
+            caption="../report/density.rst",
+            labels={"data set": "{dataset}", "what": "gallery"},
+        ),
         svg="results/density/{dataset}.svg",
-        quality="results/density/{dataset}.json",
+        json="results/density/{dataset}.json",
     log:
         "results/logs/density/{dataset}.log",
     conda:
@@ -50,7 +59,13 @@ rule density_table:
     threads: 1
     params:
         code=code_digest(HERE / "workflow/scripts/density_table.py"),
-        look={"extractor": plan.data.steering},
+        look=lambda wildcards: {
+            "title": plan.config["datasets"][wildcards.dataset]["title"],
+            "mirror": plan.config["datasets"][wildcards.dataset]["mirror"],
+            "extractor": plan.config["extractors"][plan.data.steering].get(
+                "name", plan.data.steering
+            ),
+        },
     message:
         "List the images of {wildcards.dataset} by pseudo density"
     script:

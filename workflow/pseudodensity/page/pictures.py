@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pseudodensity.artifacts import ArtifactError, one_line
+from pseudodensity.artifacts import ArtifactError, load_npy, one_line
 from pseudodensity.report.samples import load_arrays
 
 __all__ = ["Picture", "figure", "first_images", "moved_images", "strip"]
@@ -74,7 +74,7 @@ def first_images(path: str | Path) -> np.ndarray:
     """The first stored images of a pool: uint8 (up to `SAMPLES`, 3, R, R). ArtifactError: it is no
     such file."""
     try:
-        images = np.load(path, mmap_mode="r", allow_pickle=False)
+        images = load_npy(path, mapped=True, checked=False)
     except (OSError, ValueError) as error:
         raise ArtifactError(
             f"{path} is damaged ({one_line(error)}): delete it and run again"
