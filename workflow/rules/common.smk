@@ -1,5 +1,6 @@
 """The plan of everything to make, and the few helpers that rules share. The only rules with defs."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -156,7 +157,7 @@ def page_run():
 
 def page_found():
     """What the page of results shows: the targets of this config, and which of them are there."""
-    return inventory(plan, [str(path) for path in workflow.overwrite_configfiles])
+    return inventory(plan, [os.path.relpath(path) for path in workflow.overwrite_configfiles])
 
 
 def refresh_page():
