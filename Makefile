@@ -9,7 +9,7 @@ CORES ?= all
 # by page; keeping it, in huge pages, makes CPU jobs up to a fifth faster.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967296
 
-.PHONY: table1 test test-slow check lock
+.PHONY: table1 test test-slow browser check lock
 
 table1: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake results/table1.csv results/table1.png --cores $(CORES)
@@ -20,6 +20,13 @@ test: $(READY)
 # The long ones, which the default leaves out.
 test-slow: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest -m slow
+
+# Chromium for the test of the page of results, which is skipped without it.
+browser:
+	@if command -v chromium || command -v chromium-browser; then :; \
+	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  apt-get -qq update && apt-get -qq install --yes --no-install-recommends chromium; \
+	else echo "make browser: there is no Chromium here; install your system's package of it (on Debian, as root: apt-get install chromium)"; fi
 
 check: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" ruff check . && PATH="$(CURDIR)/$(BIN):$$PATH" ruff format --check . \

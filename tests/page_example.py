@@ -55,6 +55,7 @@ def write_results() -> dict:
     ]
     one = {"name": "mine", "title": TITLE, "command": "snakemake results/density/mine.csv"}
     one |= {key: targets[0][key] for key in ("jobs", "left", "measured", "minutes", "minutes_left")}
+    one["is_own"] = True
     one["outputs"] = {f"results/density/mine.{end}": "2026-01-01 10:00" for end in ("csv", "png")}
     paper = {"name": "toy", "title": "A toy paper", "targets": targets}
     found = {"papers": [paper], "datasets": [one, one | {"name": "other", "outputs": {}}]}

@@ -122,6 +122,9 @@ def test_every_target_of_readmes_table_exists(plan):
     known |= {
         path.replace("{dataset}", name) for path in density for name in plan.config["datasets"]
     }
+    # The page of all of them.
+    assert 'PAGE = "results/index.html"' in (ROOT / "workflow/rules/common.smk").read_text()
+    known.add("results/index.html")
     for name in names:
         for spelt in spelt_out(name, plan):
             assert "<" not in spelt and f"results/{spelt}" in known, spelt

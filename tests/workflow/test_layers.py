@@ -37,7 +37,7 @@ FLOORS = [
 JUDGES = {"metrics": {"metrics", "neighbors", "feature_sets"}}
 MAY_JUDGE = ("papers", "library")
 # Read by every job of a cluster, so nothing that takes seconds to import.
-LIGHT = ("plan.plan", "plan.resources", "papers.pseudo_density.targets")
+LIGHT = ("plan.plan", "plan.resources", "papers.pseudo_density.targets", "page.inventory")
 LIGHT += ("papers.metric_checks.targets",)
 HEAVY = ("torch", "pandas", "scipy", "timm", "matplotlib", "seaborn", "faiss")
 
@@ -173,10 +173,13 @@ def test_methods_are_light():
     assert _printed(code) == "set()"
 
 
-def test_tables_and_figures_import_no_torch():
+def test_tables_figures_and_the_page_import_no_torch():
     reports = [f"report.{file.stem}" for file in sorted((ROOT / "report").glob("*.py"))]
     papers = [f"papers.{f.parent.name}.{f.stem}" for f in (ROOT / "papers").glob("*/*.py")]
-    modules = ", ".join(f"{PACKAGE}.{n}" for n in reports + papers if not n.endswith("__init__"))
+    page = [f"page.{file.stem}" for file in sorted((ROOT / "page").glob("*.py"))]
+    modules = ", ".join(
+        f"{PACKAGE}.{n}" for n in reports + page + papers if not n.endswith("__init__")
+    )
     assert _printed(f"import sys, {modules}; print('torch' in sys.modules)") == "False"
 
 

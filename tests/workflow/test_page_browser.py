@@ -65,6 +65,7 @@ def column(page, table: str, index: int) -> list[str]:
 
 def test_a_head_sorts_its_table_up_and_down_by_keyboard(page):
     table = "section[aria-labelledby=images] table"
+    page.locator("section[aria-labelledby=images] summary").press("Enter")
     head = page.locator(f"{table} thead th", has_text="pseudo density")
     before = column(page, table, 3)
     head.locator("button").focus()

@@ -1,6 +1,7 @@
 """The plan of everything to make, and the few helpers that rules share. The only rules with defs."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -176,7 +177,7 @@ def page_run():
 
 def page_found():
     """What the page of results shows: the targets of this config, and which of them are there."""
-    return inventory(plan, [str(path) for path in workflow.overwrite_configfiles])
+    return inventory(plan, [os.path.relpath(path) for path in workflow.overwrite_configfiles])
 
 
 def refresh_page():

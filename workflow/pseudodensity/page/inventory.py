@@ -20,6 +20,7 @@ from pseudodensity.plan.target import Target
 
 __all__ = ["inventory", "is_behind"]
 
+OWN_KINDS = ("folder", "zip", "lmdb")
 DENSITY_SUFFIXES = ("csv", "png", "svg", "json")
 Entry = dict[str, Any]
 
@@ -31,25 +32,26 @@ def inventory(plan: Plan, overlays: Sequence[str]) -> Entry:
     overlays: config files beside the default one, to repeat in the commands.
 
     Returns:
-        ``papers``: name, title, targets; ``datasets``: name, title, outputs; ``external``: names of
+        ``papers``: name, title, targets; ``datasets``: name, title, whether somebody brought it,
+        outputs; ``external``: names of
         the frontiers of generators that somebody brought; ``methods``: name -> title in the order of
         the config; ``seeds``. A target has name, kind, caption, missing (why the config cannot make
-        it), outputs; the cost, see `_cost`; and what can be shown of it side by side, see `_latents`
+        it), outputs; the cost, see `Costs.of`; and what can be shown of it side by side, see `_latents`
         and `_moved`.
     """
-    known: dict[str, float | None] = {}
+    costs = Costs(plan.artifacts.values())
     options = f" --configfile {' '.join(overlays)}" if overlays else ""
     papers = []
     for name, targets in plan.of_paper.items():
         title = (import_module(f"pseudodensity.papers.{name}").__doc__ or name).strip()
-        entries = [_entry(plan, target, known, options) for target in targets]
+        entries = [_entry(plan, target, costs, options) for target in targets]
         papers.append(
             {"name": name, "title": title.splitlines()[0].rstrip("."), "targets": entries}
         )
     asked = [name for names in plan.config["frontier"]["methods"].values() for name in names]
     return {
         "papers": papers,
-        "datasets": [_dataset(plan, name, known, options) for name in plan.config["datasets"]],
+        "datasets": [_dataset(plan, name, costs, options) for name in plan.config["datasets"]],
         "external": [
             f"frontier/{model}-{dataset}"
             for model, dataset in plan.models.pairs()
@@ -70,22 +72,23 @@ def is_behind(page: str | Path, found: Mapping[str, Any]) -> bool:
     return not Path(page).is_file() or Path(page).stat().st_mtime < newest
 
 
-def _entry(plan: Plan, target: Target, known: dict[str, float | None], options: str) -> Entry:
+def _entry(plan: Plan, target: Target, costs: Costs, options: str) -> Entry:
     jobs = [] if target.missing else plan.jobs(target)
     entry = {"name": target.name, "kind": target.kind, "caption": target.caption}
     entry |= {"missing": target.missing, "outputs": _made(target.outputs)}
-    entry |= _cost(jobs, known) | {"command": _command(target.outputs[0], options)}
+    entry |= costs.of(jobs) | {"command": _command(target.outputs[0], options)}
     return entry | {"latents": _latents(target), "moved": _moved(target)}
 
 
-def _dataset(plan: Plan, name: str, known: dict[str, float | None], options: str) -> Entry:
+def _dataset(plan: Plan, name: str, costs: Costs, options: str) -> Entry:
     """The list of a data set's images by density."""
     outputs = [f"results/density/{name}.{suffix}" for suffix in DENSITY_SUFFIXES]
     density = plan.data.density(name)
     jobs = {made.path: made for made in _with_upstream([density]) if not made.given}
-    entry = {"name": name, "title": plan.config["datasets"][name]["title"]}
+    settings = plan.config["datasets"][name]
+    entry = {"name": name, "title": settings["title"], "is_own": settings["kind"] in OWN_KINDS}
     entry |= {"outputs": _made(outputs), "command": _command(outputs[0], options)}
-    return entry | _cost(list(jobs.values()), known)
+    return entry | costs.of(list(jobs.values()))
 
 
 def _with_upstream(made: Iterable[Artifact]) -> Iterable[Artifact]:
@@ -107,39 +110,42 @@ def _command(path: str, options: str) -> str:
 # ---------------------------------------------------------------------------------- costs
 
 
-def _cost(jobs: Sequence[Artifact], known: dict[str, float | None]) -> Entry:
-    """``jobs`` of a target; ``left``: those whose file is not there; ``minutes``: core minutes of all
-    jobs that were measured, and ``measured`` how many these are; ``minutes_left``: what the jobs that
-    are left would take at the mean of the measured jobs of their kind, None where a kind has none.
+class Costs:
+    """Core minutes of the jobs of a plan, where Snakemake measured them here."""
 
-    known: benchmark path -> core minutes or None, filled here, because targets share their jobs.
-    """
-    minutes = {job.path: _core_minutes(benchmark_of(job.path), known) for job in jobs}
-    by_kind: dict[str, list[float]] = {}
-    for job in jobs:
-        if minutes[job.path] is not None:
-            by_kind.setdefault(job.kind, []).append(minutes[job.path])
-    left = [job for job in jobs if not Path(job.path).exists()]
-    guesses = [sum(by_kind[j.kind]) / len(by_kind[j.kind]) for j in left if j.kind in by_kind]
-    measured = [value for value in minutes.values() if value is not None]
-    return {
-        "jobs": len(jobs),
-        "left": len(left),
-        "measured": len(measured),
-        "minutes": sum(measured),
-        "minutes_left": sum(guesses) if len(guesses) == len(left) else None,
-    }
+    def __init__(self, made: Iterable[Artifact]):
+        self.minutes: dict[str, float] = {}
+        by_kind: dict[str, list[float]] = {}
+        for job in made:
+            minutes = _core_minutes(benchmark_of(job.path))
+            if minutes is not None:
+                self.minutes[job.path] = minutes
+                by_kind.setdefault(job.kind, []).append(minutes)
+        self.mean = {kind: sum(found) / len(found) for kind, found in by_kind.items()}
+
+    def of(self, jobs: Sequence[Artifact]) -> Entry:
+        """``jobs`` of a target; ``left``: those whose file is not there; ``minutes``: core minutes of
+        all jobs that were measured, and ``measured`` how many these are; ``minutes_left``: what those
+        that are left would take at the mean of the measured jobs of their kind, None where a kind has
+        none."""
+        left = [job for job in jobs if not Path(job.path).exists()]
+        measured = [self.minutes[job.path] for job in jobs if job.path in self.minutes]
+        is_known = all(job.kind in self.mean for job in left)
+        return {
+            "jobs": len(jobs),
+            "left": len(left),
+            "measured": len(measured),
+            "minutes": sum(measured),
+            "minutes_left": sum(self.mean[job.kind] for job in left) if is_known else None,
+        }
 
 
-def _core_minutes(path: str, known: dict[str, float | None]) -> float | None:
+def _core_minutes(path: str) -> float | None:
     """Core minutes of a job from Snakemake's measurement; None where there is none."""
-    if path not in known:
-        known[path] = None
-        if Path(path).is_file():
-            with open(path, newline="") as handle:
-                lines = list(csv.DictReader(handle, delimiter="\t"))
-            known[path] = sum(float(line["cpu_time"]) for line in lines) / 60
-    return known[path]
+    if not Path(path).is_file():
+        return None
+    with open(path, newline="") as handle:
+        return sum(float(line["cpu_time"]) for line in csv.DictReader(handle, delimiter="\t")) / 60
 
 
 # ---------------------------------------------------------------------------------- images

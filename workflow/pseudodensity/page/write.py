@@ -129,7 +129,11 @@ def _content(found: Entry, run: Entry, path: Path) -> dict[str, Any]:
         "models": models,
         "papers": papers,
         "paper_numbers": pd.DataFrame(compared, columns=BESIDE),
-        "images": [_density(one) for one in found["datasets"] if one["outputs"]],
+        "images": [
+            _density(one)
+            for one in sorted(found["datasets"], key=lambda one: not one["is_own"])
+            if one["outputs"]
+        ],
         "external": [name for name in found["external"] if f"results/{name}.csv" in tables],
         "asked_external": found["external"],
         "checks": None if checks is None else verdict_matrix(checks),
@@ -200,7 +204,7 @@ def _add(
 ) -> None:
     """What a table or a figure gives to its item."""
     by_suffix = {Path(file).suffix: file for file in target["outputs"]}
-    item["caption"] = target["caption"]
+    item["caption"] = item["caption"] or target["caption"]
     item["png"] = by_suffix.get(".png", item["png"])
     if ".md" in by_suffix:
         item["table"] = read_table(by_suffix[".md"], models, methods)

@@ -9,7 +9,7 @@ import os
 import platform
 import time
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +41,19 @@ def machine_lines() -> list[str]:
         platform.machine(),
     )
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    versions = ", ".join(filter(None, map(_version, PACKAGES)))
     return [
         f"{cpu}, {os.cpu_count()} cores, {memory:.0f} GB of memory",
         f"Python {platform.python_version()}, {versions}",
     ]
+
+
+def _version(name: str) -> str:
+    """Name and version of a package; "" where it is not installed, as of faiss-cpu beside a GPU."""
+    try:
+        return f"{name} {version(name)}"
+    except PackageNotFoundError:
+        return ""
 
 
 def _lines(path: str) -> list[str]:
