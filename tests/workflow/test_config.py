@@ -27,6 +27,7 @@ OPEN = {
         "$defs.model.properties.generator",
         "$defs.model.properties.discriminator",
     },
+    "metric_checks": set(),
     "pseudo_density": set(),
 }
 # They constrain what another part of the schema closes.
@@ -331,7 +332,7 @@ MISTAKES = {
     "an unknown paper": (
         {"papers": {"pseudodensity": {}}},
         "papers.pseudodensity is no paper",
-        "there are pseudo_density",
+        "there are metric_checks, pseudo_density",
     ),
     "a judge that also steers": (
         {"judges": ["density_vit"]},
@@ -379,7 +380,7 @@ MISTAKES = {
     "an unknown metric": (
         {"metrics": {"fid": {"extractor": "judge_cnn"}}},
         "metrics.fid is no metric",
-        "choose one of frechet, manifold",
+        "choose one of clipped, earth_mover, frechet",
     ),
     "an unknown setting of a metric": (
         {"metrics": {"manifold": {"kk": 3}}},
