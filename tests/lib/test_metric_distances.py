@@ -28,7 +28,7 @@ def test_kernel_distance_by_hand():
 
 
 def test_kernel_distance_is_that_of_loops(monkeypatch):
-    monkeypatch.setattr(kernel, "_BLOCK", 7)
+    monkeypatch.setattr(kernel, "BLOCK", 7)
     real, fake = normal(30, 4).astype("f8"), normal(25, 4, seed=1).astype("f8")
 
     def mean(pairs):

@@ -28,6 +28,7 @@ OPEN = {
     },
     # By metric, whose file knows its own.
     "metric_checks": {"properties.settings.additionalProperties"},
+    "pseudo_density": set(),
 }
 # They constrain what another part of the schema closes.
 CONDITIONS = {"if", "then", "else", "allOf"}

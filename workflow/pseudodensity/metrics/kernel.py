@@ -15,7 +15,7 @@ SOURCE = "Bińkowski et al. 2018, section 4, over all pairs; standard error of a
 NEEDS = ("features",)
 SCORES = {"kid": -1, "kid_error": 0}
 
-_BLOCK = 2048  # rows of the kernel matrix made at once
+BLOCK = 2048  # rows of the kernel matrix made at once
 
 
 class Side(NamedTuple):
@@ -50,7 +50,7 @@ def score(side: Side, fake: Mapping[str, np.ndarray]) -> dict[str, float]:
     fakes = _side(features, "fake")
     by_real = torch.zeros_like(side.sums)
     by_fake = torch.zeros_like(fakes.sums)
-    for rows in blocks(len(by_real), _BLOCK):
+    for rows in blocks(len(by_real), BLOCK):
         kernel = _kernel(side.features[rows], fakes.features)
         by_real[rows] = kernel.mean(1)
         by_fake += kernel.sum(0) / len(by_real)
@@ -65,7 +65,7 @@ def _side(features: Tensor, whose: str) -> Side:
         raise ValueError(f"the kernel distance needs 2 or more {whose} samples")
     features = features.double()
     sums = torch.empty(len(features), dtype=torch.float64, device=features.device)
-    for rows in blocks(len(features), _BLOCK):
+    for rows in blocks(len(features), BLOCK):
         sums[rows] = _kernel(features[rows], features).sum(1)
     itself = (features.square().sum(1) / features.shape[1] + 1) ** 3
     return Side(features, sums - itself)

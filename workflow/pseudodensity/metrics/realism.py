@@ -15,7 +15,7 @@ NEEDS = ("features",)
 SCORES = {"realism": 1, "realistic": 1}
 
 MOST = 1000.0  # stands for all that is more: an exact copy of a real would be infinitely realistic
-_BLOCK = 1024
+BLOCK = 1024
 
 
 def prepare(real: Mapping[str, np.ndarray], *, k: int = 3) -> Manifold:
@@ -44,9 +44,9 @@ def realisms(side: Manifold, features: np.ndarray) -> np.ndarray:
     radii = side.squared_radii.sqrt()
     kept = (radii <= float(np.median(radii.numpy()))).nonzero().squeeze(1)
     found = torch.zeros(len(fakes), dtype=torch.float64)
-    for rows in blocks(len(kept), _BLOCK):
+    for rows in blocks(len(kept), BLOCK):
         balls = reals.block(kept[rows], torch.float64)
-        for columns in blocks(len(fakes), _BLOCK):
+        for columns in blocks(len(fakes), BLOCK):
             points = fakes.block(columns, torch.float64)
             apart = torch.cdist(points, balls, compute_mode="donot_use_mm_for_euclid_dist")
             ratio = radii[kept[rows]] * reals.scale / apart
