@@ -49,7 +49,7 @@ WRONG = [
     (lambda at: archive(at / "a.zip", 0), "zip", {}, "holds no images"),
     (lambda at: files(at / "in", 12), "lmdb", {}, "holds no data.mdb"),
     (lambda at: "/dev/null", "lmdb", {}, "is not a readable LMDB .it is neither file nor folder"),
-    (lambda at: files(at / "in", 12) / "1.png" / "x", "folder", {}, "cannot be looked at"),
+    (lambda at: files(at / "in", 12) / "1.png" / "x", "folder", {}, "does not exist"),
     (lambda at: files(at / "in", 12), "folder", {"images": 13}, "images is 13 but .* holds 12"),
     (lambda at: files(at / "in", 12), "folder", {"density_k": 12}, "density_k is 12 but .* 12"),
 ]

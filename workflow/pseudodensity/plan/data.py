@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -205,8 +206,14 @@ def _check_package(place: str, extractor: Mapping[str, Any]) -> None:
 
 def _check_dataset(name: str, dataset: Mapping[str, Any]) -> None:
     if dataset["kind"] in KINDS:
+        path = dataset["path"]
+        if not os.path.exists(os.path.expanduser(path)):
+            raise ConfigError(
+                f"config: datasets.{name}.path is {path!r}, which does not exist: put the images "
+                "there or correct the path"
+            )
         try:
-            place_of(dataset["kind"], dataset["path"])
+            place_of(dataset["kind"], path)
         except ValueError as error:
             raise ConfigError(f"config: datasets.{name}: {error}") from None
     count = dataset.get("images")

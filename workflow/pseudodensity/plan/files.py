@@ -101,7 +101,7 @@ def place_of(kind: str, path: str | Path) -> Path:
         mode = place.stat().st_mode
     except FileNotFoundError:
         raise ValueError(
-            f"data set path {path} does not exist: put the images there, or correct `path`"
+            f"data set path {path} does not exist: put the images there, or correct path"
         ) from None
     except OSError as error:
         raise ValueError(f"{path} cannot be looked at ({_said(error)}): correct `path`") from None
