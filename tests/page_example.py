@@ -169,7 +169,7 @@ def _density() -> None:
     names = [f"<i>{i}</i>.png" for i in range(count)]
     frame = pd.DataFrame({"file": names, "pseudo_density": np.linspace(0.1, 3, count)})
     frame = frame.assign(percentile=np.linspace(0, 100, count), neighbour_1=names[::-1])
-    write_csv(frame.assign(duplicate_of=[None] * 11 + [names[0]]), "results/density/mine.csv")
+    write_csv(frame.assign(copy_distance=[None] * 11 + [0.25]), "results/density/mine.csv")
     picture("results/density/mine.png", 300)
 
 

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from pseudodensity.density.duplicates import near_duplicates
+from pseudodensity.images.decoding import load_image
 from pseudodensity.images.procedural import render
-from pseudodensity.images.transform import load_image
 from pseudodensity.rng import numpy_generator
 
 torch.set_num_threads(1)

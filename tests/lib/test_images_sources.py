@@ -14,14 +14,15 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pseudodensity.artifacts import load_json
+from pseudodensity.artifacts import load_json, load_npy
+from pseudodensity.density.duplicates import Groups
 from pseudodensity.images import sources
 from pseudodensity.images.building import build_dataset
 from pseudodensity.images.reading import readable_images
 from pseudodensity.images.sources import open_source
-from pseudodensity.papers.pseudo_density.density_figure import density_extremes
 from pseudodensity.plan import files
 from pseudodensity.plan.files import list_files, shown
+from pseudodensity.report.density_figure import density_extremes
 from pseudodensity.report.density_table import density_table
 from pseudodensity.report.drawing import save
 from pseudodensity.report.table import write_csv
@@ -298,26 +299,17 @@ def test_odd_names_reach_every_file(tmp_path):
     )
     n = len(names)
     density, neighbours = np.linspace(1, 2, n), np.zeros((n, 3), int)
-    table = density_table(names, density, density, neighbours, np.zeros((n, 3)), [None] * n)
+    nothing = np.zeros(n, int)
+    groups = Groups(np.arange(n), nothing * 0.5, nothing, threshold=0.25, typical=1.0)
+    settings = {"extractor": "x", "k": 3, "n": 1}
+    distances = np.zeros((n, 3))
+    table = density_table(names, density, density, neighbours, distances, groups, settings)
     write_csv(table, out / "t.csv")
     assert pd.read_csv(out / "t.csv")["file"].tolist() == names
-    settings = {"extractor": "x", "k": 3, "seed": 0}
-    inputs = {"table": out / "t.csv", "images": out / "images.npy"}
     with warnings.catch_warnings(action="ignore"):  # the font has no Chinese letters
-        save(density_extremes(inputs, settings), out / "t.svg", out / "t.png")
+        save(density_extremes(table, load_npy(out / "images.npy")), out / "t.svg", out / "t.png")
     assert "price_$5" not in (out / "t.svg").read_text()  # the end of a long name is shown
     assert "5_and_$6.png" in (out / "t.svg").read_text()
-
-
-def test_names_that_read_as_missing_are_drawn(tmp_path):
-    names = ["NA", "nan", "null", "None"]
-    np.save(tmp_path / "images.npy", np.zeros((4, 3, 8, 8), np.uint8))
-    frame = pd.DataFrame({"file": names, "image": range(4), "pseudo_density": np.arange(4.0)})
-    frame.to_csv(tmp_path / "t.csv", index=False)
-    inputs = {"table": tmp_path / "t.csv", "images": tmp_path / "images.npy"}
-    figure = density_extremes(inputs, {"extractor": "x", "k": 3, "seed": 0})
-    drawn = [text.get_text() for axes in figure.axes for text in axes.texts]
-    assert all(any(text.endswith(f"\n{name}") for text in drawn) for name in names)
 
 
 def test_different_names_are_shown_differently():

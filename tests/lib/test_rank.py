@@ -19,8 +19,8 @@ from pseudodensity.features.build import build_extractor, save_extractor
 from pseudodensity.features.extractor import extract
 from pseudodensity.features.packaged import INSTALL, packaged_entry
 from pseudodensity.images.building import build_dataset
+from pseudodensity.images.decoding import load_image
 from pseudodensity.images.procedural import render
-from pseudodensity.images.transform import load_image
 from pseudodensity.rank.command import main
 from pseudodensity.rank.extractors import choose_extractor
 from pseudodensity.rank.photographs import FIT
@@ -70,7 +70,9 @@ def test_densities_and_neighbours_are_those_of_float64(ranked, photos, weights):
     table = pd.read_csv(ranked / "ranking.csv", dtype={"file": str}).sort_values("image")
     spec = {"kind": "timm", "name": NETWORK, "weights": str(weights)}
     extractor = build_extractor(spec | {"sha256": file_sha256(weights)})
-    images = np.stack([load_image(photos / name, 32) for name in table["file"]])
+    images = np.stack(
+        [load_image((photos / name).read_bytes(), 32, name) for name in table["file"]]
+    )
     kept = np.flatnonzero((table["kept"] == table["file"]).to_numpy())
     features = extract(extractor, images)[kept].astype(np.float64)
     distances = np.sqrt(np.square(features[:, None] - features).sum(axis=2))
@@ -116,6 +118,7 @@ def job(script: str, log: Path, **given) -> None:
     given = {
         name: SimpleNamespace(**value) for name, value in given.items() if name != "output"
     } | {"output": given["output"], "threads": 1, "log": [log]}
+    given["wildcards"] = SimpleNamespace(name="photos")
     path = ROOT / f"workflow/scripts/{script}.py"
     runpy.run_path(str(path), {"snakemake": SimpleNamespace(**given)})
 

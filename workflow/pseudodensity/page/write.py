@@ -283,9 +283,11 @@ def _density(dataset: Entry) -> dict[str, Any]:
     shown = {"title": dataset["title"], "name": dataset["name"], "downloads": dataset["outputs"]}
     shown |= {"png": by_suffix.get(".png"), "ends": [], "count": 0, "copies": 0}
     if ".csv" in by_suffix:
-        names = ["file", "pseudo_density", "percentile", "neighbour_1", "duplicate_of"]
-        frame = read_csv(by_suffix[".csv"], usecols=names, dtype={"file": str, "neighbour_1": str})
-        shown |= {"count": len(frame), "copies": int(frame["duplicate_of"].notna().sum())}
+        names = ["file", "pseudo_density", "percentile", "neighbour_1", "copy_distance"]
+        # Converted one by one: a file may be called NA.
+        words = {"file": str, "neighbour_1": str}
+        frame = read_csv(by_suffix[".csv"], usecols=names, converters=words)
+        shown |= {"count": len(frame), "copies": int(frame["copy_distance"].notna().sum())}
         few = min(5, len(frame) // 2)
         ends = {"least dense": frame.head(few), "most dense": frame.tail(few).iloc[::-1]}
         shown["ends"] = [
