@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from PIL import Image
-from safetensors.numpy import save_file
 
+from pseudodensity.artifacts import save_npy
 from pseudodensity.page.write import write_page
 from pseudodensity.report.table import Column, Table, write_csv, write_table
+from pseudodensity.tensors import save_tensors
 
 # A data set that somebody named with care.
 TITLE = "<script>alert('faces')</script> & | *stars*"
@@ -144,16 +145,14 @@ def _latents() -> list[dict]:
     entries = []
     for i, setting in enumerate(("pretrained", "precision")):
         path = f"results/pools/{setting}.npy"
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, np.full((12, 3, 8, 8), 40 + 150 * i, dtype=np.uint8))
+        save_npy(path, np.full((12, 3, 8, 8), 40 + 150 * i, dtype=np.uint8))
         entries.append({"block": "a", "setting": setting, "path": path})
     return entries
 
 
 def _moved() -> list[dict]:
     images = np.full((3, 2, 3, 8, 8), 90, dtype=np.uint8)
-    Path("results/moved").mkdir(parents=True, exist_ok=True)
-    save_file({"images": images}, "results/moved/a.safetensors")
+    save_tensors("results/moved/a.safetensors", {"images": images}, {})
     lines = [
         {"block": "a", "objective": "density", "row": row, "sample": i, "density": 1.25 + i}
         for row in ("towards", "original", "away")

@@ -251,8 +251,8 @@ def plan() -> Plan:
 
 
 def entry(found: dict, name: str, kind: str) -> dict:
-    (paper,) = found["papers"]
-    (one,) = [t for t in paper["targets"] if (t["name"], t["kind"]) == (name, kind)]
+    targets = [target for paper in found["papers"] for target in paper["targets"]]
+    (one,) = [t for t in targets if (t["name"], t["kind"]) == (name, kind)]
     return one
 
 
