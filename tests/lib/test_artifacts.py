@@ -19,6 +19,7 @@ from pseudodensity.artifacts import (
     load_npy,
     save_json,
     save_npy,
+    seal_of,
 )
 from pseudodensity.tensors import load_tensors, save_tensors
 
@@ -170,6 +171,26 @@ def test_damaged_json_is_named(tmp_path, content):
     with pytest.raises(ArtifactError, match="damaged") as error:
         load_json(tmp_path / "j")
     one_line(error)
+
+
+def test_a_seal_says_what_a_file_holds(tmp_path):
+    """Equal where the content is, and read from each kind of file without reading it whole."""
+    for name, save in {
+        "a.npy": lambda path, number: save_npy(path, np.full(3, number)),
+        "a.json": lambda path, number: save_json(path, {"number": number}),
+        "a.safetensors": lambda path, number: save_tensors(
+            path, {"a": torch.full((3,), number)}, {}
+        ),
+    }.items():
+        seals = []
+        for number in (1.0, 1.0, 2.0):
+            save(tmp_path / name, number)
+            seals.append(seal_of(tmp_path / name))
+        assert seals[0] == seals[1] != seals[2] and len(seals[0]) == 64
+        assert seals[2].encode() in (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(b"x" * 200)
+        with pytest.raises(ArtifactError, match="has no digest"):
+            seal_of(tmp_path / name)
 
 
 def test_npy_round_trip_without_pickle(tmp_path):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from pseudodensity.artifacts import seal_of
 from pseudodensity.control.train.finetuning import finetune
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.build import load_extractor
@@ -25,7 +26,8 @@ with logged(snakemake.log[0]):
         params.workdir,
         Progress(f"fine-tune {snakemake.wildcards.name}", total, "images", snakemake.log[0]),
         stamp=params.stamp,
-        code=params.code,
+        # What the inputs hold counts too: images may be replaced while a training lies half-finished.
+        code=" ".join([params.code, *map(seal_of, snakemake.input)]),
         density=PseudoDensity.load(density) if density else None,
         extractor=load_extractor(steering) if steering else None,
         backbone=load_extractor(backbone) if backbone else None,

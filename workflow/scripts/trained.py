@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from pseudodensity.artifacts import seal_of
 from pseudodensity.control.train.pretraining import pretrain
 from pseudodensity.features.build import load_extractor
 from pseudodensity.images.dataset import open_dataset
@@ -21,7 +22,8 @@ with logged(snakemake.log[0]):
         params.workdir,
         Progress(f"train {snakemake.wildcards.name}", total, "images", snakemake.log[0]),
         stamp=params.stamp,
-        code=params.code,
+        # What the inputs hold counts too: images may be replaced while a training lies half-finished.
+        code=" ".join([params.code, *map(seal_of, snakemake.input)]),
         backbone=load_extractor(backbone) if backbone else None,
         device=snakemake.resources.device,
     )

@@ -68,7 +68,7 @@ def finish(
         if _is_made(path, stamp):
             progress.say("another process has just finished this model")
             return
-        # Killed under other code, a half-finished training would mix the two.
+        # Killed under other code or other images, a half-finished training would mix the two.
         run(trainer, spec["iterations"], workdir, {**stamp, "code": code}, progress)
         weights = trainer.weights_to_keep()
         for part, state in weights.items():

@@ -39,7 +39,8 @@ def pretrain(
         workdir: folder of the partial state; removed when the checkpoint is safe.
         progress: where to report.
         stamp: all that defines the checkpoint, written into it; the spec where none is given.
-        code: digest of the code that trains. A partial state of other code is not resumed.
+        code: digests of the code that trains and of what its inputs hold. A partial state of others is
+            not resumed.
         backbone: frozen feature network of a projected discriminator.
         device: where to compute.
     """
