@@ -152,10 +152,12 @@ def _frontiers(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 def _claims(
     tables: Mapping[str, pd.DataFrame], found: Entry, catalogue: str | Path
 ) -> list[dict[str, Any]]:
-    """For each paper its claims, from the table that answers most of them."""
+    """For each paper that makes claims those claims, from the table that answers most of them."""
     known = read_csv(catalogue, dtype=str) if Path(catalogue).is_file() else None
     papers = []
     for paper in found["papers"]:
+        if not any("claims" in target["name"] for target in paper["targets"]):
+            continue
         listed = [csv for t in paper["targets"] for csv in t["outputs"] if csv in tables]
         answered = {csv: tables[csv] for csv in listed if are_claims(tables[csv])}
         csv = max(answered, key=lambda name: answered[name]["id"].nunique(), default=None)
