@@ -192,7 +192,8 @@ def test_a_mistake_in_the_config_is_one_line_before_anything_runs(workflow):
 def test_a_job_that_fails_says_one_line_and_its_log_has_the_traceback(workflow):
     photos = workflow.folder / "photos"
     photos.mkdir()
-    (photos / "a.png").write_bytes(b"no image")
+    for number in range(10):
+        (photos / f"{number}.png").write_bytes(b"no image")
     mine = {"kind": "folder", "path": "photos", "title": "mine", "images": None, "resolution": 16}
     mine |= {"mirror": False, "density_k": 3, "max_unreadable": 0}
     overlay = workflow.write("mine.yaml", {"datasets": {"mine": mine}})
@@ -275,15 +276,17 @@ def test_all_is_made(made):
     assert set(pd.read_csv(results / "fig2.csv")["block"]) == {"projectedgan-digits"}
     assert len(list((results / "checkpoints").rglob("*.safetensors"))) == rows + 1
     assert "results/table1.csv" in (made.folder / "docs/findings.md").read_text()
-    # No partial files, no partial trainings.
-    assert not list(results.rglob("*.partial")) and not list((results / "work").glob("*"))
+    # No partial files, no partial trainings: what stays says that the networks were checked.
+    assert not list(results.rglob("*.partial"))
+    assert [path.name.split("-")[0] for path in (results / "work").iterdir()] == ["networks"]
 
 
-def test_every_rule_ran_but_the_import_of_public_files(made):
+def test_every_rule_ran_but_the_import_of_public_files_and_the_page(made):
+    """The page is written after a run, by the run itself: test_page_run.py."""
     text = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
     rules = set(re.findall(r"^rule (\w+):", text, re.MULTILINE))
     done = set(re.findall(r"\(Rule: (\w+)\)", (made.folder / "output").read_text()))
-    assert rules - done == {"imported"}
+    assert rules - done == {"imported", "page"}
 
 
 def test_a_block_is_printed_as_soon_as_it_is_there(made):
@@ -357,7 +360,7 @@ def test_settings_of_a_run_run_nothing_again(made):
 
 def test_another_title_runs_only_tables_again(made):
     planned, said = again(made, {"datasets": {"digits": {"title": "digits by hand"}}})
-    assert set(planned) == {"table", "figure", "findings", "all"}
+    assert set(planned) == {"table", "figure", "density_table", "findings", "all"}
     assert "Write results/table1.csv" in said
 
 

@@ -26,7 +26,7 @@ with logged(snakemake.log[0]):
         params.workdir,
         Progress(f"fine-tune {snakemake.wildcards.name}", total, "images", snakemake.log[0]),
         stamp=params.stamp,
-        # What the inputs hold counts too: images may be replaced while a training lies half-finished.
+        # What the inputs hold counts too: images may be replaced while a training is half-finished.
         code=" ".join([params.code, *map(seal_of, snakemake.input)]),
         density=PseudoDensity.load(density) if density else None,
         extractor=load_extractor(steering) if steering else None,

@@ -22,7 +22,7 @@ with logged(snakemake.log[0]):
         params.workdir,
         Progress(f"train {snakemake.wildcards.name}", total, "images", snakemake.log[0]),
         stamp=params.stamp,
-        # What the inputs hold counts too: images may be replaced while a training lies half-finished.
+        # What the inputs hold counts too: images may be replaced while a training is half-finished.
         code=" ".join([params.code, *map(seal_of, snakemake.input)]),
         backbone=load_extractor(backbone) if backbone else None,
         device=snakemake.resources.device,

@@ -89,7 +89,8 @@ def rank_images(
     facts = {
         "settings": named | _threshold(groups, settings["mirror"]),
         "counts": _counts(data, groups),
-        "fit": None if estimated is None else network.report,
+        # In one order, whether it was just fitted or read from a file.
+        "fit": None if estimated is None else dict(sorted(network.report.items())),
         "truth": None
         if estimated is None
         else agreement_with_truth(density, estimated, data.labels),
