@@ -6,10 +6,10 @@ import gzip
 import math
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from pseudodensity.artifacts import one_line
 from pseudodensity.images.labels import Labels
@@ -23,7 +23,7 @@ __all__ = ["IdxImages"]
 UNSIGNED_BYTES = b"\x00\x00\x08"
 MOST_BYTES = 2 * 2**30  # of one file, unpacked; the 70,000 of MNIST have 55 MB
 SIDES = range(8, 2049)  # pixels, as everywhere else
-STEP = 256  # images resized at once
+STEP_BYTES = 2**22  # pixels resized at once
 
 
 class IdxImages:
@@ -37,18 +37,20 @@ class IdxImages:
     def __init__(self, path: str | Path, labels: str | Path):
         """path: file of images. labels: file of their classes, one byte each."""
         self.path = place_of("idx", path)
-        classes = _whole(place_of("idx", labels))
-        with _Idx(self.path, dimensions=3) as file:
+        with _opened(self.path, 3) as file:
             count, height, width = file.shape
         if height != width or height not in SIDES:
             raise ValueError(
                 f"{path} holds images of {height} x {width} px: give squares of 8 to 2048 px"
             )
-        if len(classes) != count:
-            raise ValueError(
-                f"{labels} holds {len(classes)} labels and {path} {count} images: give the two files "
-                "of one split"
-            )
+        with _opened(place_of("idx", labels), 1) as file:
+            if file.shape != (count,):
+                raise ValueError(
+                    f"{labels} holds {file.shape[0]} labels and {path} {count} images: give the two "
+                    "files of one split"
+                )
+            classes = file.read(count)
+            file.check_end()
         self.labels = _labels(classes)
 
     def __len__(self) -> int:
@@ -56,10 +58,11 @@ class IdxImages:
 
     def images(self, count: int, resolution: int) -> Iterator[np.ndarray]:
         """The first images as uint8 (3, R, R), grey repeated; the file is read to its end."""
-        with _Idx(self.path, dimensions=3) as file:
+        with _opened(self.path, 3) as file:
             _, side, _ = file.shape
-            for start in range(0, len(self), STEP):
-                pixels = file.read(min(STEP, len(self) - start) * side**2)
+            step = max(1, STEP_BYTES // side**2)
+            for start in range(0, len(self), step):
+                pixels = file.read(min(step, len(self) - start) * side**2)
                 wanted = pixels.reshape(-1, 1, side, side)[: max(count - start, 0)]
                 if len(wanted):
                     grey = to_uint8(resize(to_float(wanted), resolution))
@@ -79,39 +82,26 @@ def _labels(classes: np.ndarray) -> Labels:
     )
 
 
-def _whole(path: Path) -> np.ndarray:
-    with _Idx(path, dimensions=1) as file:
-        found = file.read(file.shape[0])
-        file.check_end()
-    return found
+@contextmanager
+def _opened(path: Path, dimensions: int) -> Iterator[_Idx]:
+    with gzip.open(path) as file:
+        yield _Idx(path, file, dimensions)
 
 
 class _Idx:
     """One file, opened: its shape, and its bytes in order."""
 
-    def __init__(self, path: Path, dimensions: int):
-        self.path, self.file = path, gzip.open(path)
-        try:
-            if self._bytes(4) != UNSIGNED_BYTES + bytes([dimensions]):
-                raise ValueError(
-                    f"{path} is no IDX file of bytes in {dimensions} dimensions: are images and "
-                    "labels exchanged?"
-                )
-            self.shape = tuple(int(n) for n in np.frombuffer(self._bytes(4 * dimensions), ">u4"))
-            size = math.prod(self.shape)
-            if not 0 < size <= MOST_BYTES:
-                raise ValueError(
-                    f"{path} announces {size:,} bytes: give a file of 1 to {MOST_BYTES:,}"
-                )
-        except ValueError:
-            self.file.close()
-            raise
-
-    def __enter__(self) -> _Idx:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
+    def __init__(self, path: Path, file: gzip.GzipFile, dimensions: int):
+        self.path, self.file = path, file
+        if self._bytes(4) != UNSIGNED_BYTES + bytes([dimensions]):
+            raise ValueError(
+                f"{path} is no IDX file of bytes in {dimensions} dimensions: are images and labels "
+                "exchanged?"
+            )
+        self.shape = tuple(int(n) for n in np.frombuffer(self._bytes(4 * dimensions), ">u4"))
+        size = math.prod(self.shape)
+        if not 0 < size <= MOST_BYTES:
+            raise ValueError(f"{path} announces {size:,} bytes: give a file of 1 to {MOST_BYTES:,}")
 
     def read(self, size: int) -> np.ndarray:
         """The next bytes, uint8 (size,)."""
