@@ -199,14 +199,14 @@ def refresh_page():
         print(f"{written[0]} shows what is there", file=sys.stderr)
 
 
-def benchmarks():
-    """Table or figure -> where the cost of each of its jobs stands."""
+def benchmarks(*names):
+    """Table or figure -> where the cost of each of its jobs stands; of all, or of those named."""
     kinds = {"tables": plan.tables, "figures": plan.figures}
     return {
         made.outputs[0]: [benchmark_of(job.path) for job in plan.jobs(made)]
         for known in kinds.values()
         for made in known.values()
-        if not made.missing and "/" not in made.name
+        if not made.missing and (made.name in names if names else "/" not in made.name)
     }
 
 

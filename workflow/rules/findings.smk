@@ -34,3 +34,31 @@ rule findings:
         "Write the findings of this run"
     script:
         "../scripts/findings.py"
+
+
+# Of config/scales/real.yaml: what Table 1 and figure 4 say on real images, by a judge that is not ours.
+rule findings_real:
+    input:
+        table1="results/table1.csv",
+        claims="results/table1.claims.csv",
+        pictures=["results/table1.png", "results/fig4.png"],
+    output:
+        "docs/findings_real.md",
+    log:
+        "results/logs/findings_real.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: 1
+    params:
+        commit=commit(),
+        config=config_names(),
+        seeds=plan.config["seeds"],
+        targets=benchmarks("table1", "table1.claims", "fig4"),
+        titles=[
+            "Table 1: samples on the same latents, and the trade-off of every block",
+            "Figure 4: precision and recall of every model",
+        ],
+    message:
+        "Write the findings of this run on real images"
+    script:
+        "../scripts/findings.py"
