@@ -9,7 +9,7 @@ CORES ?= all
 # by page; keeping it, in huge pages, makes CPU jobs up to a fifth faster.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967296
 
-.PHONY: table1 test test-slow browser check lock
+.PHONY: table1 test test-slow browser fashion-mnist check lock
 
 table1: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake results/table1.csv results/table1.png --cores $(CORES)
@@ -27,6 +27,19 @@ browser:
 	elif command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
 	  apt-get -qq update && apt-get -qq install --yes --no-install-recommends chromium; \
 	else echo "make browser: there is no Chromium here; install your system's package of it (on Debian, as root: apt-get install chromium)"; fi
+
+# Fashion-MNIST as Debian packs it, for config/scales/real.yaml. It is unpacked, not installed: no root.
+FASHION := dataset-fashion-mnist
+FASHION_SHA256 := 39e172fe32dd318ebb3e512220c3beea2fa47d7e20bab348fb4e0922d6beefc0
+
+fashion-mnist:
+	@command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || { echo \
+	  "make fashion-mnist: there is no apt here; put the four files of Fashion-MNIST where config/scales/real.yaml says"; exit 1; }
+	@mkdir -p downloads && cd downloads && rm -f $(FASHION)_*.deb && apt-get -qq download $(FASHION) || { echo \
+	  "make fashion-mnist: apt-get found no $(FASHION); run apt-get update as root, and again"; exit 1; }
+	@cd downloads && echo "$(FASHION_SHA256)  $$(ls $(FASHION)_*.deb)" | sha256sum --check --status || { echo \
+	  "make fashion-mnist: the archive in downloads/ is another one than config/scales/real.yaml was made for"; exit 1; }
+	dpkg-deb -x downloads/$(FASHION)_*.deb downloads/fashion-mnist
 
 check: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" ruff check . && PATH="$(CURDIR)/$(BIN):$$PATH" ruff format --check . \

@@ -83,6 +83,21 @@ def test_a_replaced_file_changes_the_listing_and_no_path(tmp_path):
     assert before.listing("faces") == ""
 
 
+@pytest.mark.parametrize("changed", ["images.gz", "labels.gz"])
+def test_of_a_pair_of_files_both_are_listed(tmp_path, changed):
+    for name in ("images.gz", "labels.gz"):
+        (tmp_path / name).write_bytes(b"12")
+
+    def listing():
+        labels = str(tmp_path / "labels.gz")
+        return data_of("idx", tmp_path / "images.gz", labels=labels).listing("photos")
+
+    before = listing()
+    assert listing() == before
+    (tmp_path / changed).write_bytes(b"123")
+    assert listing() != before
+
+
 def test_a_plan_lists_nothing_until_it_is_asked_and_loads_no_reader(tmp_path):
     code = (
         "import sys; import pseudodensity.plan.data; import pseudodensity.plan.files; "

@@ -64,7 +64,8 @@ def test_the_default_config_makes_all_that_it_names(default):
 def test_every_scale_is_an_overlay_of_what_differs(scale):
     overlay, whole = read(SCALES / f"{scale}.yaml"), read(DEFAULT)
     assert set(overlay) <= set(whole)
-    if scale != "paper":
+    # The others need downloads.
+    if scale not in ("paper", "real"):
         plan = planned(SCALES / f"{scale}.yaml")
         assert plan.tables["table1"].missing is None
 
@@ -74,6 +75,42 @@ def test_without_its_downloads_the_papers_scale_says_which_file_is_missing_first
         planned(SCALES / "paper.yaml")
     message = str(raised.value)
     assert "\n" not in message and "does not exist" in message and "downloads/ffhq1024" in message
+
+
+@pytest.fixture
+def real_scale(tmp_path, monkeypatch) -> Plan:
+    """The plan of real images and a foreign judge, where empty files and a set of names stand in for
+    what must be fetched."""
+    monkeypatch.setattr("pseudodensity.plan.data.version", lambda _: "0.1.0")
+    fashion = read(SCALES / "real.yaml")["datasets"]["fashion"]
+    for key in ("path", "labels"):
+        (tmp_path / fashion[key]).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / fashion[key]).touch()
+    monkeypatch.chdir(tmp_path)
+    return planned(SCALES / "real.yaml")
+
+
+def test_on_real_images_nothing_that_is_trained_on_them_judges(real_scale):
+    target = real_scale.tables["table1"]
+    assert target.missing is None
+    jobs = {job.path: job for job in real_scale.jobs(target)}.values()
+    extractors = {job.slug: job for job in jobs if job.kind == "extractor"}
+    trained = {name for name, job in extractors.items() if job.spec["trained_on"]}
+    assert trained == {"density_vit", "backbone_cnn"} and set(extractors) - trained == {
+        "photographs"
+    }
+    assert {job.slug for job in jobs if job.kind == "data"} == {"fashion"}
+    scores = [job for job in jobs if job.kind == "scores"]
+    assert scores and {job.spec["extractor"] for job in scores} == {"photographs"}
+
+
+def test_real_images_that_were_not_fetched_are_said_in_one_line(real_scale, tmp_path):
+    (tmp_path / read(SCALES / "real.yaml")["datasets"]["fashion"]["labels"]).unlink()
+    with pytest.raises(
+        ConfigError, match="fashion.labels is .* does not exist: put the labels"
+    ) as raised:
+        planned(SCALES / "real.yaml")
+    assert "\n" not in str(raised.value)
 
 
 @pytest.fixture

@@ -78,9 +78,16 @@ def test_one_name_makes_all_of_a_paper(bare):
     planned = jobs(bare.run("-n", "pseudo_density"))
     pairs = [(m, d) for m, model in EMBEDDED["models"].items() for d in model["pretraining"]]
     assert planned["trained"] == len(pairs)
-    # Figures 2, 3, 4 and 6 to 14, Table 1's and each model's frontier.
-    assert planned["figure"] == 12 + 1 + len(pairs)
+    # Figures 2, 3, 4 and 6 to 14, Table 1's, that of the quality of models, and each model's frontier.
+    assert planned["figure"] == 12 + 2 + len(pairs)
     assert set(planned) >= {"moved", "extremes", "costs", "column", "reals", "density_table"}
+
+
+def test_the_page_of_real_images_needs_table1_and_figure_4_only(bare):
+    planned = jobs(bare.run("-n", "--configfile", SMOKE, "--", "docs/findings_real.md"))
+    assert planned["findings"] == 1 and planned["figure"] == 2
+    # Table 1, its blocks and its claims, and figure 4.
+    assert planned["table"] == 3 + len(BLOCKS) and planned["trained"] == len(BLOCKS)
 
 
 SAMPLE_FIGURES = ["fig2", "fig3", "fig8", *(f"fig{number}" for number in range(9, 15))]

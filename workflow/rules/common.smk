@@ -20,6 +20,24 @@ from pseudodensity.plan.targets import UNKNOWN, listing, made_paths, unknown
 
 HERE = Path(workflow.basedir)
 PAGE = "results/index.html"
+# Page of findings -> the claims and pictures that it shows, and the targets whose cost it says (all if none
+# is named). That of config/scales/real.yaml shows what is measured on real images there.
+PICTURES = {
+    "table1": "Table 1: samples on the same latents, and the trade-off of every block",
+    "fig4": "Figure 4: precision and recall of every model",
+    "fig6": "Figure 6: every method on one model",
+    "fig7": "Figure 7: importance sampling by exact likelihood and by pseudo density",
+    "fig2": "Figure 2: extremes of pseudo density",
+    "fig3": "Figure 3: samples moved towards more and less density",
+}
+FINDINGS = {
+    "findings": ("claims", tuple(PICTURES), ()),
+    "findings_real": (
+        "table1.claims",
+        ("table1", "fig4"),
+        ("table1", "table1.claims", "fig4"),
+    ),
+}
 PAGE_GLOSSARY = str(HERE / "docs/glossary.md")
 PAGE_CATALOGUE = str(HERE / "config/reported/claims.csv")
 
@@ -199,15 +217,30 @@ def refresh_page():
         print(f"{written[0]} shows what is there", file=sys.stderr)
 
 
-def benchmarks():
-    """Table or figure -> where the cost of each of its jobs stands."""
+def benchmarks(*names):
+    """Table or figure -> where the cost of each of its jobs stands; of all, or of those named."""
     kinds = {"tables": plan.tables, "figures": plan.figures}
     return {
         made.outputs[0]: [benchmark_of(job.path) for job in plan.jobs(made)]
         for known in kinds.values()
         for made in known.values()
-        if not made.missing and "/" not in made.name
+        if not made.missing and (made.name in names if names else "/" not in made.name)
     }
+
+
+def shown(what):
+    """What a page of findings shows of a kind: claims, pictures, titles or targets."""
+
+    def of_page(wildcards):
+        claims, pictures, targets = FINDINGS[wildcards.page]
+        return {
+            "claims": f"results/{claims}.csv",
+            "pictures": [f"results/{name}.png" for name in pictures],
+            "titles": [PICTURES[name] for name in pictures],
+            "targets": benchmarks(*targets),
+        }[what]
+
+    return of_page
 
 
 def no_target(wildcards):

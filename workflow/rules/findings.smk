@@ -1,19 +1,14 @@
 rule findings:
     input:
         table1="results/table1.csv",
-        claims="results/claims.csv",
-        pictures=[
-            "results/table1.png",
-            "results/fig4.png",
-            "results/fig6.png",
-            "results/fig7.png",
-            "results/fig2.png",
-            "results/fig3.png",
-        ],
+        claims=shown("claims"),
+        pictures=shown("pictures"),
     output:
-        "docs/findings.md",
+        "docs/{page}.md",
     log:
-        "results/logs/findings.log",
+        "results/logs/{page}.log",
+    wildcard_constraints:
+        page="|".join(FINDINGS),
     conda:
         "../../envs/conda.yaml"
     threads: 1
@@ -21,16 +16,9 @@ rule findings:
         commit=commit(),
         config=config_names(),
         seeds=plan.config["seeds"],
-        targets=benchmarks(),
-        titles=[
-            "Table 1: samples on the same latents, and the trade-off of every block",
-            "Figure 4: precision and recall of every model",
-            "Figure 6: every method on one model",
-            "Figure 7: importance sampling by exact likelihood and by pseudo density",
-            "Figure 2: extremes of pseudo density",
-            "Figure 3: samples moved towards more and less density",
-        ],
+        targets=shown("targets"),
+        titles=shown("titles"),
     message:
-        "Write the findings of this run"
+        "Write the {wildcards.page} of this run"
     script:
         "../scripts/findings.py"

@@ -14,6 +14,7 @@ from numpy.lib import format as npy
 from pseudodensity.artifacts import atomic_path, save_json, seal_npy
 from pseudodensity.images import digits, procedural
 from pseudodensity.images.dataset import IMAGES, LABELS, MANIFEST
+from pseudodensity.images.idx import IdxImages
 from pseudodensity.images.labels import Labels
 from pseudodensity.images.reading import readable_images
 from pseudodensity.images.sources import open_source
@@ -23,7 +24,7 @@ from pseudodensity.tensors import save_tensors
 
 __all__ = ["build_dataset"]
 
-GENERATED = ("procedural", "digits")
+LABELLED = ("procedural", "digits", "idx")
 RENDER_BATCH = 256
 
 
@@ -35,9 +36,9 @@ def build_dataset(
 ) -> None:
     """Write the data set of a spec into a directory, image by image in bounded memory.
 
-    spec: kind (procedural, digits, folder, zip, lmdb), resolution, and: scene (procedural), path
-    (the last three), images (how many; None for all there are), max_unreadable (the share of files
-    that may fail to decode, 0 if left out). seed: of the procedural scenes; the others ignore it.
+    spec: kind (procedural, digits, idx, folder, zip, lmdb), resolution, and: scene (procedural),
+    path (the last four), labels (idx), images (how many; None for all there are), max_unreadable
+    (of the last three: the share of files that may fail to decode, 0 if left out). seed: of the procedural scenes; the others ignore it.
     progress: counts images; their total is set here.
 
     The first `images` readable ones are taken, in the order of the source. Unreadable ones
@@ -54,8 +55,8 @@ def build_dataset(
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / MANIFEST).unlink(missing_ok=True)
-    if kind in GENERATED:
-        names, stream, labels = _generated(spec, seed)
+    if kind in LABELLED:
+        names, stream, labels = _labelled(spec, seed)
         pairs = zip(names, stream, strict=True)
         found = _write_images(directory / IMAGES, pairs, len(names), spec, progress)
         found["rejected"] = []
@@ -73,15 +74,19 @@ def build_dataset(
     save_json(directory / MANIFEST, {"spec": {**spec, "seed": seed}, "labels": facts, **found})
 
 
-def _generated(
-    spec: Mapping[str, Any], seed: int
-) -> tuple[list[str], Iterable[np.ndarray], Labels]:
-    """Names, images and labels of a data set that needs no files."""
+def _labelled(spec: Mapping[str, Any], seed: int) -> tuple[list[str], Iterable[np.ndarray], Labels]:
+    """Names, images and labels of a data set whose images come with attributes."""
     count, resolution = spec.get("images"), spec["resolution"]
     if spec["kind"] == "digits":
         images, labels = digits.load(resolution)
         count = _take(count, len(images), "scikit-learn's digits")
         return [f"digit-{i:04d}" for i in range(count)], images[:count], labels.head(count)
+    if spec["kind"] == "idx":
+        source = IdxImages(spec["path"], spec["labels"])
+        count = _take(count, len(source), spec["path"])
+        _check_count(count, FEWEST_IMAGES, "images", spec["path"])
+        names = [f"image-{i:06d}" for i in range(count)]
+        return names, source.images(count, resolution), source.labels.head(count)
     if count is None:
         raise ValueError("a procedural data set has no end: say how many `images` it shall have")
     scene = spec.get("scene")

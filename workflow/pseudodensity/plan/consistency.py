@@ -16,7 +16,7 @@ __all__ = ["check_consistency"]
 Config = Mapping[str, Any]
 
 DIGITS = 1797  # images of scikit-learn's digits
-LABELLED = ("procedural", "digits")  # kinds of data sets whose images come with attributes
+LABELLED = ("procedural", "digits", "idx")  # kinds of data sets whose images come with attributes
 
 
 def check_consistency(config: Config) -> None:
@@ -79,6 +79,11 @@ def _readable(config: Config) -> Iterator[str]:
         f"datasets.{name}.path": dataset["path"]
         for name, dataset in config["datasets"].items()
         if "path" in dataset
+    }
+    paths |= {
+        f"datasets.{name}.labels": dataset["labels"]
+        for name, dataset in config["datasets"].items()
+        if "labels" in dataset
     }
     for name, extractor in config["extractors"].items():
         if "weights" in extractor:

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pseudodensity.plan.artifact import Artifact
+from pseudodensity.plan.artifact import Artifact, digest_of
 from pseudodensity.plan.declared import declared, parameters
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.files import FEWEST_IMAGES, KINDS, list_files, place_of
@@ -22,6 +22,7 @@ SCENES_VERSION = 2
 # Settings of a data set that change no pixel.
 UNTOLD = ("title", "stands_for", "density_k", "mirror")
 COSMETIC = (*UNTOLD, "max_unreadable")
+WHAT = {"path": "images", "labels": "labels"}  # of a data set
 TRAINED_HERE = "small_"  # prefix of the kinds of extractors that are trained by this project
 
 
@@ -77,11 +78,13 @@ class Data:
         place = f"config: datasets.{name}"
         try:
             found = list_files(settings["kind"], settings["path"])
+            if "labels" in settings:
+                labels = list_files(settings["kind"], settings["labels"])
         except ValueError as error:
             raise ConfigError(f"{place}: {error}") from None
         if found.count is not None:
             _check_count(place, settings, found.count)
-        return found.digest
+        return digest_of([found.digest, labels.digest]) if "labels" in settings else found.digest
 
     def _extractor(self, name: str) -> Artifact:
         """A feature extractor: trained here, or a public file with a known digest."""
@@ -205,11 +208,13 @@ def _check_package(place: str, extractor: Mapping[str, Any]) -> None:
 
 
 def _check_dataset(name: str, dataset: Mapping[str, Any]) -> None:
-    if dataset["kind"] in KINDS:
-        path = dataset["path"]
+    for key in ("path", "labels"):
+        if key not in dataset:
+            continue
+        path = dataset[key]
         if not os.path.exists(os.path.expanduser(path)):
             raise ConfigError(
-                f"config: datasets.{name}.path is {path!r}, which does not exist: put the images "
+                f"config: datasets.{name}.{key} is {path!r}, which does not exist: put the {WHAT[key]} "
                 "there or correct the path"
             )
         try:

@@ -30,7 +30,7 @@ __all__ = [
     "zip_members",
 ]
 
-KINDS = ("folder", "zip", "lmdb")
+KINDS = ("folder", "zip", "lmdb", "idx")
 
 # A data set of the pipeline has at least so many: neighbours and percentiles of fewer say nothing.
 FEWEST_IMAGES = 10
@@ -56,15 +56,15 @@ UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
 
 @dataclass(frozen=True)
 class Listing:
-    """count: image files; None for an LMDB, which only its library can count. digest: 64 hexadecimal
-    digits, others as soon as a file is added, taken away, renamed or written anew."""
+    """count: image files; None for an LMDB, which only its library can count, and IDX. digest: 64
+    hexadecimal digits, others as soon as a file is added, taken away, renamed or written anew."""
 
     count: int | None
     digest: str
 
 
 def list_files(kind: str, path: str | Path) -> Listing:
-    """The image files of a data set of kind folder, zip or lmdb, without opening any.
+    """The image files of a data set of kind folder, zip, lmdb or idx, without opening any.
 
     ValueError, in one line: as `place_of`; a subfolder that cannot be read; a damaged archive, or
     one with a name twice; no images.
@@ -108,7 +108,7 @@ def place_of(kind: str, path: str | Path) -> Path:
     if kind == "folder" and not stat.S_ISDIR(mode):
         raise ValueError(f"{path} is not a folder: correct `path`, or set `kind` to zip or lmdb")
     if kind != "folder" and not stat.S_ISREG(mode):
-        what = "zip archive" if kind == "zip" else "LMDB"
+        what = {"zip": "zip archive", "lmdb": "LMDB", "idx": "IDX file"}[kind]
         found = "a folder" if stat.S_ISDIR(mode) else "neither file nor folder"
         raise ValueError(
             f"{path} is not a readable {what} (it is {found}): correct `path` or `kind`"

@@ -86,8 +86,11 @@ class Models:
         """What the generator of a model says of itself."""
         return declaration(self.config["models"][model]["architecture"])
 
-    def _pretrained(self, model: str, dataset: str, seed: int) -> Artifact:
-        """A model before any fine-tuning. ConfigError, one line: it cannot be had."""
+    def _pretrained(self, model: str, dataset: str, seed: int, times: int = 1) -> Artifact:
+        """A model before any fine-tuning, trained for `times` its iterations.
+
+        ConfigError, one line: it cannot be had.
+        """
         place = f"models.{model}.pretraining.{dataset}"
         for section, name in (("models", model), ("datasets", dataset)):
             if name not in self.config[section]:
@@ -104,6 +107,11 @@ class Models:
                 f"config: {place}.file is {source['file']!r}, which does not exist: download it "
                 "from its owner first, or correct the path"
             )
+        if times != 1 and "iterations" not in source:
+            raise ConfigError(
+                f"config: {place} is a file, which cannot be trained {times} times as long: take it out "
+                "of papers.pseudo_density.quality.blocks"
+            )
         if settings["architecture"] == EXTERNAL:
             return self._external(model, dataset)
         facts = {"model": model, "dataset": dataset, "setting": "pretrained", "seed": seed}
@@ -111,7 +119,10 @@ class Models:
         slug = f"{model}-{dataset}-pretrained-seed{seed}"
         if "file" in source:
             return self._imported(slug, facts, source)
-        return self._trained(slug, facts, source)
+        if times == 1:
+            return self._trained(slug, facts, source)
+        longer = {**source, "iterations": times * source["iterations"]}
+        return self._trained(f"{slug}-x{times}", facts, longer)
 
     def _described(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         resolution = self.config["datasets"][facts["dataset"]]["resolution"]

@@ -30,6 +30,7 @@ __all__ = [
     "BLACK",
     "DENSITY",
     "GREY",
+    "MARKERS",
     "PALETTE",
     "MethodStyle",
     "block_title",

@@ -24,7 +24,7 @@ __all__ = ["costs_frame", "machine_lines", "shrink", "write_findings"]
 
 WIDTH = 1000  # pixels of a picture on the page
 INTRODUCTION = (
-    "This page is written by `snakemake docs/findings.md` from the tables of the run that it speaks of. "
+    "This page is written by `snakemake docs/{name}` from the tables of the run that it speaks of. "
     "Another processor rounds otherwise, which leads a training elsewhere, as another seed does."
 )
 PACKAGES = ("torch", "torchvision", "timm", "faiss-cpu", "numpy", "scikit-learn", "snakemake")
@@ -105,7 +105,7 @@ def write_findings(inputs: Any, settings: Any, path: str | Path) -> list[str]:
     path = Path(path)
     pictures = path.with_suffix("")
     pictures.mkdir(parents=True, exist_ok=True)
-    lines = ["# Findings of one run", "", *_provenance(settings), ""]
+    lines = ["# Findings of one run", "", *_provenance(path.name, settings), ""]
     lines += ["## Table 1", "", *_table1(inputs.table1), ""]
     lines += ["## Claims of the main paper", "", *_claims(inputs.claims), ""]
     lines += ["## What the targets cost", "", *_costs(settings.targets), ""]
@@ -121,11 +121,11 @@ def write_findings(inputs: Any, settings: Any, path: str | Path) -> list[str]:
     return names
 
 
-def _provenance(settings: Any) -> list[str]:
+def _provenance(name: str, settings: Any) -> list[str]:
     seeds = ", ".join(map(str, settings.seeds))
     run = f"{time.strftime('%Y-%m-%d')}, commit {settings.commit}, config: {settings.config}"
     facts = [f"{run}, training seeds: {seeds}", *machine_lines()]
-    return [INTRODUCTION, "", *(f"- {fact}" for fact in facts)]
+    return [INTRODUCTION.format(name=name), "", *(f"- {fact}" for fact in facts)]
 
 
 def _table1(csv: str) -> list[str]:

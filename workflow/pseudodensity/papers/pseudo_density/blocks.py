@@ -40,20 +40,20 @@ class Blocks:
         """Model, data set, tau and w of a block."""
         return self.grid["runs"][block]
 
-    def pretrained(self, block: str, seed: int | None = None) -> Artifact:
-        """The pre-trained model of a block."""
+    def pretrained(self, block: str, seed: int | None = None, times: int = 1) -> Artifact:
+        """The pre-trained model of a block, trained for `times` its iterations."""
         run = self.run(block)
         seed = self.seeds[0] if seed is None else seed
-        return self.plan.models.pretrained(run["model"], run["dataset"], seed)
+        return self.plan.models.pretrained(run["model"], run["dataset"], seed, times)
 
-    def checkpoints(self, block: str, seed: int) -> dict[str, Artifact]:
+    def checkpoints(self, block: str, seed: int, times: int = 1) -> dict[str, Artifact]:
         """Setting -> checkpoint, in the order of the table.
 
         A control (w = 1) exists for each number of images that is used: the FID rows of GANs are
-        fine-tuned on fewer.
+        fine-tuned on fewer. times: as of `pretrained`.
         """
         run, models = self.run(block), self.plan.models
-        parent = self.pretrained(block, seed)
+        parent = self.pretrained(block, seed, times)
         found = {"pretrained": parent}
         for setting in TUNED:
             tau, w = run[setting]["tau"], run[setting]["w"]
@@ -174,15 +174,24 @@ class Blocks:
             items = [pools.item(checkpoint, PLAIN, *how) for checkpoint in checkpoints]
             slug = f"{run['model']}-{run['dataset']}-seed{seed}"
             made += pools.scores(slug, run["dataset"], items, *how).values()
+        return made + self.oracle_scores(block)
+
+    def oracle_scores(self, block: str) -> list[Artifact]:
+        """Scores of the oracle of a block alone."""
+        pools, sampling = self.plan.pools, self.plan.config["sampling"]
+        dataset, how = self.run(block)["dataset"], (sampling["images"], sampling["repeats"])
         points = self._judged_together(block)
         items = [pools.item(self.pretrained(block), point, *how) for point in points]
-        made += pools.scores(f"{run['dataset']}-oracle", run["dataset"], items, *how).values()
-        return made
+        return list(pools.scores(f"{dataset}-oracle", dataset, items, *how).values())
 
 
 def _named(grid: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Every block that a grid names, with its place."""
     lists = {"blocks": grid["blocks"], "fig2.blocks": grid["fig2"]["blocks"]}
+    lists |= {
+        "quality.blocks": grid["quality"]["blocks"],
+        "quality.reached": grid["quality"]["reached"],
+    }
     for figure, described in grid["perturbation"]["figures"].items():
         lists[f"perturbation.figures.{figure}.blocks"] = described["blocks"]
     lists |= {f"{name}.block": [grid[name]["block"]] for name in ("fig6", "table3", "overhead")}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pseudodensity.papers.pseudo_density.paper import HERE, Paper
+from pseudodensity.papers.pseudo_density.quality_targets import quality
 from pseudodensity.papers.pseudo_density.sample_targets import likelihood, overhead, samples
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.methods import method
@@ -31,6 +32,7 @@ def targets(plan: Plan, grid: Mapping[str, Any]) -> Iterator[Target]:
     yield from samples(paper)
     yield from overhead(paper)
     yield from likelihood(paper)
+    yield from quality(paper)
     yield claims(paper)
 
 
