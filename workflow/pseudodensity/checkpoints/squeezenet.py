@@ -15,6 +15,7 @@ CAFFE_MEAN = (104.006, 116.669, 122.679)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 # Fire modules 2 to 9, by their place among torchvision's `features`.
 FIRES = {2: 3, 3: 4, 4: 6, 5: 7, 6: 9, 7: 10, 8: 11, 9: 12}
+PARTS = {"squeeze1x1": "squeeze", "expand1x1": "expand1x1", "expand3x3": "expand3x3"}
 
 
 def convert_squeezenet(arrays: Mapping[str, Sequence[np.ndarray]]) -> dict[str, Tensor]:
@@ -29,8 +30,8 @@ def convert_squeezenet(arrays: Mapping[str, Sequence[np.ndarray]]) -> dict[str, 
     """
     places = {"conv1": "features.0", "conv10": "classifier.1"}
     for fire, place in FIRES.items():
-        for part in ("squeeze1x1", "expand1x1", "expand3x3"):
-            places[f"fire{fire}/{part}"] = f"features.{place}.{part}"
+        for part, named in PARTS.items():
+            places[f"fire{fire}/{part}"] = f"features.{place}.{named}"
     state: dict[str, Tensor] = {}
     for name, place in places.items():
         kernel, bias = _pair(arrays, name)

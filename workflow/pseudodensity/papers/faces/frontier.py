@@ -48,7 +48,10 @@ def frontier(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
             Column("front", "front"),
         ],
         notes=[
-            "One repeat: no intervals. The reference are images of the same generator, so the plain "
-            "model is as good as any can be, and precision says how typical an image is of it."
+            "One repeat: no intervals.",
+            (
+                "The reference are images of the same generator, so precision says how typical of "
+                "it an image is, not how real."
+            ),
         ],
     )

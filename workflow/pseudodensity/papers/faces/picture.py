@@ -61,7 +61,9 @@ def picture(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figure:
         count = f"{settings['generations']:,} samples of a {settings['title']}"
         subtitle(ranked, "Ranked by pseudo density", count)
         _moved(moved, table, inputs["moved"], settings)
-        subtitle(moved, "Moved along pseudo density", "the same latents in a small box (Algorithm 1)")
+        subtitle(
+            moved, "Moved along pseudo density", "the same latents in a small box (Algorithm 1)"
+        )
         _grid(chosen, table, "importance", pool, columns)
         subtitle(chosen, "Chosen by pseudo density", "importance sampling (Algorithm 2)")
         _plane(plane, points, settings)
