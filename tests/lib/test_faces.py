@@ -8,23 +8,26 @@ from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 import torchvision
 from PIL import Image
 from torch import nn
 
-from pseudodensity.artifacts import ArtifactError
+from pseudodensity.artifacts import ArtifactError, file_sha256, save_json, save_npy
 from pseudodensity.checkpoints import faces
 from pseudodensity.checkpoints.dcgan import LATENT_SHAPE, build_dcgan, export_dcgan
 from pseudodensity.checkpoints.reader import read_arrays
 from pseudodensity.checkpoints.squeezenet import CAFFE_MEAN, MEAN, STD, convert_squeezenet
 from pseudodensity.control.move.moved_samples import checkpoint_objective
 from pseudodensity.control.move.perturb import perturb
+from pseudodensity.features.build import build_extractor
 from pseudodensity.generators.external import load_external_generator
+from pseudodensity.papers.faces.frontier import frontier
+from pseudodensity.papers.faces.picture import picture
 from pseudodensity.papers.faces.samples import moved_rows, samples_frame
 from pseudodensity.rng import normal
+from pseudodensity.tensors import save_tensors
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -197,6 +200,21 @@ def test_the_converted_network_gives_on_its_input_what_the_first_one_gives_on_it
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3 * expected.std().item())
 
 
+def test_the_judge_averages_the_last_feature_map_of_torchvisions_network(tmp_path):
+    torch.manual_seed(0)
+    model = torchvision.models.squeezenet1_1(weights=None).eval()
+    path = tmp_path / "squeezenet.pth"
+    torch.save(model.state_dict(), path)
+    entry = {"kind": "squeezenet", "weights": str(path), "sha256": file_sha256(path)}
+    extractor = build_extractor({**entry, "resolution": 48})
+    images = torch.rand(2, 3, 48, 48)
+    mean, std = (torch.tensor(each)[:, None, None] for each in (MEAN, STD))
+    with torch.no_grad():
+        expected = model.features((images - mean) / std).mean((2, 3))
+    assert (extractor.dim, extractor.size) == (512, 48)
+    torch.testing.assert_close(extractor(2 * images - 1), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_a_missing_layer_is_one_line():
     arrays = caffe_arrays()
     del arrays["fire5/expand3x3"]
@@ -272,23 +290,103 @@ def test_the_command_says_it_on_one_line(tmp_path):
 # ---------------------------------------------------------------- the tables
 
 
+DENSITY = np.array([0.5, 2.0, 1.0, 1.5, 0.1, 3.0, 0.9, 1.1], np.float32)
+MOVES = [
+    {"steps": 3, "step_size": 0.05, "bound": 0.1},
+    {"steps": 6, "step_size": 0.05, "bound": 0.3},
+]
+MOVED = [
+    np.array([[1.2, 1.3], [1.0, 1.1], [0.8, 0.9]]),
+    np.array([[1.6, 1.7], [1.0, 1.1], [0.2, 0.3]]),
+]
+CHOSEN = {"fidelity": np.array([1, 5, 3, 7]), "diversity": np.array([0, 4, 6, 2])}
+SETTINGS = {"columns": 2, "generations": len(DENSITY), "moves": MOVES, "seed": 7}
+SETTINGS |= {
+    "importance": {"fidelity": {"tau": 80, "w": 33.0}, "diversity": {"tau": 20, "w": 0.03}}
+}
+
+
 def test_the_table_holds_both_ends_the_plain_images_and_every_move():
-    density = np.array([0.5, 2.0, 1.0, 1.5, 0.1, 3.0, 0.9, 1.1], np.float32)
-    moves = [{"bound": 0.1}, {"bound": 0.3}]
-    moved = [
-        np.array([[1.2, 1.3], [1.0, 1.1], [0.8, 0.9]]),
-        np.array([[1.6, 1.7], [1.0, 1.1], [0.2, 0.3]]),
-    ]
-    chosen = {"fidelity": np.array([1, 5, 3, 7])}
-    frame = samples_frame(density, chosen, moved, {"columns": 2, "moves": moves})
+    frame = samples_frame(DENSITY, CHOSEN, MOVED, SETTINGS)
     rows = {row: lines for row, lines in frame.groupby("row", sort=False)}
     assert rows["highest"]["sample"].tolist() == [5, 1, 3, 7]
     assert rows["lowest"]["sample"].tolist() == [4, 0, 6, 2]
     assert rows["plain"]["sample"].tolist() == [0, 1]
-    np.testing.assert_allclose(rows["fidelity"]["density"], density[[1, 5, 3, 7]])
+    np.testing.assert_allclose(rows["fidelity"]["density"], DENSITY[[1, 5, 3, 7]])
     order = ["towards, 0.3", "towards, 0.1", "original", "away, 0.1", "away, 0.3"]
     assert frame.loc[frame["group"].eq("moved"), "row"].drop_duplicates().tolist() == order
-    assert [name for name, *_ in moved_rows(moves)] == order
+    assert [name for name, *_ in moved_rows(MOVES)] == order
     assert rows["towards, 0.3"]["density"].tolist() == [1.6, 1.7]
     assert rows["away, 0.3"]["density"].tolist() == [0.2, 0.3]
-    assert isinstance(frame, pd.DataFrame) and len(frame) == 4 + 2 + 4 + 4 + 10
+    assert len(frame) == 4 + 2 + 4 + 4 + 4 + 10
+
+
+POINTS = {
+    "plain": ({"method": "plain"}, 0.7, 0.7),
+    "fidelity": ({"method": "importance", "tau": 80, "w": 33.0}, 0.8, 0.6),
+    "diversity": ({"method": "importance", "tau": 20, "w": 0.03}, 0.6, 0.8),
+    "worse": ({"method": "truncation", "family": "scale", "psi": 0.5}, 0.65, 0.3),
+}
+
+
+def scores_table(tmp_path):
+    """The table of a scores file with one repeat of each point."""
+    rows = [
+        {
+            "pool": "pool",
+            "point": point,
+            "label": name,
+            "facts": {"acceptance": 0.5},
+            "repeats": [{"precision": precision, "recall": recall, "mean_density": 1.0}],
+            "n": 40,
+            "n_real": 200,
+        }
+        for name, (point, precision, recall) in POINTS.items()
+    ]
+    save_json(tmp_path / "scores.json", {"settings": {"k": 3}, "rows": rows})
+    names = {"block": "dcgan-faces", "model": "DCGAN", "dataset": "faces"}
+    asked = [names | {"pool": "pool", "point": point} for point, *_ in POINTS.values()]
+    return frontier({"scores": [tmp_path / "scores.json"]}, {"rows": asked})
+
+
+def test_what_another_point_beats_in_both_scores_is_not_on_the_front(tmp_path):
+    frame = scores_table(tmp_path).frame.set_index("setting")
+    assert frame["front"].to_dict() == {
+        "plain": True,
+        "fidelity": True,
+        "diversity": True,
+        "worse": False,
+    }
+    assert frame.loc["worse", "psi"] == 0.5 and frame.loc["fidelity", "k"] == 3
+
+
+@pytest.mark.filterwarnings("ignore:constrained_layout")  # two columns leave it no room
+def test_the_picture_shows_the_images_of_the_table_and_says_what_it_rests_on(tmp_path):
+    pool = np.arange(len(DENSITY), dtype=np.uint8)[:, None, None, None] * 20 + np.zeros(
+        (1, 3, 8, 8), np.uint8
+    )
+    save_npy(tmp_path / "images.npy", pool)
+    paths = [tmp_path / f"moved{i}.safetensors" for i in range(2)]
+    for i, path in enumerate(paths):
+        images = np.full((3, 2, 3, 8, 8), 200 + i, np.uint8)
+        save_tensors(path, {"images": images, "density": MOVED[i]}, {})
+    samples_frame(DENSITY, CHOSEN, MOVED, SETTINGS).to_csv(tmp_path / "faces.csv", index=False)
+    scores_table(tmp_path).frame.to_csv(tmp_path / "frontier.csv", index=False)
+    inputs = {"table": tmp_path / "faces.csv", "frontier": tmp_path / "frontier.csv"}
+    inputs |= {"pixels": [tmp_path / "images.npy"], "moved": paths}
+    said = {"title": "DCGAN", "steering": "STEERS", "judge": "JUDGES", "density_k": 10}
+    figure = picture(inputs, SETTINGS | said | {"reference": 200})
+    ranked, moved, chosen, _ = figure.axes
+    # Images of 8 px are enlarged to 96, with 4 between them: the first pixel of each line.
+    first = [axes.images[0].get_array()[::100, 0, 0].tolist() for axes in (ranked, moved, chosen)]
+    samples = [[5, 3, 0, 4, 6], [1, 3, 0, 6]]
+    assert first[0] == [20 * sample for sample in samples[0]]
+    assert first[1] == [201, 200, 200, 200, 201]
+    assert first[2] == [20 * sample for sample in samples[1]]
+    labels = [text.get_text() for text in moved.get_yticklabels()]
+    assert labels[0] == "more, ±0.3\ndensity 1.65" and labels[-1] == "less, ±0.3\ndensity 0.25"
+    assert chosen.get_yticklabels()[0].get_text() == "fidelity\ndensity 1.90"
+    caption = next(text.get_text() for text in figure.texts if text.get_gid() == "caption")
+    caption = " ".join(caption.replace("\u00a0", " ").split())
+    for part in ("n = 200", "k = 10", "STEERS", "seed 7", "n = 40", "k = 3", "JUDGES", "w = 0.03"):
+        assert part in caption, part

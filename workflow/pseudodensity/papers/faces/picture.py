@@ -36,10 +36,11 @@ from pseudodensity.report.samples import load_arrays
 
 __all__ = ["picture"]
 
-CELL, LABELS, TITLE = 0.5, 1.15, 0.5  # inches: image, names of rows, titles
+CELL, LABELS, TITLE = 0.52, 0.95, 0.5  # inches: image, names of rows, titles
 BLUE, GREEN, ORANGE = PALETTE[0], PALETTE[2], PALETTE[3]
 COLOURS = {"highest": BLUE, "lowest": ORANGE, "fidelity": BLUE, "diversity": ORANGE}
 COLOURS |= {"towards": BLUE, "away": ORANGE}
+WAYS = {"towards": "more", "original": "as drawn", "away": "less"}
 MARKERS = ("^", "o", "s", "v", "P")
 
 
@@ -92,7 +93,9 @@ def _moved(
     for row, move, place in moved_rows(settings["moves"]):
         parts.append(images[move][place][: settings["columns"]])
         density = own.loc[own["row"].eq(row), "density"]
-        names.append((_label(row, density), COLOURS.get(row.partition(",")[0], BLACK)))
+        way, _, bound = row.partition(", ")
+        name = f"{WAYS[way]}, ±{bound}" if bound else WAYS[way]
+        names.append((_label(name, density), COLOURS.get(way, BLACK)))
     show_images(axes, np.concatenate(parts), settings["columns"], rows=names)
 
 
@@ -137,8 +140,8 @@ def _plane(axes: Axes, points: pd.DataFrame, settings: Mapping[str, Any]) -> Non
         axes.annotate(f"ψ {line['psi']:g}", place, **text)
     set_ranges(axes, points["recall"], points["precision"])
     axes.set(xlabel="recall (diversity)", ylabel="precision (fidelity)")
-    axes.legend(handles=_entries(markers), loc="lower left", fontsize=8)
-    subtitle(axes, "What that does", f"judged in features of {settings['judge']}")
+    axes.legend(handles=_entries(markers), loc="lower left", ncols=2, fontsize=8)
+    subtitle(axes, "What the dials trade", f"judged in features of {settings['judge']}")
 
 
 def _path(axes: Axes, points: pd.DataFrame, colour: str) -> None:
@@ -171,9 +174,9 @@ def _caption(points: pd.DataFrame, settings: Mapping[str, Any]) -> str:
         f"k = {settings['density_k']} neighbours in features of {settings['steering']}. Ranked are "
         f"n = {settings['generations']:,} further samples, latents of seed {settings['seed']}; plain "
         f"and chosen images are the first, not selected; {importance}. Moved: signs of the gradient "
-        f"through features and generator ({moves}). Precision and recall: n = "
+        f"through features and generator (up to ± the bound: {moves}). Precision and recall: n = "
         f"{listed(points['n'])} against n = {listed(points['n_real'])} reference images, "
         f"k = {listed(points['k'])}, features of {settings['judge']}; one repeat, so differences "
-        "below about .05 may be noise. Rings: the settings shown as images. Against its own samples "
-        "the plain generator cannot be bettered in both: the plane shows what the dials trade."
+        "below about .05 may be noise; precision says how typical of the generator an image is, not "
+        "how real. Rings: the settings shown as images; ψ: truncation, latents scaled by it."
     )
