@@ -1,4 +1,4 @@
-# `make table1` and `make test` are all that a newcomer needs; both make the environment first.
+# `make faces`, `make table1` and `make test` are all that a newcomer needs; they make the environment first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,10 +9,26 @@ CORES ?= all
 # by page; keeping it, in huge pages, makes CPU jobs up to a fifth faster.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967296
 
-.PHONY: table1 test test-slow browser fashion-mnist check lock
+.PHONY: table1 faces test test-slow browser fashion-mnist check lock
 
 table1: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake results/table1.csv results/table1.png --cores $(CORES)
+
+# The first look: a generator and networks that ship inside packages (envs/faces.in says which).
+FACES := downloads/faces/squeezenet.safetensors
+
+faces: $(FACES)
+	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake results/faces.png results/faces.csv --cores $(CORES) \
+	  --configfile config/scales/faces.yaml
+
+# The file that is written last, with the others beside it.
+$(FACES): $(VENV)/.faces
+	$(BIN)/python -m pseudodensity.checkpoints.faces $(@D)
+
+$(VENV)/.faces: $(READY) envs/faces.txt
+	$(BIN)/python -c 'import sys; sys.exit(0 if sys.version_info < (3, 13) else "make faces: the package gan-face-generate needs Python below 3.13: remove .venv, then make PYTHON=python3.12 faces")'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/faces.txt
+	touch $@
 
 test: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest
@@ -60,3 +76,5 @@ lock:
 	  uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	    --no-annotate --no-header envs/$$env.in -o envs/$$env.txt || exit 1; \
 	done
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-annotate --no-header --no-deps envs/faces.in -o envs/faces.txt

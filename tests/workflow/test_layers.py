@@ -38,7 +38,7 @@ JUDGES = {"metrics": {"metrics", "neighbors", "feature_sets"}}
 MAY_JUDGE = ("papers", "library")
 # Read by every job of a cluster, so nothing that takes seconds to import.
 LIGHT = ("plan.plan", "plan.resources", "papers.pseudo_density.targets", "page.inventory")
-LIGHT += ("papers.metric_checks.targets",)
+LIGHT += ("papers.faces.targets", "papers.metric_checks.targets")
 HEAVY = ("torch", "pandas", "scipy", "timm", "matplotlib", "seaborn", "faiss")
 
 

@@ -22,3 +22,23 @@ rule findings:
         "Write the {wildcards.page} of this run"
     script:
         "../scripts/findings.py"
+
+
+# README's first picture: snakemake docs/findings/faces.png --configfile config/scales/faces.yaml
+rule shrunk:
+    input:
+        "results/faces.png",
+    output:
+        "docs/findings/faces.png",
+    log:
+        "results/logs/findings-faces.log",
+    localrule: True
+    conda:
+        "../../envs/conda.yaml"
+    threads: 1
+    params:
+        code=code_digest(HERE / "workflow/scripts/shrunk.py"),
+    message:
+        "Write README's picture of faces"
+    script:
+        "../scripts/shrunk.py"

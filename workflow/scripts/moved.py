@@ -7,6 +7,7 @@ from pseudodensity.control.move.moved_samples import checkpoint_objective, move_
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.build import load_extractor
 from pseudodensity.generators.checkpoint import load_checkpoint
+from pseudodensity.generators.loading import open_generator
 from pseudodensity.progress import Progress, logged
 from pseudodensity.tensors import save_tensors
 
@@ -16,7 +17,10 @@ spec, backbone = stamp["spec"], source.get("backbone")
 progress = Progress(f"move {snakemake.wildcards.name}", 3 * spec["images"], log=snakemake.log[0])
 with logged(snakemake.log[0]):
     density, steering = PseudoDensity.load(source.density), load_extractor(source.steering)
-    checkpoint = load_checkpoint(source.checkpoint, snakemake.params.checkpoint)
+    origin = snakemake.params.checkpoint
+    # A generator of one's own is no checkpoint, and has no discriminator.
+    is_climbed = spec["objective"] == "discriminator"
+    checkpoint = load_checkpoint(source.checkpoint, origin) if is_climbed else None
     objective = checkpoint_objective(
         spec["objective"],
         checkpoint,
@@ -27,7 +31,7 @@ with logged(snakemake.log[0]):
         device=device,
     )
     panel = move_samples(
-        checkpoint.frozen_generator(device),
+        open_generator(source.checkpoint, origin, device),
         objective,
         density,
         steering,

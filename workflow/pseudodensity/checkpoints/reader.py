@@ -26,7 +26,7 @@ from torch import Tensor
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.weight_files import MAX_BYTES, check_pickle, load_tensors_only
 
-__all__ = ["Network", "plain_reason", "read_networks"]
+__all__ = ["Network", "plain_reason", "read_arrays", "read_networks"]
 
 MAX_MODULES = 100_000
 ROLES = ("G", "D", "G_ema")
@@ -82,6 +82,27 @@ def read_networks(path: str | Path, max_bytes: int = MAX_BYTES) -> dict[str, Net
     # A hostile or damaged file can make the unpickler fail in almost any way.
     except Exception as error:  # noqa: BLE001
         raise ArtifactError(f"cannot be read as a pickled network: {plain_reason(error)}") from None
+
+
+def read_arrays(path: str | Path, max_bytes: int = MAX_BYTES) -> dict[str, list[np.ndarray]]:
+    """The arrays of plain numbers in a pickled dictionary: name -> list of arrays.
+
+    Raises:
+        ArtifactError: the file is larger than ``max_bytes``, damaged, or holds something else.
+    """
+    size = Path(path).stat().st_size
+    if size > max_bytes:
+        raise ArtifactError(f"{path} has {size} bytes, more than the {max_bytes} that are read")
+    try:
+        with open(path, "rb") as handle:
+            _check_instructions(handle, size)
+            root = _DataUnpickler(handle).load()
+        if not isinstance(root, dict) or not all(isinstance(part, list) for part in root.values()):
+            raise pickle.UnpicklingError("it is no dictionary of lists of arrays")
+        return {str(name): [_array(entry) for entry in part] for name, part in root.items()}
+    # A hostile or damaged file can make the unpickler fail in almost any way.
+    except Exception as error:  # noqa: BLE001
+        raise ArtifactError(f"{path} cannot be read as arrays: {plain_reason(error)}") from None
 
 
 def plain_reason(error: Exception) -> str:
@@ -176,6 +197,17 @@ def _scalar(dtype: Any, data: Any) -> int | float | bool:
         raise pickle.UnpicklingError("it holds a NumPy scalar that is no plain number")
     (value,) = np.frombuffer(data, dtype.order + dtype.code)
     return value.item()
+
+
+def _array(entry: Any) -> np.ndarray:
+    """An array of what NumPy pickled of it: version, shape, type, order of the axes, bytes."""
+    if not isinstance(entry, _Inert) or entry.kind != "_reconstruct":
+        raise pickle.UnpicklingError("it holds something else than arrays")
+    _, shape, dtype, by_columns, data = entry.state
+    if not isinstance(dtype, _NumberType) or not isinstance(data, bytes):
+        raise pickle.UnpicklingError("it holds an array of something else than plain numbers")
+    numbers = np.frombuffer(data, dtype.order + dtype.code)
+    return numbers.reshape(shape, order="F" if by_columns else "C")
 
 
 def _encode(text: Any, encoding: Any) -> bytes:

@@ -21,6 +21,7 @@ PRETRAINED = {
     "timm": "Timm",
     "inception": "Inception",
     "vgg16": "Vgg16",
+    "squeezenet": "SqueezeNet",
     "packaged": "Packaged",
 }
 
@@ -35,7 +36,7 @@ def _class_of(kind: str) -> type[Extractor]:
 def build_extractor(spec: Mapping[str, Any], seed: int = 0) -> Extractor:
     """Extractor of an entry of a config's ``extractors``, frozen, in eval mode.
 
-    Pretrained kinds (timm, inception, vgg16) read the local file in `weights` and check `sha256`;
+    Pretrained kinds (timm, inception, vgg16, squeezenet) read the local file in `weights` and check `sha256`;
     packaged ones find theirs. Kinds trained here (small_vit, small_cnn) start from random weights
     that depend on `seed` alone: what they would be trained on is left out, and `trained` is False.
     ValueError: unknown kind, missing or unknown settings, an unfit weights file.

@@ -1,4 +1,4 @@
-"""Pretrained extractors from local files: timm models, Inception-v3, VGG-16. Nothing is fetched."""
+"""Pretrained extractors from local files: timm, Inception-v3, VGG-16, SqueezeNet; none is fetched."""
 
 from __future__ import annotations
 
@@ -126,6 +126,23 @@ class Vgg16(Extractor):
 
     def embed(self, x: Tensor) -> Tensor:
         """Prepared images -> rectified fc2 activations (n, 4096)."""
+        return self.model(x)
+
+
+class SqueezeNet(Extractor):
+    """torchvision's SqueezeNet 1.1, its last feature map averaged, 512-d: small and fast."""
+
+    def __init__(self, weights: str | None, sha256: str | None, resolution: int = 224):
+        """weights: torchvision's squeezenet1_1 (IMAGENET1K_V1) file or one of its form, its digest
+        sha256. resolution: side of the images that the network sees."""
+        super().__init__(512, resolution, **IMAGENET, interpolation="bilinear")
+        state = read_weights(weights, sha256, "torchvision's squeezenet1_1 IMAGENET1K_V1")
+        model = torchvision.models.squeezenet1_1(weights=None)
+        load_state(model, state, weights)
+        self.model = nn.Sequential(model.features, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Prepared images -> pooled features (n, 512)."""
         return self.model(x)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from pseudodensity.plan.artifact import Artifact, digest_of
 from pseudodensity.plan.declared import declared, parameters
 from pseudodensity.plan.errors import ConfigError
-from pseudodensity.plan.files import FEWEST_IMAGES, KINDS, list_files, place_of
+from pseudodensity.plan.files import FEWEST_IMAGES, KINDS, how_to_get, list_files, place_of
 
 __all__ = ["Data"]
 
@@ -137,8 +137,8 @@ class Data:
                 )
         if "weights" in extractor and not Path(extractor["weights"]).is_file():
             raise ConfigError(
-                f"config: extractors.{name}.weights is {extractor['weights']!r}, which does "
-                "not exist: download it from its owner first"
+                f"config: extractors.{name}.weights is {extractor['weights']!r}, which does not "
+                f"exist: {how_to_get(extractor['weights'], 'download it from its owner first')}"
             )
 
     def _check_roles(self) -> None:
@@ -214,8 +214,8 @@ def _check_dataset(name: str, dataset: Mapping[str, Any]) -> None:
         path = dataset[key]
         if not os.path.exists(os.path.expanduser(path)):
             raise ConfigError(
-                f"config: datasets.{name}.{key} is {path!r}, which does not exist: put the {WHAT[key]} "
-                "there or correct the path"
+                f"config: datasets.{name}.{key} is {path!r}, which does not exist: "
+                + how_to_get(path, f"put the {WHAT[key]} there or correct the path")
             )
         try:
             place_of(dataset["kind"], path)

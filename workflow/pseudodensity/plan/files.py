@@ -23,6 +23,7 @@ __all__ = [
     "KINDS",
     "Listing",
     "folder_files",
+    "how_to_get",
     "list_files",
     "open_zip",
     "place_of",
@@ -52,6 +53,9 @@ SUFFIXES = tuple(FORMATS)
 HIDDEN = (".", "__MACOSX")
 # Line ends, other control characters, and the halves by which Python writes bytes that are not UTF-8.
 UNPRINTABLE = ("Cc", "Cs", "Zl", "Zp")
+
+# Folders that a target of the Makefile fills.
+MADE = {"downloads/faces/": "make faces"}
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,12 @@ def list_files(kind: str, path: str | Path) -> Listing:
         size, time = (status.st_size, status.st_mtime_ns) if status else (-1, -1)
         digest.update(b"%b\0%d\0%d\0" % (os.fsencode(name), size, time))
     return Listing(count, digest.hexdigest())
+
+
+def how_to_get(path: str, otherwise: str) -> str:
+    """What to do about a file of a config that is not there: run what makes it, or `otherwise`."""
+    command = next((made for folder, made in MADE.items() if path.startswith(folder)), None)
+    return f"run `{command}`, which makes it" if command else otherwise
 
 
 def place_of(kind: str, path: str | Path) -> Path:

@@ -13,6 +13,7 @@ from pseudodensity.plan.config import merge
 from pseudodensity.plan.data import Data
 from pseudodensity.plan.declared import annotations, declared, modules_declaring, parameters
 from pseudodensity.plan.errors import ConfigError
+from pseudodensity.plan.files import how_to_get
 from pseudodensity.plan.kinds import check_kind
 
 __all__ = ["Models", "declaration", "generator_modules", "tangent_modules"]
@@ -103,9 +104,10 @@ class Models:
             )
         source = settings["pretraining"][dataset]
         if "file" in source and not Path(source["file"]).is_file():
+            otherwise = "download it from its owner first, or correct the path"
             raise ConfigError(
-                f"config: {place}.file is {source['file']!r}, which does not exist: download it "
-                "from its owner first, or correct the path"
+                f"config: {place}.file is {source['file']!r}, which does not exist: "
+                f"{how_to_get(source['file'], otherwise)}"
             )
         if times != 1 and "iterations" not in source:
             raise ConfigError(

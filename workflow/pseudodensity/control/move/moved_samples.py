@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pseudodensity.artifacts import ArtifactError
 from pseudodensity.control.move.gradient import Score
 from pseudodensity.control.move.perturb import (
     DensityObjective,
@@ -46,7 +47,7 @@ class MovedSamples:
 
 def checkpoint_objective(
     name: str,
-    checkpoint: CheckpointFile,
+    checkpoint: CheckpointFile | None,
     density: PseudoDensity,
     extractor: Extractor,
     real: np.ndarray,
@@ -58,7 +59,7 @@ def checkpoint_objective(
 
     Args:
         name: density | discriminator | random.
-        checkpoint: of the generator; its discriminator is used.
+        checkpoint: of the generator; its discriminator is used. None where nothing else is asked for.
         real: images (N, 3, R, R) uint8; a comparing discriminator sees the first of them.
         backbone: frozen feature network of a projected discriminator.
 
@@ -70,6 +71,8 @@ def checkpoint_objective(
         return None
     if name != "discriminator":
         raise ValueError(f"objective {name!r} unknown: use density, discriminator or random")
+    if checkpoint is None:
+        raise ArtifactError("a generator of one's own comes without a discriminator: use density")
     discriminator = checkpoint.build("discriminator", backbone).to(device).eval()
     references = to_float(np.array(real[:_REFERENCES])).to(device)
     return DiscriminatorObjective(discriminator.requires_grad_(False), references)
