@@ -17,12 +17,15 @@ import pandas as pd
 from PIL import Image
 
 from pseudodensity.artifacts import atomic_path
+from pseudodensity.report.drawing import BLACK, PALETTE
 from pseudodensity.report.markdown import markdown_text
 from pseudodensity.report.table import Column, Table, page
 
 __all__ = ["costs_frame", "machine_lines", "shrink", "write_findings"]
 
 WIDTH = 1000  # pixels of a picture on the page
+WHITE = "#ffffff"
+COLOURS = 240  # of its own, beside those of the figures
 INTRODUCTION = (
     "This page is written by `snakemake docs/findings.md` from the tables of the run that it speaks of. "
     "Another processor rounds otherwise, which leads a training elsewhere, as another seed does."
@@ -85,14 +88,22 @@ def _core_minutes(path: str) -> float | None:
 
 
 def shrink(source: str | Path, target: str | Path, width: int = WIDTH) -> None:
-    """A picture no wider than `width` pixels, as PNG with a palette."""
+    """A picture no wider than `width` pixels, as PNG with a palette.
+
+    The colours of the figures are in it, which a palette of photographs alone would leave out.
+    """
     with Image.open(source) as image:
         picture = image.convert("RGB")
         if picture.width > width:
             height = round(picture.height * width / picture.width)
             picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+        found = picture.quantize(COLOURS).getpalette()[: 3 * COLOURS]
+        own = [value for colour in (WHITE, BLACK, *PALETTE) for value in bytes.fromhex(colour[1:])]
+        palette = Image.new("P", (1, 1))
+        palette.putpalette([*found, *own])
+        few = picture.quantize(palette=palette, dither=Image.Dither.NONE)
         with atomic_path(target) as temporary:
-            picture.quantize(128).save(temporary, format="PNG", optimize=True)
+            few.save(temporary, format="PNG", optimize=True)
 
 
 def write_findings(inputs: Any, settings: Any, path: str | Path) -> list[str]:
