@@ -398,6 +398,7 @@ def test_the_small_copy_keeps_white_and_the_colours_of_the_figures(tmp_path):
     """A few pixels of them beside a photograph of many colours."""
     stream = np.random.Generator(np.random.Philox(0))
     pixels = stream.integers(0, 256, (200, 100, 3), dtype=np.uint8)
+    pixels[100:] = 251  # which would be taken for white
     wanted = ["#ffffff", *PALETTE]
     for i, colour in enumerate(wanted):
         pixels[:2, 2 * i : 2 * i + 2] = list(bytes.fromhex(colour[1:]))

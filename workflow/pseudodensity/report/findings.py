@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
@@ -25,6 +26,7 @@ __all__ = ["costs_frame", "machine_lines", "shrink", "write_findings"]
 
 WIDTH = 1000  # pixels of a picture on the page
 WHITE = "#ffffff"
+CLOSE = 16  # distance in units of 0 .. 255
 COLOURS = 240  # of its own, beside those of the figures
 INTRODUCTION = (
     "This page is written by `snakemake docs/findings.md` from the tables of the run that it speaks of. "
@@ -97,13 +99,22 @@ def shrink(source: str | Path, target: str | Path, width: int = WIDTH) -> None:
         if picture.width > width:
             height = round(picture.height * width / picture.width)
             picture = picture.resize((width, height), Image.Resampling.LANCZOS)
-        found = picture.quantize(COLOURS).getpalette()[: 3 * COLOURS]
-        own = [value for colour in (WHITE, BLACK, *PALETTE) for value in bytes.fromhex(colour[1:])]
         palette = Image.new("P", (1, 1))
-        palette.putpalette([*found, *own])
+        palette.putpalette(_palette(picture))
         few = picture.quantize(palette=palette, dither=Image.Dither.NONE)
         with atomic_path(target) as temporary:
             few.save(temporary, format="PNG", optimize=True)
+
+
+def _palette(picture: Image.Image) -> list[int]:
+    """Red, green, blue of each colour, those of the figures first.
+
+    Of two that lie close together Pillow may take either, so the picture's own give way.
+    """
+    own = [list(bytes.fromhex(colour[1:])) for colour in (WHITE, BLACK, *PALETTE)]
+    found = np.reshape(picture.quantize(COLOURS).getpalette(), (-1, 3))
+    distance = np.linalg.norm(found[:, None] - np.array(own), axis=2).min(1)
+    return [*np.ravel(own).tolist(), *found[distance > CLOSE].ravel().tolist()]
 
 
 def write_findings(inputs: Any, settings: Any, path: str | Path) -> list[str]:
