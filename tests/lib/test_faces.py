@@ -26,6 +26,8 @@ from pseudodensity.generators.external import load_external_generator
 from pseudodensity.papers.faces.frontier import frontier
 from pseudodensity.papers.faces.picture import picture
 from pseudodensity.papers.faces.samples import moved_rows, samples_frame
+from pseudodensity.report.drawing import PALETTE
+from pseudodensity.report.findings import shrink
 from pseudodensity.rng import normal
 from pseudodensity.tensors import save_tensors
 
@@ -390,3 +392,19 @@ def test_the_picture_shows_the_images_of_the_table_and_says_what_it_rests_on(tmp
     caption = " ".join(caption.replace("\u00a0", " ").split())
     for part in ("n = 200", "k = 10", "STEERS", "seed 7", "n = 40", "k = 3", "JUDGES", "w = 0.03"):
         assert part in caption, part
+
+
+def test_the_small_copy_keeps_white_and_the_colours_of_the_figures(tmp_path):
+    """A few pixels of them beside a photograph of many colours."""
+    stream = np.random.Generator(np.random.Philox(0))
+    pixels = stream.integers(0, 256, (200, 100, 3), dtype=np.uint8)
+    pixels[100:] = 251  # which would be taken for white
+    wanted = ["#ffffff", *PALETTE]
+    for i, colour in enumerate(wanted):
+        pixels[:2, 2 * i : 2 * i + 2] = list(bytes.fromhex(colour[1:]))
+    Image.fromarray(pixels).save(tmp_path / "large.png")
+    shrink(tmp_path / "large.png", tmp_path / "small.png", width=100)
+    small = np.asarray(Image.open(tmp_path / "small.png").convert("RGB"))
+    assert [small[0, 2 * i].tobytes().hex() for i in range(len(wanted))] == [
+        colour[1:] for colour in wanted
+    ]

@@ -13,16 +13,21 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from PIL import Image
 
 from pseudodensity.artifacts import atomic_path
+from pseudodensity.report.drawing import BLACK, PALETTE
 from pseudodensity.report.markdown import markdown_text
 from pseudodensity.report.table import Column, Table, page
 
 __all__ = ["costs_frame", "machine_lines", "shrink", "write_findings"]
 
 WIDTH = 1000  # pixels of a picture on the page
+WHITE = "#ffffff"
+CLOSE = 16  # distance in units of 0 .. 255
+COLOURS = 240  # of its own, beside those of the figures
 INTRODUCTION = (
     "This page is written by `snakemake docs/{name}` from the tables of the run that it speaks of. "
     "Another processor rounds otherwise, which leads a training elsewhere, as another seed does."
@@ -85,14 +90,31 @@ def _core_minutes(path: str) -> float | None:
 
 
 def shrink(source: str | Path, target: str | Path, width: int = WIDTH) -> None:
-    """A picture no wider than `width` pixels, as PNG with a palette."""
+    """A picture no wider than `width` pixels, as PNG with a palette.
+
+    The colours of the figures are in it, which a palette of photographs alone would leave out.
+    """
     with Image.open(source) as image:
         picture = image.convert("RGB")
         if picture.width > width:
             height = round(picture.height * width / picture.width)
             picture = picture.resize((width, height), Image.Resampling.LANCZOS)
+        palette = Image.new("P", (1, 1))
+        palette.putpalette(_palette(picture))
+        few = picture.quantize(palette=palette, dither=Image.Dither.NONE)
         with atomic_path(target) as temporary:
-            picture.quantize(128).save(temporary, format="PNG", optimize=True)
+            few.save(temporary, format="PNG", optimize=True)
+
+
+def _palette(picture: Image.Image) -> list[int]:
+    """Red, green, blue of each colour, those of the figures first.
+
+    Of two that lie close together Pillow may take either, so the picture's own give way.
+    """
+    own = [list(bytes.fromhex(colour[1:])) for colour in (WHITE, BLACK, *PALETTE)]
+    found = np.reshape(picture.quantize(COLOURS).getpalette(), (-1, 3))
+    distance = np.linalg.norm(found[:, None] - np.array(own), axis=2).min(1)
+    return [*np.ravel(own).tolist(), *found[distance > CLOSE].ravel().tolist()]
 
 
 def write_findings(inputs: Any, settings: Any, path: str | Path) -> list[str]:

@@ -136,8 +136,8 @@ def _plane(axes: Axes, points: pd.DataFrame, settings: Mapping[str, Any]) -> Non
         axes.scatter(found["recall"], found["precision"], s=150, zorder=2.5, **ring)
     for _, line in truncation.iterrows():
         place = (line["recall"], line["precision"])
-        text = {"textcoords": "offset points", "xytext": (6, 3), "fontsize": 8, "color": GREEN}
-        axes.annotate(f"ψ {line['psi']:g}", place, **text)
+        text = {"textcoords": "offset points", "xytext": (0, 7), "ha": "center", "fontsize": 8}
+        axes.annotate(f"ψ {line['psi']:g}", place, color=GREEN, **text)
     set_ranges(axes, points["recall"], points["precision"])
     axes.set(xlabel="recall (diversity)", ylabel="precision (fidelity)")
     axes.legend(handles=_entries(markers), loc="lower left", ncols=2, fontsize=8)
