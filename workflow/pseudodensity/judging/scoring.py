@@ -18,6 +18,10 @@ from pseudodensity.rng import numpy_generator
 __all__ = ["Judge", "measure"]
 
 
+# Real images of one half that a point must take to be judged; others have no scores.
+FEWEST = 10
+
+
 @dataclass(frozen=True)
 class Judge:
     """One metric with its real side.
@@ -69,7 +73,8 @@ def measure(
         labels: (N,) densities of the real images.
         seed: of the pools.
         images, repeats: of each set. Real images that are no fresh ones are judged half against half,
-            all with as many fakes as the strictest point accepts: recall depends on their number.
+            all with as many fakes as the strictest point accepts: recall depends on their number. A
+            point that takes hardly any has no repeats, and its note says why.
 
     Returns:
         ``rows``: one per item with pool, point, label, n and n_real (fakes and reals of a repeat),
@@ -165,20 +170,22 @@ def _halved(
     middle = total // 2
     chosen = [[o[:middle][np.isin(o[:middle], rows)] for rows in accepted] for o in orders]
     sizes = np.array([[len(rows) for rows in halves] for halves in chosen])
-    fewest = int(sizes.min())
-    if fewest == 0:
-        strictest = items[int(sizes.min(0).argmin())]["label"]
+    measured = sizes.min(0) >= FEWEST
+    if not measured.any():
         raise ValueError(
-            f"{strictest} takes none of {middle} real images, one half of the data set: lower tau, or "
-            "take a w nearer to 1"
+            f"no point takes {FEWEST} of {middle} real images, one half of the data set: give it more "
+            "images, or take a w nearer to 1"
         )
+    fewest = int(sizes[:, measured].min())
     counts = {"n": fewest, "n_real": total - middle}
     scores: list[list[dict[str, float]]] = [[] for _ in items]
     for order, halves in zip(orders, chosen, strict=True):
         side = judge.side(order[middle:])
-        for target, rows in zip(scores, halves, strict=True):
-            target.append(judge.score(side, pool, rows[:fewest]))
+        for target, rows, enough in zip(scores, halves, measured, strict=True):
+            if enough:
+                target.append(judge.score(side, pool, rows[:fewest]))
     for item, found, rows, expected in zip(items, scores, accepted, closed, strict=True):
+        few = f"it takes fewer than {FEWEST} of {middle} real images"
         facts = {
             "acceptance": len(rows) / total,
             "acceptance_closed_form": expected,
@@ -188,6 +195,6 @@ def _halved(
             "pool_calls": 0,
             "training_acceptance": None,
             "how": "one half of the data set against the other",
-            "note": "repeats share images: intervals are too narrow",
+            "note": "repeats share images: intervals are too narrow" if found else few,
         }
         yield _row(item, found, facts, counts)
