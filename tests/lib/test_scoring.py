@@ -197,8 +197,8 @@ def test_halves_are_reweighted_as_algorithm_2_says(reals):
 def test_a_point_that_takes_hardly_any_real_image_costs_the_others_nothing(reals):
     """It would have all of them judged with as few images as it takes."""
     strict = {"method": "oracle", "tau": 100, "w": 1e9}
-    (alone,) = judged([item(reals, ORACLE[0])], spy())["rows"]
-    kept, left_out = judged([item(reals, ORACLE[0]), item(reals, strict)], spy())["rows"]
+    (alone,) = judged([item(reals, ORACLE[0])], spy())
+    kept, left_out = judged([item(reals, ORACLE[0]), item(reals, strict)], spy())
     assert kept == alone and left_out["repeats"] == []
     assert left_out["facts"]["note"] == "it takes fewer than 10 of 2000 real images"
     with pytest.raises(ValueError, match="no point takes 10 of 2000 real images") as error:
