@@ -288,12 +288,12 @@ def test_all_is_made(made):
     assert [path.name.split("-")[0] for path in (results / "work").iterdir()] == ["networks"]
 
 
-def test_every_rule_ran_but_the_import_of_public_files_and_the_page(made):
-    """The page is written after a run, by the run itself: test_page_run.py."""
+def test_every_rule_ran_but_those_of_public_files_and_the_page(made):
+    """The page is written after a run, by the run itself: test_page_run.py. `shrunk`: of the faces."""
     text = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
     rules = set(re.findall(r"^rule (\w+):", text, re.MULTILINE))
     done = set(re.findall(r"\(Rule: (\w+)\)", (made.folder / "output").read_text()))
-    assert rules - done == {"imported", "page"}
+    assert rules - done == {"imported", "page", "shrunk"}
 
 
 def test_a_block_is_printed_as_soon_as_it_is_there(made):
