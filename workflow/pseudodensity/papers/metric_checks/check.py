@@ -9,7 +9,12 @@ import numpy as np
 
 from pseudodensity.papers.metric_checks.criteria import Criterion
 
-__all__ = ["PURPOSES", "Check", "Draw"]
+__all__ = ["MOVED", "NO_COPIES", "NO_RARITY", "PURPOSES", "Check", "Draw"]
+
+# What checks of every kind say in the same words.
+NO_RARITY = "the check says nothing of how sparse the reals are around fakes"
+NO_COPIES = "no fake is a copy"
+MOVED = "moved by 1 in each dimension"
 
 # Purpose of a score -> what it is. A share is 1 where all is well; the others only rank.
 PURPOSES = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pseudodensity.papers.metric_checks import laws
-from pseudodensity.papers.metric_checks.check import Check
+from pseudodensity.papers.metric_checks.check import MOVED, NO_COPIES, NO_RARITY, Check, Draw
 from pseudodensity.papers.metric_checks.criteria import (
     best_at,
     flat,
@@ -20,9 +20,6 @@ from pseudodensity.papers.metric_checks.criteria import (
 __all__ = ["checks"]
 
 NO_SCALE = "it has no value that stands for a perfect or a useless generator"
-NO_RARITY = "the check says nothing of how sparse the reals are around fakes"
-NO_COPIES = "no fake is a copy"
-MOVED = "moved by 1 in each dimension"
 
 
 def checks(n: int) -> Iterator[Check]:
@@ -140,20 +137,20 @@ def hypercubes(n: int, d: int) -> Check:
     )
 
 
+def _apart(name: str, setting: str, step: str, draw: Draw) -> Check:
+    """Two laws that never meet, in one step."""
+    truth, wanted = "they never meet: 0", _others(near(0), near(0))
+    return Check(name, setting, truth, (step,), draw, wanted)
+
+
 def shells(n: int, d: int, radius: float) -> Check:
     """Two concentric spheres that never meet."""
 
     def draw(step, real, fake):
         return laws.shell(real, n, d, 1.0), laws.shell(fake, n, d, radius)
 
-    return Check(
-        "shells",
-        f"d = {d}, fakes at radius {radius}, reals at 1",
-        "they never meet: 0",
-        (f"radius {radius}",),
-        draw,
-        _others(near(0), near(0)),
-    )
+    setting = f"d = {d}, fakes at radius {radius}, reals at 1"
+    return _apart("shells", setting, f"radius {radius}", draw)
 
 
 def sphere_torus(n: int) -> Check:
@@ -162,14 +159,8 @@ def sphere_torus(n: int) -> Check:
     def draw(step, real, fake):
         return laws.torus(real, n, 1.0, 0.1), laws.shell(fake, n, 3, 0.5)
 
-    return Check(
-        "sphere and torus",
-        "sphere of radius .5 in the hole of a torus, d = 3",
-        "they never meet: 0",
-        ("apart by .4",),
-        draw,
-        _others(near(0), near(0)),
-    )
+    setting = "sphere of radius .5 in the hole of a torus, d = 3"
+    return _apart("sphere and torus", setting, "apart by .4", draw)
 
 
 def disjoint_dimension(n: int, d: int) -> Check:
@@ -180,14 +171,7 @@ def disjoint_dimension(n: int, d: int) -> Check:
         fakes[:, 0] += 2
         return reals, fakes
 
-    return Check(
-        "one disjoint dimension",
-        f"cubes, 1 of {d} dimensions",
-        "they never meet: 0",
-        ("apart by 1",),
-        draw,
-        _others(near(0), near(0)),
-    )
+    return _apart("one disjoint dimension", f"cubes, 1 of {d} dimensions", "apart by 1", draw)
 
 
 def rounding_of_both(n: int, d: int) -> Check:

@@ -7,14 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from pseudodensity.papers.metric_checks import laws
-from pseudodensity.papers.metric_checks.check import Check
+from pseudodensity.papers.metric_checks.check import MOVED, NO_COPIES, NO_RARITY, Check, Draw
 from pseudodensity.papers.metric_checks.criteria import best_at, flat, linear, worsens
 
 __all__ = ["checks"]
 
-NO_RARITY = "the check says nothing of how sparse the reals are around fakes"
-NO_COPIES = "no fake is a copy"
-MOVED = "moved by 1 in each dimension"
 MODES = 10
 
 
@@ -38,20 +35,27 @@ def _even(kept: int) -> np.ndarray:
     return np.where(np.arange(MODES) < kept, 1 / kept, 0.0)
 
 
-def mode_drop_one_by_one(n: int) -> Check:
-    """Fakes of ever fewer of ten modes."""
-    kept = (10, 8, 5, 2, 1)
+KEPT = (10, 8, 5, 2, 1)  # modes of ten, step by step
+
+
+def _of_fewer_modes(n: int, d: int) -> Draw:
+    """Reals of all modes, fakes of as many as `KEPT` says."""
 
     def draw(step, real, fake):
-        fakes = laws.modes(fake, n, 2, _even(kept[step]))
-        return laws.modes(real, n, 2, _even(MODES)), fakes
+        fakes = laws.modes(fake, n, d, _even(KEPT[step]))
+        return laws.modes(real, n, d, _even(MODES)), fakes
 
+    return draw
+
+
+def mode_drop_one_by_one(n: int) -> Check:
+    """Fakes of ever fewer of ten modes."""
     return Check(
         "mode drop, one by one",
         "10 modes, d = 2",
         "fidelity stays, diversity falls",
-        tuple(f"{count} of {MODES} modes" for count in kept),
-        draw,
+        tuple(f"{count} of {MODES} modes" for count in KEPT),
+        _of_fewer_modes(n, 2),
         _dropping(flat(5, of_share=True), worsens(), 5),
     )
 
@@ -78,19 +82,13 @@ def mode_drop_all_at_once(n: int) -> Check:
 
 def keep_modes(n: int) -> Check:
     """Diversity is the share of modes that are kept."""
-    kept = (10, 8, 5, 2, 1)
-
-    def draw(step, real, fake):
-        fakes = laws.modes(fake, n, 8, _even(kept[step]))
-        return laws.modes(real, n, 8, _even(MODES)), fakes
-
     return Check(
         "keep q of m modes",
         "m = 10, d = 8",
         "fidelity stays; diversity is that of all modes times q / m",
-        tuple(f"q = {count}" for count in kept),
-        draw,
-        _dropping(flat(5, of_share=True), linear(*(count / MODES for count in kept)), 5),
+        tuple(f"q = {count}" for count in KEPT),
+        _of_fewer_modes(n, 8),
+        _dropping(flat(5, of_share=True), linear(*(count / MODES for count in KEPT)), 5),
     )
 
 
