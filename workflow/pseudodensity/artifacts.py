@@ -129,11 +129,8 @@ def seal_of(path: str | Path) -> str:
 
     ArtifactError: it is missing or has no seal.
     """
-    size, suffix = _size(path), Path(path).suffix
-    if suffix == ".safetensors":
-        place = _place_in_tensors(path)
-    else:
-        place = size - len(BLANK) - (len(JSON_END) if suffix == ".json" else 0)
+    kinds = {".safetensors": _place_in_tensors, ".json": _place_in_json}
+    place = kinds.get(Path(path).suffix, _place_in_npy)(path)
     if place >= 0:
         with open(path, "rb") as handle:
             handle.seek(place)
@@ -165,12 +162,12 @@ def seal_tensors(path: str | Path) -> None:
 
 def check_tensors(path: str | Path) -> None:
     """Compare a safetensors file with its seal. ArtifactError: missing, damaged or without one."""
-    _size(path)
     _check_seal(path, _place_in_tensors(path))
 
 
 def _place_in_tensors(path: str | Path) -> int:
-    """Where the seal of a safetensors file begins; -1 if it has none."""
+    """Where the seal of a safetensors file begins; -1 if it has none. ArtifactError: no such file."""
+    _size(path)
     with open(path, "rb") as handle:
         head = handle.read(8 + len(TENSORS_START))  # the first 8 bytes say how long the header is
     return len(head) if head[8:] == TENSORS_START else -1
@@ -184,15 +181,20 @@ def save_json(path: str | Path, value: Mapping[str, Any]) -> None:
     text = json.dumps({**value, "digest": BLANK}, indent=1, allow_nan=False) + "\n"
     with atomic_path(path) as temporary:
         temporary.write_text(text)
-        _seal(temporary, len(text) - len(JSON_END) - len(BLANK))
+        _seal(temporary, _place_in_json(temporary))
 
 
 def load_json(path: str | Path) -> dict[str, Any]:
     """Read what :func:`save_json` wrote; :class:`ArtifactError` if it is missing or damaged."""
-    _check_seal(path, _size(path) - len(JSON_END) - len(BLANK))
+    _check_seal(path, _place_in_json(path))
     value = json.loads(Path(path).read_text())
     del value["digest"]
     return value
+
+
+def _place_in_json(path: str | Path) -> int:
+    """Where the seal of a JSON file would begin; below 0 if it is too short for one."""
+    return _size(path) - len(JSON_END) - len(BLANK)
 
 
 # ---------------------------------------------------------------- arrays
@@ -213,7 +215,12 @@ def seal_npy(path: str | Path) -> None:
     """
     with open(path, "ab") as handle:
         np.save(handle, np.array(BLANK.encode()), allow_pickle=False)
-    _seal(path, _size(path) - len(BLANK))
+    _seal(path, _place_in_npy(path))
+
+
+def _place_in_npy(path: str | Path) -> int:
+    """Where the seal behind an array would begin; below 0 if the file is too short for one."""
+    return _size(path) - len(BLANK)
 
 
 def load_npy(path: str | Path, *, mapped: bool = False, checked: bool = True) -> np.ndarray:
@@ -228,9 +235,9 @@ def load_npy(path: str | Path, *, mapped: bool = False, checked: bool = True) ->
     Raises:
         ArtifactError: missing or damaged.
     """
-    size = _size(path)
+    place = _place_in_npy(path)
     if checked:
-        _check_seal(path, size - len(BLANK))
+        _check_seal(path, place)
     try:
         return np.load(path, mmap_mode="r" if mapped else None, allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
