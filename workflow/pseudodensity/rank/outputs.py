@@ -16,15 +16,15 @@ from pseudodensity.density.network import PseudoDensity
 from pseudodensity.density.quality import agreement_with_truth
 from pseudodensity.images.dataset import ImageSet
 from pseudodensity.neighbors import knn
+from pseudodensity.plan.files import FEWEST_IMAGES
 from pseudodensity.report.density_figure import density_extremes
 from pseudodensity.report.density_table import NEIGHBOURS_SHOWN, density_table
 from pseudodensity.report.drawing import save
 from pseudodensity.report.gallery import write_gallery
 from pseudodensity.report.table import write_csv
 
-__all__ = ["FEWEST", "FEWEST_TO_LEARN", "Outputs", "rank_images"]
+__all__ = ["FEWEST_TO_LEARN", "Outputs", "rank_images"]
 
-FEWEST = 10  # images: below, a density says nothing
 FEWEST_TO_LEARN = (
     100  # images: of 12, the network explains less than nothing (R2 -29 when held out)
 )
@@ -106,9 +106,9 @@ def rank_images(
 
 def _check_counts(kept: int, images: int, k: int, title: str) -> None:
     copies = f" beside {images - kept} copies" if kept < images else ""
-    if kept < FEWEST:
+    if kept < FEWEST_IMAGES:
         raise ValueError(
-            f"{title} has {kept} different images{copies}: a ranking needs {FEWEST} or more"
+            f"{title} has {kept} different images{copies}: a ranking needs {FEWEST_IMAGES} or more"
         )
     if k >= kept:
         raise ValueError(

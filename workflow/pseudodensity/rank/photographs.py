@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from pseudodensity.density.network import PseudoDensity
-from pseudodensity.features.extractor import Extractor, extract
+from pseudodensity.features.extractor import extract
 from pseudodensity.images.building import build_dataset
 from pseudodensity.images.dataset import open_dataset
 from pseudodensity.images.sources import open_source
+from pseudodensity.plan.files import FEWEST_IMAGES
 from pseudodensity.progress import Progress, logged
 from pseudodensity.rank.extractors import Choice
-from pseudodensity.rank.outputs import FEWEST, FEWEST_TO_LEARN, Outputs, rank_images
+from pseudodensity.rank.outputs import FEWEST_TO_LEARN, Outputs, rank_images
 
 __all__ = ["FIT", "outputs_in", "rank_photographs"]
 
@@ -71,7 +72,8 @@ def rank_photographs(
         decoded = folder / "decoded"
         build_dataset(spec, decoded)
         data = open_dataset(decoded)
-        features = _features(choice.extractor, data.images)
+        progress = Progress("features", len(data))
+        features = extract(choice.extractor, data.images, BATCH, progress=progress)
         settings = {"title": photos.resolve().name, "extractor": choice.name, "k": k}
         settings |= {"n": FIT["n"], "mirror": mirror, "notes": choice.notes}
         network = _network(features, data.manifest["duplicate_of"], k)
@@ -95,8 +97,8 @@ def _check(spec: dict[str, Any], photos: Path, out: Path, k: int, max_unreadable
         )
     with closing(open_source(spec["kind"], photos)) as source:
         count = len(source)
-    if count < FEWEST:
-        raise ValueError(f"{photos} holds {count} images: a ranking needs {FEWEST} or more")
+    if count < FEWEST_IMAGES:
+        raise ValueError(f"{photos} holds {count} images: a ranking needs {FEWEST_IMAGES} or more")
     if k >= count:
         raise ValueError(f"--k {k} needs more than {k} images, and {photos} holds {count}")
 
@@ -113,18 +115,6 @@ def _alone(folder: Path) -> Iterator[None]:
                 f"another run writes to {folder}: wait for it, or name another --out"
             ) from None
         yield
-
-
-def _features(extractor: Extractor, images: np.ndarray) -> np.ndarray:
-    """Features (N, d) float32 of images, batch by batch with the time left."""
-    features = np.empty((len(images), extractor.dim), dtype=np.float32)
-    progress = Progress("features", len(images))
-    progress.update(0)
-    for start in range(0, len(images), BATCH):
-        part = slice(start, start + BATCH)
-        features[part] = extract(extractor, images[part], BATCH)
-        progress.update(min(start + BATCH, len(images)))
-    return features
 
 
 def _network(features: np.ndarray, duplicate_of: list[int | None], k: int) -> PseudoDensity | None:
