@@ -11,7 +11,7 @@ import torch
 
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.checkpoints.reader import read_networks
-from pseudodensity.weight_files import load_state_dict, load_tensors_only
+from pseudodensity.features.weight_files import load_state_dict, load_tensors_only
 
 torch.set_num_threads(1)
 pytestmark = pytest.mark.filterwarnings("ignore:TypedStorage is deprecated")

@@ -18,7 +18,7 @@ SCRIPTS = sorted((ROOT.parent / "scripts").glob("*.py"))
 # Modules of a floor may import those of the floors before it, and of their own. Columns stand on control,
 # because a pool may hold the images that a method makes itself.
 FLOORS = [
-    ("artifacts", "tensors", "weight_files", "progress", "rng"),
+    ("artifacts", "tensors", "progress", "rng"),
     ("plan",),
     ("images",),
     ("feature_sets", "neighbors"),

@@ -25,9 +25,9 @@ from pseudodensity.artifacts import ArtifactError, atomic_path, file_sha256
 from pseudodensity.checkpoints.dcgan import LATENT_SHAPE, build_dcgan, export_dcgan
 from pseudodensity.checkpoints.reader import read_arrays
 from pseudodensity.checkpoints.squeezenet import convert_squeezenet
+from pseudodensity.features.weight_files import load_tensors_only
 from pseudodensity.images.transform import to_uint8
 from pseudodensity.rng import normal
-from pseudodensity.weight_files import load_tensors_only
 
 __all__ = ["INSTALL", "SAMPLES", "main", "package_file", "write_samples"]
 

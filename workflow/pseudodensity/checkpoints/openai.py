@@ -19,8 +19,8 @@ from torch import Tensor
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.checkpoints.fit import check_architecture, extent, fit
 from pseudodensity.checkpoints.reader import plain_reason
+from pseudodensity.features.weight_files import load_state_dict
 from pseudodensity.generators.build import build_generator
-from pseudodensity.weight_files import load_state_dict
 
 __all__ = ["convert_openai", "split_heads"]
 

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from pseudodensity.artifacts import ArtifactError
-from pseudodensity.weight_files import MAX_BYTES, check_pickle, load_tensors_only
+from pseudodensity.features.weight_files import MAX_BYTES, check_pickle, load_tensors_only
 
 __all__ = ["Network", "plain_reason", "read_arrays", "read_networks"]
 

@@ -21,7 +21,7 @@ from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d
 from pseudodensity.artifacts import file_sha256, one_line
 from pseudodensity.features.extractor import Extractor
 from pseudodensity.features.packaged import INSTALL, PACKAGED, packaged_weights
-from pseudodensity.weight_files import MAX_BYTES, load_state_dict
+from pseudodensity.features.weight_files import MAX_BYTES, load_state_dict
 
 IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 
