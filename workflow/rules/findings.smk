@@ -13,7 +13,7 @@ rule findings:
         "../../envs/conda.yaml"
     threads: 1
     params:
-        commit=commit(),
+        commit=lambda wildcards: commit(),
         config=config_names(),
         seeds=plan.config["seeds"],
         targets=shown("targets"),

@@ -13,7 +13,7 @@ rule page:
     params:
         code=code_digest(HERE / "workflow/scripts/page.py"),
         found=lambda wildcards: page_found(),
-        run=page_run(),
+        run=lambda wildcards: page_run(),
         glossary=PAGE_GLOSSARY,
         catalogue=PAGE_CATALOGUE,
     message:
