@@ -5,18 +5,18 @@ Light, because the rules ask: nothing here imports pandas.
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from pseudodensity.plan.artifact import Artifact, benchmark_of
+from pseudodensity.plan.artifact import Artifact, benchmark_of, core_minutes
 from pseudodensity.plan.methods import method
 from pseudodensity.plan.models import EXTERNAL
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.target import Target
+from pseudodensity.plan.targets import density_target
 
 __all__ = ["inventory", "is_behind"]
 
@@ -83,18 +83,11 @@ def _entry(plan: Plan, target: Target, costs: Costs, options: str) -> Entry:
 def _dataset(plan: Plan, name: str, costs: Costs, options: str) -> Entry:
     """The list of a data set's images by density."""
     outputs = [f"results/density/{name}.{suffix}" for suffix in DENSITY_SUFFIXES]
-    density = plan.data.density(name)
-    jobs = {made.path: made for made in _with_upstream([density]) if not made.given}
+    jobs = plan.jobs(density_target(plan, name, "table"))
     settings = plan.config["datasets"][name]
     entry = {"name": name, "title": settings["title"], "is_own": settings["kind"] in OWN_KINDS}
     entry |= {"outputs": _made(outputs), "command": _command(outputs[0], options)}
-    return entry | costs.of(list(jobs.values()))
-
-
-def _with_upstream(made: Iterable[Artifact]) -> Iterable[Artifact]:
-    for one in made:
-        yield one
-        yield from _with_upstream(one.upstream())
+    return entry | costs.of(jobs)
 
 
 def _made(paths: Iterable[str]) -> dict[str, str]:
@@ -117,7 +110,7 @@ class Costs:
         self.minutes: dict[str, float] = {}
         by_kind: dict[str, list[float]] = {}
         for job in made:
-            minutes = _core_minutes(benchmark_of(job.path))
+            minutes = core_minutes(benchmark_of(job.path))
             if minutes is not None:
                 self.minutes[job.path] = minutes
                 by_kind.setdefault(job.kind, []).append(minutes)
@@ -138,14 +131,6 @@ class Costs:
             "minutes": sum(measured),
             "minutes_left": sum(self.mean[job.kind] for job in left) if is_known else None,
         }
-
-
-def _core_minutes(path: str) -> float | None:
-    """Core minutes of a job from Snakemake's measurement; None where there is none."""
-    if not Path(path).is_file():
-        return None
-    with open(path, newline="") as handle:
-        return sum(float(line["cpu_time"]) for line in csv.DictReader(handle, delimiter="\t")) / 60
 
 
 # ---------------------------------------------------------------------------------- images

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-__all__ = ["PATHS", "Artifact", "benchmark_of", "canonical", "digest_of"]
+__all__ = ["PATHS", "Artifact", "benchmark_of", "canonical", "core_minutes", "digest_of"]
 
 # Raised when the meaning of stored files changes, so that older ones are made again.
 FORMAT = 2
@@ -37,6 +39,16 @@ PATHS = {
 def benchmark_of(path: str) -> str:
     """Where Snakemake writes what the job of an artefact cost: seconds, memory."""
     return f"results/logs/benchmarks/{path.removeprefix('results/')}.tsv"
+
+
+def core_minutes(path: str | Path) -> float | None:
+    """Core minutes of a job from the file that Snakemake wrote of it; None where there is none."""
+    if not Path(path).is_file():
+        return None
+    with open(path, newline="") as handle:
+        seconds = [line["cpu_time"] for line in csv.DictReader(handle, delimiter="\t")]
+    # "NA" stands for a job that was too short to be measured.
+    return sum(float(one) for one in seconds if one != "NA") / 60
 
 
 def canonical(value: Any) -> str:

@@ -6,13 +6,14 @@ import csv
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal
 
 from pseudodensity.plan.artifact import PATHS, Artifact, benchmark_of
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.target import Target
 
-__all__ = ["UNKNOWN", "listing", "made_paths", "targets", "unknown"]
+__all__ = ["UNKNOWN", "density_target", "listing", "made_paths", "targets", "unknown"]
 
 # A path that no rule makes: a word, or something in results/ that is none of the paths in `known`, nor in
 # a folder whose files are named by digests.
@@ -28,19 +29,25 @@ def targets(plan: Plan) -> dict[str, Target]:
     """Path that people ask for -> target: tables and figures of the papers, and the images of each data
     set by pseudo density."""
     found = {}
-    for name, dataset in plan.config["datasets"].items():
+    for name in plan.config["datasets"]:
         for kind, suffix in (("table", "csv"), ("figure", "png")):
-            found[f"results/density/{name}.{suffix}"] = Target(
-                f"density/{name}",
-                kind,
-                "",
-                {"features": plan.data.features(name, plan.data.steering)}
-                | {"density": plan.data.density(name)},
-                caption=f"The images of {dataset['title']} by pseudo density: all, or the extremes.",
-            )
+            found[f"results/density/{name}.{suffix}"] = density_target(plan, name, kind)
     for made in (one for known in plan.of_paper.values() for one in known):
         found[made.outputs[-1] if made.kind == "figure" else made.outputs[0]] = made
     return found
+
+
+def density_target(plan: Plan, name: str, kind: Literal["table", "figure"]) -> Target:
+    """The images of a data set by pseudo density, which a rule of their own lists and draws."""
+    title = plan.config["datasets"][name]["title"]
+    return Target(
+        f"density/{name}",
+        kind,
+        "",
+        {"features": plan.data.features(name, plan.data.steering)}
+        | {"density": plan.data.density(name)},
+        caption=f"The images of {title} by pseudo density: all, or the extremes.",
+    )
 
 
 def made_paths(plan: Plan) -> list[str]:

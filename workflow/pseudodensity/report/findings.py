@@ -18,6 +18,7 @@ import pandas as pd
 from PIL import Image
 
 from pseudodensity.artifacts import atomic_path
+from pseudodensity.plan.artifact import core_minutes
 from pseudodensity.report.drawing import BLACK, PALETTE
 from pseudodensity.report.markdown import markdown_text
 from pseudodensity.report.table import Column, Table, page
@@ -73,7 +74,7 @@ def costs_frame(targets: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     `measured` says how many were.
     """
     minutes = {
-        path: _core_minutes(path) for paths in targets.values() for path in dict.fromkeys(paths)
+        path: core_minutes(path) for paths in targets.values() for path in dict.fromkeys(paths)
     }
     lines = []
     for name, paths in targets.items():
@@ -81,12 +82,6 @@ def costs_frame(targets: Mapping[str, Sequence[str]]) -> pd.DataFrame:
         line = {"target": name, "jobs": len(paths), "measured": len(found)}
         lines.append(line | {"core_minutes": sum(found)})
     return pd.DataFrame(lines)
-
-
-def _core_minutes(path: str) -> float | None:
-    if not Path(path).is_file():
-        return None
-    return float(pd.read_csv(path, sep="\t")["cpu_time"].sum()) / 60
 
 
 def shrink(source: str | Path, target: str | Path, width: int = WIDTH) -> None:
