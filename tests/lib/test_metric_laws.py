@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from two_modes import two_modes
 
 from pseudodensity.metrics import frechet, manifold
 from pseudodensity.metrics.manifold import expected_coverage, manifold_metrics
@@ -141,15 +142,6 @@ def test_precision_of_identical_laws_falls_with_the_dimension():
             for seed in range(3)
         ]
         assert np.mean(found) == pytest.approx(precision, abs=0.03)
-
-
-def two_modes(n, dense_share, error, seed):
-    """Half a dense mode (sd .3) and half a sparse one (sd 1), and noise of one size on all."""
-    generator = np.random.default_rng(seed)
-    dense = generator.random(n) < dense_share
-    x = generator.standard_normal((n, 16)) * np.where(dense, 0.3, 1.0)[:, None]
-    x[dense, 0] += 20
-    return (x + error * generator.standard_normal(x.shape)).astype(np.float32)
 
 
 def two_mode_scores(dense_share, error):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy.special import comb
+from two_modes import two_modes
 
 from pseudodensity.metrics import clipped, memorisation, rarity, realism, retrieval
 from pseudodensity.metrics.manifold import expected_coverage
@@ -91,15 +92,6 @@ def test_two_samples_of_one_law_have_a_clipped_coverage_of_one():
     # Half of the fakes far off: half of the score; half as many fakes, all good: the whole.
     assert np.mean([f["clipped_coverage"] for f in bad]) == pytest.approx(0.5, abs=0.03)
     assert np.mean([f["clipped_coverage"] for f in half]) == pytest.approx(1, abs=0.05)
-
-
-def two_modes(n, dense_share, error, seed):
-    """Half a dense mode (sd .3) and half a sparse one (sd 1), and noise of one size on all."""
-    generator = np.random.default_rng(seed)
-    dense = generator.random(n) < dense_share
-    x = generator.standard_normal((n, 16)) * np.where(dense, 0.3, 1.0)[:, None]
-    x[dense, 0] += 20
-    return (x + error * generator.standard_normal(x.shape)).astype(np.float32)
 
 
 @pytest.mark.parametrize(

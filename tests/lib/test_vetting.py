@@ -13,6 +13,7 @@ import zipfile
 
 import pytest
 import torch
+from archives import zipped
 from torch import nn
 
 from pseudodensity.generators.build import build_generator
@@ -79,14 +80,6 @@ class Bomb:
 def records(program: bytes) -> dict[str, bytes]:
     archive = zipfile.ZipFile(io.BytesIO(program))
     return {name: archive.read(name) for name in archive.namelist()}
-
-
-def zipped(entries: dict[str, bytes], compression=zipfile.ZIP_STORED) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as archive:
-        for name, data in entries.items():
-            archive.writestr(name, data)
-    return buffer.getvalue()
 
 
 def edited(program: bytes, name: str, edit) -> bytes:

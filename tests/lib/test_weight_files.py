@@ -8,6 +8,7 @@ from collections import Counter, OrderedDict
 
 import pytest
 import torch
+from archives import zipped
 
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.checkpoints.reader import read_networks
@@ -53,14 +54,6 @@ class _Skipping(pickle.Unpickler):
 
     def persistent_load(self, saved):
         return None
-
-
-def zipped(entries: dict[str, bytes], compression=zipfile.ZIP_STORED) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as archive:
-        for name, data in entries.items():
-            archive.writestr(name, data)
-    return buffer.getvalue()
 
 
 def refusal(content: bytes, tmp_path) -> str:
