@@ -6,21 +6,24 @@ from importlib import import_module
 import numpy as np
 import pytest
 import torch
+from auxiliary_example import trained_auxiliaries
 
 from pseudodensity.artifacts import save_npy
 from pseudodensity.columns.context import Context
 from pseudodensity.columns.pool import Column, load_column, save_column
 from pseudodensity.features.build import build_extractor, save_extractor
 from pseudodensity.generators.build import build_discriminator, build_generator
-from pseudodensity.generators.checkpoint import CheckpointFile, save_checkpoint
+from pseudodensity.generators.checkpoint import CheckpointFile, load_checkpoint, save_checkpoint
 from pseudodensity.images.building import build_dataset
+from pseudodensity.images.dataset import open_dataset
+from pseudodensity.plan.auxiliaries import auxiliaries
 from pseudodensity.plan.declared import declared, modules_declaring
 from pseudodensity.progress import Progress
 
 torch.set_num_threads(1)
 
 COLUMNS = modules_declaring("columns", "NAME")
-INPUTS = {"checkpoint", "data", "density", "extractor", "backbone"}
+INPUTS = {"checkpoint", "data", "density", "extractor", "backbone", "auxiliary", *auxiliaries()}
 COUNT = 12
 STYLEGAN = {"z_dim": 8, "w_dim": 8, "mapping_layers": 2, "channel_base": 64, "channel_max": 8}
 NETWORKS = {
@@ -60,6 +63,9 @@ def files(tmp_path_factory):
         save_checkpoint(made[architecture], file, stamp_of(architecture))
     scene = {"kind": "procedural", "scene": "faces", "images": 40, "resolution": 16}
     build_dataset(scene, folder / "data")
+    made["auxiliaries"] = trained_auxiliaries(
+        load_checkpoint(made["stylegan2"]), open_dataset(folder / "data"), folder
+    )
     extractor = build_extractor({"kind": "small_cnn", "size": 16, "widths": [4, 8], "blocks": 1})
     save_extractor(folder / "extractor.safetensors", extractor)
     made |= {"data": folder / "data/images.npy", "extractor": folder / "extractor.safetensors"}
@@ -72,7 +78,7 @@ def context_of(files):
 
     def make(name: str, batch_size: int = 5, stored=None) -> Context:
         inputs = {"checkpoint": files[OF[name]], "data": files["data"]}
-        inputs["extractor"] = files["extractor"]
+        inputs |= {"extractor": files["extractor"], **files["auxiliaries"]}
         settings = declared(COLUMNS[name], "DEFAULTS")
         settings |= {key: FEW[key] for key in settings.keys() & FEW}
         progress = Progress(name, COUNT, every=1e9)

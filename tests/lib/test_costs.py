@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from auxiliary_example import trained_auxiliaries
 
 from pseudodensity.columns.context import Context
 from pseudodensity.control.select.acceptance import expected_acceptance
@@ -65,6 +66,7 @@ def bench(tmp_path_factory) -> Bench:
     scene = {"kind": "procedural", "scene": "faces", "images": 60, "resolution": 16}
     build_dataset(scene, folder / "data")
     inputs = {"checkpoint": folder / "c", "data": folder / "data/images.npy"}
+    inputs |= trained_auxiliaries(file, open_dataset(folder / "data"), folder)
     context = Context(inputs, STAMP, 0, {}, quiet(), PROPOSALS)
     steering = build_extractor(VIT)
     density = PseudoDensity.fit(

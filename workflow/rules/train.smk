@@ -74,3 +74,32 @@ rule finetuned:
         "Fine-tune {wildcards.name}"
     script:
         "../scripts/finetuned.py"
+
+
+rule auxiliary:
+    input:
+        unpack(needs("auxiliary")),
+    output:
+        "results/checkpoints/auxiliary/{name}.safetensors",
+    log:
+        "results/logs/train/{name}.log",
+    benchmark:
+        "results/logs/benchmarks/checkpoints/auxiliary/{name}.safetensors.tsv"
+    priority: urgency("auxiliary")
+    conda:
+        "../../envs/conda.yaml"
+    threads: 1
+    resources:
+        device=runtime["device"],
+        gpu=asks("auxiliary", "gpu"),
+        mem_mb=asks("auxiliary", "mem_mb"),
+        runtime=asks("auxiliary", "runtime"),
+    params:
+        code=code("auxiliary"),
+        stamp=stamp("auxiliary"),
+        checkpoint=stamp_of("auxiliary", "checkpoint"),
+        workdir="results/work/{name}",
+    message:
+        "Train {wildcards.name}"
+    script:
+        "../scripts/auxiliary.py"

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from pseudodensity.artifacts import load_npy
+from pseudodensity.control.auxiliary.file import load_auxiliary
+from pseudodensity.control.auxiliary.workshop import Workshop
 from pseudodensity.control.choice import Maker
 from pseudodensity.features.build import load_extractor
 from pseudodensity.features.extractor import Extractor
@@ -83,6 +85,19 @@ class Context:
         """Frozen feature network of a projected discriminator, or None."""
         path = self.inputs.get("backbone")
         return load_extractor(path) if path else None
+
+    @property
+    def discriminator(self) -> nn.Module:
+        """The discriminator as its training left it, on the device, built anew."""
+        return self._workshop.discriminator()
+
+    def auxiliary(self, name: str) -> Any:
+        """An auxiliary network of the checkpoint, see `control.auxiliary`."""
+        return load_auxiliary(self.inputs[name], self._workshop)
+
+    @property
+    def _workshop(self) -> Workshop:
+        return Workshop(self.checkpoint, {}, self.seed, None, self.backbone, device=self.device)
 
     @cached_property
     def extractor(self) -> Extractor:

@@ -12,10 +12,11 @@ from pseudodensity.images.transform import to_float
 
 NAME = "logits"
 TITLE = "logits of the discriminator"
-INPUTS = ("checkpoint", "data", "backbone")
+INPUTS = ("checkpoint", "data", "backbone", "auxiliary")
 COVERS = "parts"
-# reals: real images that calibrate it, as many at the most.
-DEFAULTS = {"reals": 2000}
+# reals: real images that calibrate it, as many at the most. auxiliary: "ratio" for the discriminator that
+# was taught to tell the images of the finished generator from real ones, None for that of the training.
+DEFAULTS = {"reals": 2000, "auxiliary": None}
 
 
 @torch.no_grad()
@@ -24,13 +25,9 @@ def compute(context: Context, rows: range) -> Column:
 
     facts: ``how``, where those real images come from.
     """
-    critic = critic_of(
-        context.checkpoint,
-        context.data,
-        context.settings["reals"],
-        context.backbone,
-        context.device,
-    )
+    tuned = context.settings["auxiliary"]
+    discriminator = context.auxiliary(tuned) if tuned else context.discriminator
+    critic = critic_of(discriminator, context.data, context.settings["reals"], context.device)
     began = clock(context.device)
     fakes = [
         critic(to_float(images).to(context.device)).float().cpu().numpy()

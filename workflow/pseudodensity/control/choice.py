@@ -45,14 +45,17 @@ class Tools(Protocol):
 
     generator: Any
     checkpoint: Any
+    discriminator: Any
     data: Any
-    backbone: Any
     seed: int
     settings: Mapping[str, Any]
     device: str
 
     def latents(self, rows: Sequence[int]) -> Any:
         """Latents (n, *latent_shape) of some rows."""
+
+    def auxiliary(self, name: str) -> Any:
+        """An auxiliary network of the checkpoint."""
 
 
 # A pool is drawn before its acceptance is known. Its nominal value follows from tau; this much more is

@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pseudodensity.features.extractor import Extractor
-from pseudodensity.generators.checkpoint import CheckpointFile
 from pseudodensity.generators.discriminator import StagedDiscriminator
 from pseudodensity.images.dataset import ImageSet
 from pseudodensity.images.procedural import render
@@ -51,14 +49,9 @@ class Critic:
 
 
 def critic_of(
-    checkpoint: CheckpointFile,
-    data: ImageSet,
-    count: int,
-    backbone: Extractor | None,
-    device: str = "cpu",
+    discriminator: StagedDiscriminator, data: ImageSet, count: int, device: str = "cpu"
 ) -> Critic:
-    """The discriminator of a checkpoint with ``count`` real images. ArtifactError: it has none."""
-    discriminator = checkpoint.build("discriminator", backbone)
+    """A discriminator, frozen from here on, with ``count`` real images to compare with."""
     discriminator = discriminator.to(device).eval().requires_grad_(False)
     images, how = held_out_images(data, count + COMPANIONS)
     references = to_float(images[:COMPANIONS]).to(device)

@@ -25,6 +25,10 @@ class StagedDiscriminator(nn.Module):
         """Logits of what :meth:`features` returned."""
         raise NotImplementedError
 
+    def head(self) -> nn.Module:
+        """The last part, which is trained on where the rest stays frozen: here all of it."""
+        return self
+
     @property
     def companions(self) -> int:
         """How many other images of its batch it compares each image with; here none."""

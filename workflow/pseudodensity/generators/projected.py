@@ -189,6 +189,10 @@ class ProjectedDiscriminator(StagedDiscriminator):
         self.discriminator = nn.Module()
         self.discriminator.mini_discs = nn.ModuleDict(heads)
 
+    def head(self) -> nn.Module:
+        """All that is trained at any time: the heads."""
+        return self.discriminator
+
     def features(self, images: torch.Tensor) -> list[torch.Tensor]:
         """Mixed maps, fine to coarse: nothing on the way to them is trained."""
         return self.feature_network(images)

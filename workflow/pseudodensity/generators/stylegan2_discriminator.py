@@ -149,6 +149,10 @@ class Discriminator(StagedDiscriminator):
             x = getattr(self, f"b{size}")(x)
         return x
 
+    def head(self) -> nn.Module:
+        """What turns the 4 x 4 features into a logit."""
+        return self.b4
+
     @property
     def companions(self) -> int:
         """The other images of a group."""

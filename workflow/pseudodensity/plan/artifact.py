@@ -26,6 +26,7 @@ PATHS = {
     "trained": "results/checkpoints/trained/{name}.safetensors",
     "imported": "results/checkpoints/imported/{name}.safetensors",
     "finetuned": "results/checkpoints/finetuned/{name}.safetensors",
+    "auxiliary": "results/checkpoints/auxiliary/{name}.safetensors",
     "pool": "results/pools/{folder}/{rows}/described.safetensors",
     "reals": "results/reals/{folder}/{rows}/described.safetensors",
     "column": "results/pools/{folder}/{rows}/{name}.safetensors",

@@ -22,6 +22,7 @@ from pseudodensity.plan.kinds import check_kind
 __all__ = [
     "check_grid",
     "check_methods",
+    "check_settings",
     "column_module",
     "column_settings",
     "method",
@@ -95,33 +96,40 @@ def check_grid(place: str, name: str, grid: Mapping[str, Any]) -> None:
                 raise ConfigError(
                     f"config: {place}.{name}.{key} has {value!r}: give values like {like}"
                 )
-            _check_limits(f"config: {place}.{name}.{key} has {value!r}", name, key, value)
+            complaint = f"config: {place}.{name}.{key} has {value!r}"
+            _check_limits(complaint, methods()[name], key, value)
 
 
 def check_methods(settings: Mapping[str, Mapping[str, Any]]) -> None:
     """ConfigError: config `methods` names no method, a setting that a method does not have, or a value
     of another kind than its default."""
     for name, given in settings.items():
-        module = _known("methods", name)
-        known = declared(module, "DEFAULTS")
-        choices = declared(module, "CHOICES") if declares(module, "CHOICES") else {}
-        for key, value in given.items():
-            if key not in known:
-                able = ", ".join(known) or "none"
-                raise ConfigError(
-                    f"config: methods.{name}.{key} is no setting of it; known settings: {able}"
-                )
-            place = f"config: methods.{name}.{key} is {value!r}"
-            if key in choices and value not in choices[key]:
-                raise ConfigError(f"{place}: give one of {', '.join(choices[key])}")
-            if not _is_alike(value, known[key]):
-                raise ConfigError(f"{place}: give a value like {known[key]!r}")
-            _check_limits(place, name, key, value)
+        check_settings(f"methods.{name}", _known("methods", name), given)
 
 
-def _check_limits(complaint: str, name: str, key: str, value: Any) -> None:
-    """ConfigError: a number beyond the limits that the method declares."""
-    module = methods()[name]
+def check_settings(place: str, module: str, given: Mapping[str, Any]) -> None:
+    """ConfigError: a setting that a module does not declare, or a value of another kind than its default.
+
+    Args:
+        place: where the config has the settings.
+        module: dotted, with DEFAULTS and, if it has them, CHOICES and LIMITS.
+    """
+    known = declared(module, "DEFAULTS")
+    choices = declared(module, "CHOICES") if declares(module, "CHOICES") else {}
+    for key, value in given.items():
+        if key not in known:
+            able = ", ".join(known) or "none"
+            raise ConfigError(f"config: {place}.{key} is no setting of it; known settings: {able}")
+        complaint = f"config: {place}.{key} is {value!r}"
+        if key in choices and value not in choices[key]:
+            raise ConfigError(f"{complaint}: give one of {', '.join(choices[key])}")
+        if not _is_alike(value, known[key]):
+            raise ConfigError(f"{complaint}: give a value like {known[key]!r}")
+        _check_limits(complaint, module, key, value)
+
+
+def _check_limits(complaint: str, module: str, key: str, value: Any) -> None:
+    """ConfigError: a number beyond the limits that the module declares."""
     limits = declared(module, "LIMITS") if declares(module, "LIMITS") else {}
     low, high = limits.get(key, (-math.inf, math.inf))
     if isinstance(value, int | float) and not low <= value <= high:

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 from pseudodensity.plan.artifact import Artifact, canonical, digest_of
+from pseudodensity.plan.auxiliaries import Auxiliaries, auxiliaries
 from pseudodensity.plan.data import Data
 from pseudodensity.plan.declared import declared
 from pseudodensity.plan.errors import ConfigError
@@ -67,6 +68,7 @@ class Pools:
 
     def __init__(self, config: Mapping[str, Any], data: Data, models: Models):
         self.config, self.data, self.models = config, data, models
+        self.auxiliaries = Auxiliaries(config, data, models)
         self.seed = config["sampling"]["seed"]
         self._part = cache(self._made_part)
         self._column_part = cache(self._made_column)
@@ -108,8 +110,8 @@ class Pools:
         modules += generator_modules(facts["architecture"])
         slug = checkpoint.slug
         if point is not None:
-            needs |= self._inputs(method_module(point["method"]), checkpoint, point)
-            modules += self._modules(method_module(point["method"]), checkpoint, point)
+            needs |= self.inputs_of(method_module(point["method"]), checkpoint, point)
+            modules += self.modules_of(method_module(point["method"]), checkpoint, point)
             slug += f"-{point['method']}"
         spec = {"seed": self.seed, "point": point}
         return _in_folder("pool", slug, spec, needs, modules, f"{start:07d}-{stop:07d}")
@@ -156,21 +158,25 @@ class Pools:
     def _made_column(self, name: str, key: str, part: Artifact, rows: str) -> Artifact:
         settings, module = json.loads(key), column_module(name)
         checkpoint, point = part.needs["checkpoint"], part.spec["point"]
-        needs = {"pool": part, **self._inputs(module, checkpoint, settings)}
+        needs = {"pool": part, **self.inputs_of(module, checkpoint, settings)}
         modules = generator_modules(checkpoint.facts["architecture"])
-        modules += self._modules(module, checkpoint, settings)
+        modules += self.modules_of(module, checkpoint, settings)
         if point is not None:  # its images may have to be made again
             own = method_module(point["method"])
-            needs |= self._inputs(own, checkpoint, point)
-            modules += self._modules(own, checkpoint, point)
+            needs |= self.inputs_of(own, checkpoint, point)
+            modules += self.modules_of(own, checkpoint, point)
         spec = {"column": name, "settings": settings}
         files = {"images": images_of(part)}
         return Artifact("column", name, spec, needs, part.folder, rows, modules, files)
 
-    def _inputs(
+    def inputs_of(
         self, module: str, checkpoint: Artifact, settings: Mapping[str, Any]
     ) -> dict[str, Artifact]:
-        """What the INPUTS of a column or a method stand for."""
+        """What the INPUTS of a column or a method stand for.
+
+        Beside what the branches name, INPUTS may name an auxiliary network, or say "auxiliary": the one
+        that the settings name, if they do.
+        """
         model, dataset = checkpoint.facts["model"], checkpoint.facts["dataset"]
         found: dict[str, Artifact] = {}
         for name in declared(module, "INPUTS"):
@@ -184,11 +190,16 @@ class Pools:
                 found[name] = self.data.extractor(settings["extractor"])
             elif name == "backbone":
                 found |= self.models.backbone(model)
+            elif name in auxiliaries():
+                found[name] = self.auxiliaries.of(name, checkpoint)
+            elif name == "auxiliary":
+                if settings[name] is not None:
+                    found[settings[name]] = self.auxiliaries.of(settings[name], checkpoint)
             else:
                 raise ValueError(f"INPUTS names {name!r}, which the plan does not know")
         return found
 
-    def _modules(
+    def modules_of(
         self, module: str, checkpoint: Artifact, settings: Mapping[str, Any]
     ) -> tuple[str, ...]:
         """A column or a method, and the modules that its inputs are opened with."""
@@ -199,6 +210,8 @@ class Pools:
         if "backbone" in inputs:  # what looks at it is a discriminator
             modules += generator_modules(architecture, discriminator=True)
             modules += self.models.backbone_modules(checkpoint.facts["model"])
+        for made in self.inputs_of(module, checkpoint, settings).values():
+            modules += made.modules if made.kind == "auxiliary" else ()
         return modules
 
     # ---------------------------------------------------------------- sets and scores

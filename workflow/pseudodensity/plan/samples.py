@@ -7,7 +7,7 @@ from typing import Any
 
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.data import Data
-from pseudodensity.plan.methods import column_module, columns_needed, method_module
+from pseudodensity.plan.methods import column_module, columns_needed, method, method_module
 from pseudodensity.plan.models import Models, generator_modules, tangent_modules
 from pseudodensity.plan.pools import Pools
 
@@ -71,8 +71,15 @@ class Samples:
         needs |= self.models.backbone(facts["model"])
         modules = generator_modules(facts["architecture"], discriminator=True, trainer=True)
         modules += self._steering_modules() + self.models.backbone_modules(facts["model"])
-        modules += tuple(method_module(point["method"]) for point in points)
-        modules += tuple(column_module(name) for point in points for name in columns_needed(point))
+        for point in points:
+            asked = columns_needed(point).items()
+            used = [(column_module(name), settings) for name, settings in asked]
+            if method(point["method"]).POOL == "own":
+                used.append((method_module(point["method"]), point))
+            modules += (method_module(point["method"]),)
+            for module, own in used:
+                needs |= self.pools.inputs_of(module, checkpoint, own)
+                modules += self.pools.modules_of(module, checkpoint, own)
         modules += tangent_modules(facts["architecture"], modules)
         names = ("recipe", "mirror", "seed", "importance", "resolution")
         training = {name: tuned.spec[name] for name in names}

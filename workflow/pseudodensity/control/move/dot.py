@@ -69,7 +69,7 @@ def maker(context: Tools) -> Maker:
     from pseudodensity.rng import generator as stream_of
 
     settings, generator = context.settings, context.generator
-    critic = critic_of(context.checkpoint, context.data, 0, context.backbone, context.device)
+    critic = critic_of(context.discriminator, context.data, 0, context.device)
     calls = 1 + settings["steps"]
     if settings["variant"] == "paper":
 

@@ -17,9 +17,9 @@ from pseudodensity.control.choice import (
     Point,
     Pool,
     accepted_stretches,
-    no_column_settings,
     proposals_for,
 )
+from pseudodensity.control.select.ratio import burn_in_of, tuned_logits, why_not
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,8 +41,7 @@ LIMITS = {"acceptance": (0.001, 1)}
 
 ROUNDING = 1e-12  # relative error that may be in `acceptance`, as in 0.1 + 0.2
 
-
-column_settings = no_column_settings
+column_settings = tuned_logits
 
 
 def points(
@@ -57,11 +56,6 @@ def label(point: Point) -> str:
     return f"budgeted rejection, {100 * point['acceptance']:g} % kept"
 
 
-def why_not(generator: Mapping[str, Any]) -> str | None:
-    """Its weight is a discriminator's density ratio."""
-    return None if generator["discriminator"] else "needs a discriminator, and there is none"
-
-
 def proposals(point: Point, images: int, repeats: int) -> int:
     """The dial says it; and a burn-in of one repeat calibrates."""
     return images + proposals_for(point["acceptance"], images * repeats)
@@ -72,12 +66,11 @@ def choose(pool: Pool, point: Point, images: int, repeats: int) -> Choice:
     from pseudodensity.control.select.discriminator import calibrated_ratios
     from pseudodensity.rng import generator as stream_of
 
-    # What calibrates is not sampled from.
-    burn_in = min(images, len(pool) // 2)
-    ratios, note = calibrated_ratios(pool.column("logits"), burn_in, point["calibration"])
-    chances = budgeted_log_acceptance(ratios[burn_in:], point["acceptance"])
+    burn_in = burn_in_of(pool, images)
+    found = calibrated_ratios(pool.column("logits"), burn_in, point["calibration"])
+    chances = budgeted_log_acceptance(found.proposals[burn_in:], point["acceptance"])
     stream = stream_of(pool.seed, "budgeted")
-    return accepted_stretches(chances, stream, images, repeats, start=burn_in, note=note)
+    return accepted_stretches(chances, stream, images, repeats, start=burn_in, note=found.note)
 
 
 def budgeted_log_acceptance(log_weights: Tensor, acceptance: float) -> Tensor:

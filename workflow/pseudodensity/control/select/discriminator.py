@@ -20,6 +20,7 @@ from pseudodensity.generators.discriminator import StagedDiscriminator
 
 __all__ = [
     "Calibration",
+    "Ratios",
     "calibrated_ratios",
     "consistent_logits",
     "drs_log_acceptance",
@@ -173,8 +174,20 @@ def _isotonic(real: np.ndarray, fake: np.ndarray) -> Callable[[np.ndarray], np.n
 _METHODS = {"logistic": _logistic, "isotonic": _isotonic}
 
 
-def calibrated_ratios(logits: Scored, burn_in: int, method: str) -> tuple[Tensor, str]:
-    """log p_data / p_g of all proposals, (N,) float64, and how well the calibration holds.
+@dataclass(frozen=True)
+class Ratios:
+    """log p_data / p_g of all proposals, (N,) float64, and of the real images that did not calibrate.
+
+    note: how well the calibration holds.
+    """
+
+    proposals: Tensor
+    reals: Tensor
+    note: str
+
+
+def calibrated_ratios(logits: Scored, burn_in: int, method: str) -> Ratios:
+    """Logits as ratios.
 
     Fitted on one half of the real images and of the first `burn_in` proposals; the note has the Z
     statistic of the other halves, and where the real images come from.
@@ -191,7 +204,7 @@ def calibrated_ratios(logits: Scored, burn_in: int, method: str) -> tuple[Tensor
     calibration = Calibration.fit(reals[:half], fakes[:middle], method=method)
     z = calibration.z_statistic(reals[half:], fakes[middle:burn_in])
     note = f"calibrated on {logits.facts.get('how', 'real images')}, Z = {z:.2f}"
-    return calibration.log_ratio(fakes), note
+    return Ratios(calibration.log_ratio(fakes), calibration.log_ratio(reals[half:]), note)
 
 
 def drs_log_acceptance(

@@ -10,9 +10,11 @@ from pseudodensity.control.choice import (
     Point,
     Pool,
     accepted_stretches,
-    no_column_settings,
     proposals_for,
 )
+from pseudodensity.control.select.ratio import burn_in_of, tuned_logits, why_not
+
+__all__ = ["choose", "column_settings", "label", "points", "proposals", "why_not"]
 
 NAME = "drs"
 TITLE = "DRS"
@@ -34,8 +36,6 @@ VARIANTS = {
 GRID = {"variants": ["paper", "exact", "shifted"]}
 PAPER_BATCH = 4  # of the main paper's code; gamma is a percentile of each batch
 
-column_settings = no_column_settings
-
 
 def points(
     grid: Mapping[str, Any], settings: Mapping[str, Any], generator: Mapping[str, Any]
@@ -44,15 +44,16 @@ def points(
     return [{"method": NAME, "variant": variant, **settings} for variant in grid["variants"]]
 
 
+def column_settings(point: Point) -> dict[str, dict[str, Any]]:
+    """The logits of a discriminator that was taught the ratio, as its paper asks; the main paper took those
+    that the GAN left."""
+    return {} if point["variant"] == "paper" else tuned_logits(point)
+
+
 def label(point: Point) -> str:
     """With the variant."""
     shift = f" at {point['gamma_percentile']:g} %" if point["variant"] == "shifted" else ""
     return f"DRS, {VARIANTS[point['variant']]}{shift}"
-
-
-def why_not(generator: Mapping[str, Any]) -> str | None:
-    """It needs a discriminator."""
-    return None if generator["discriminator"] else "needs a discriminator, and there is none"
 
 
 def proposals(point: Point, images: int, repeats: int) -> int:
@@ -78,12 +79,12 @@ def choose(pool: Pool, point: Point, images: int, repeats: int) -> Choice:
         chances = paper_drs_log_acceptance(logits[:whole], batch=PAPER_BATCH)
         note = "raw logits, log M = 29.34, percentile 0.95 of 100, batches of 4"
         return accepted_stretches(chances, stream, images, repeats, note=note)
-    # What calibrates and sets the maximum is not sampled from.
-    burn_in = min(images, len(pool) // 2)
-    ratios, note = calibrated_ratios(pool.column("logits"), burn_in, point["calibration"])
+    burn_in = burn_in_of(pool, images)  # it sets the maximum too
+    found = calibrated_ratios(pool.column("logits"), burn_in, point["calibration"])
+    ratios = found.proposals
     gamma = point["gamma_percentile"] if point["variant"] == "shifted" else None
     chances = drs_log_acceptance(
         ratios[burn_in:], log_max=float(ratios[:burn_in].max()), gamma_percentile=gamma
     )
-    note += f", M = {float(ratios.max().exp()):.3g}"
+    note = f"{found.note}, M = {float(ratios.max().exp()):.3g}"
     return accepted_stretches(chances, stream, images, repeats, start=burn_in, note=note)

@@ -1,9 +1,9 @@
-"""What pre-training and fine-tuning share: the trainer of an architecture, and the way to a checkpoint."""
+"""What all trainings share: the trainer of an architecture, and the way to a finished file."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,12 @@ from torch import nn
 
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.control.train.loop import Trainer, exclusive, run
-from pseudodensity.generators.checkpoint import CheckpointFile, load_checkpoint, save_checkpoint
+from pseudodensity.generators.checkpoint import CheckpointFile, save_checkpoint
 from pseudodensity.plan.declared import declared_by_name
 from pseudodensity.progress import Progress
-from pseudodensity.tensors import refuse_non_finite
+from pseudodensity.tensors import load_tensors, refuse_non_finite
 
-__all__ = ["finish", "make_trainer"]
+__all__ = ["complete", "finish", "make_trainer"]
 
 
 def make_trainer(
@@ -64,26 +64,47 @@ def finish(
     progress: Progress,
 ) -> None:
     """Run the loop, write the checkpoint, and only then drop the partial state."""
+
+    def save(weights: Mapping[str, Any]) -> None:
+        checkpoint = CheckpointFile(
+            spec["architecture"], spec["resolution"], settings, weights, trainer.facts()
+        )
+        save_checkpoint(path, checkpoint, stamp)
+
+    complete(trainer, spec["iterations"], stamp, code, path, workdir, progress, save)
+
+
+def complete(
+    trainer: Trainer,
+    iterations: int,
+    stamp: Mapping[str, Any],
+    code: str,
+    path: str | Path,
+    workdir: str | Path,
+    progress: Progress,
+    save: Callable[[Mapping[str, Any]], None],
+) -> None:
+    """Run the loop, let ``save`` write the parts that are kept, and only then drop the partial state.
+
+    A file with this stamp that another process finished meanwhile is taken as it is.
+    """
     with exclusive(workdir, progress):
         if _is_made(path, stamp):
             progress.say("another process has just finished this model")
             return
         # Killed under other code or other images, a half-finished training would mix the two.
-        run(trainer, spec["iterations"], workdir, {**stamp, "code": code}, progress)
+        run(trainer, iterations, workdir, {**stamp, "code": code}, progress)
         weights = trainer.weights_to_keep()
         for part, state in weights.items():
             refuse_non_finite(state, f"the {part} of {progress.label}")
-        checkpoint = CheckpointFile(
-            spec["architecture"], spec["resolution"], settings, weights, trainer.facts()
-        )
-        save_checkpoint(path, checkpoint, stamp)
+        save(weights)
         shutil.rmtree(workdir, ignore_errors=True)
 
 
 def _is_made(path: str | Path, stamp: Mapping[str, Any]) -> bool:
-    """Whether the checkpoint appeared while this process waited for the one that trained it."""
+    """Whether the file appeared while this process waited for the one that trained it."""
     try:
-        load_checkpoint(path, stamp)
+        load_tensors(path, stamp)
     except ArtifactError:
         return False
     return True

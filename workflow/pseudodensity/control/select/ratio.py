@@ -1,0 +1,46 @@
+"""What the methods share that weigh images by the density ratio of a discriminator that was taught it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pseudodensity.control.choice import Choice, Point, Pool
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["block_choice", "burn_in_of", "tuned_logits", "why_not"]
+
+
+def why_not(generator: Mapping[str, Any]) -> str | None:
+    """Their weight is a discriminator's density ratio."""
+    return None if generator["discriminator"] else "needs a discriminator, and there is none"
+
+
+def tuned_logits(point: Point) -> dict[str, dict[str, Any]]:
+    """`column_settings`: the logits of the auxiliary network "ratio"."""
+    return {"logits": {"auxiliary": "ratio"}}
+
+
+def burn_in_of(pool: Pool, images: int) -> int:
+    """Proposals that calibrate and are not sampled from: one repeat, or half of a small pool."""
+    return min(images, len(pool) // 2)
+
+
+def block_choice(
+    chosen: Tensor, length: int, start: int, images: int, repeats: int, note: str
+) -> Choice:
+    """A choice of one proposal out of each block.
+
+    Args:
+        chosen: (blocks,) int64, within the proposals from `start` on.
+        length: proposals of a block. start: proposals that were spent on calibration.
+    """
+    rows = chosen.numpy() + start
+    count = min(len(rows) // images, repeats)
+    taken = [rows[i * images : (i + 1) * images].astype(np.int64) for i in range(count)]
+    used = start + count * images * length if count else start + len(rows) * length
+    return Choice(taken, used, note=note)
