@@ -14,7 +14,7 @@ from pseudodensity.control.train.weight_losses import (
     weight_loss,
 )
 from pseudodensity.control.train.weight_network import WeightNetwork, start_kinks
-from pseudodensity.control.train.weights import WeightTrainer, alarms, weight_statistics
+from pseudodensity.control.train.weights import CollapseError, WeightTrainer, alarms, weight_statistics
 from pseudodensity.progress import Progress
 from pseudodensity.rng import generator as stream_of
 from pseudodensity.tensors import load_tensors
@@ -318,11 +318,21 @@ def test_collapsed_weights_stop_the_run_in_one_line():
     with torch.no_grad():
         trainer.network.last.weight.zero_()
         trainer.network.last.bias.fill_(0.01)
-    with pytest.raises(
-        RuntimeError, match=r"collapsed at step 0: their mean is 0\.010; "
-    ) as raised:
-        trainer.step(0)
+    told = r"collapsed before step 19: their mean is 0\.010; raise"
+    with pytest.raises(CollapseError, match=told) as raised:
+        trained(trainer)
     assert "\n" not in str(raised.value)
+
+
+def test_a_dip_of_a_few_steps_is_no_collapse():
+    trainer = bridge_trainer(warm_up=0, lr_weights=0.0)
+    layer = trainer.network.last
+    with torch.no_grad():
+        layer.weight.zero_()
+    for step, level in enumerate([0.01] * 19 + [1.0] + [0.01] * 19):
+        with torch.no_grad():
+            layer.bias.fill_(level)
+        trainer.step(step)
 
 
 def test_few_latents_that_count_are_a_collapse_too():
@@ -334,8 +344,8 @@ def test_few_latents_that_count_are_a_collapse_too():
 
     trainer.network = Spike()
     trainer.network.one = nn.Parameter(torch.ones(()))
-    with pytest.raises(RuntimeError, match=r"only \d\.\d% of the latents count"):
-        trainer.step(0)
+    with pytest.raises(CollapseError, match=r"only \d\.\d% of the latents count"):
+        trained(trainer)
 
 
 def test_statistics_by_hand_and_what_is_alarming():

@@ -33,7 +33,14 @@ from pseudodensity.control.train.weight_losses import (
 )
 from pseudodensity.rng import generator as random_stream
 
-__all__ = ["RECIPE", "WeightTrainer", "alarms", "check_recipe", "weight_statistics"]
+__all__ = [
+    "RECIPE",
+    "CollapseError",
+    "WeightTrainer",
+    "alarms",
+    "check_recipe",
+    "weight_statistics",
+]
 
 # Keys of a recipe that the trainer reads.
 # critic_loss, normalised, penalty, penalty_sides: of the critic, see `weight_losses`.
@@ -61,10 +68,16 @@ RECIPE = (
     "ema_half_life",
 )
 
-LEAST_MEAN, LEAST_SHARE = 0.05, 0.05  # below, the weights have collapsed
+LEAST_MEAN, LEAST_SHARE = 0.05, 0.05  # below, the weights have collapsed,
+# if they stay there for so many steps: a dip of a few is common at the start and heals.
+PATIENCE = 20
 MEASURED = 10_000  # latents that the finished weights are measured on
 
 Draw = Callable[[int, torch.Generator], Tensor]
+
+
+class CollapseError(RuntimeError):
+    """Weights that left nearly all latents, or all of them, with nothing."""
 
 
 def check_recipe(recipe: Mapping[str, Any]) -> None:
@@ -150,6 +163,7 @@ class WeightTrainer:
         self.generator, self.draw_latents, self.draw_reals = generator, draw_latents, draw_reals
         self.recipe, self.iterations = dict(recipe), iterations
         self.batch_size, self.seed, self.device = int(recipe["batch_size"]), seed, device
+        self.bad_steps = 0
         average = copy.deepcopy(self.network)
         self.average = ExponentialAverage(average, self.network, recipe["ema_half_life"], None)
         betas = tuple(recipe["betas"])
@@ -161,7 +175,7 @@ class WeightTrainer:
     def step(self, iteration: int) -> dict[str, float]:
         """One round: the critic's updates and, after the warm-up, those of the weights.
 
-        RuntimeError, in one line: the weights have collapsed.
+        CollapseError, in one line: the weights have collapsed.
         """
         stream = random_stream(self.seed, "weight step", iteration)
         self._set_learning_rates(iteration)
@@ -252,9 +266,13 @@ class WeightTrainer:
         elif found["effective"] < LEAST_SHARE:
             what = f"only {found['effective']:.1%} of the latents count"
         else:
+            self.bad_steps = 0
             return
-        raise RuntimeError(
-            f"the latent weights collapsed at step {iteration}: {what}; raise lambda_norm or lower "
+        self.bad_steps += 1
+        if self.bad_steps < PATIENCE:
+            return
+        raise CollapseError(
+            f"the latent weights collapsed before step {iteration}: {what}; raise lambda_norm or lower "
             "lr_weights"
         )
 
@@ -276,8 +294,9 @@ class WeightTrainer:
         return weight_statistics(torch.cat(blocks), self.recipe["largest"])
 
     def state(self) -> dict[str, Any]:
-        """Weights, their average, the critic and both optimisers."""
+        """Weights, their average, the critic, both optimisers, and for how long they look bad."""
         return {
+            "bad_steps": torch.tensor(self.bad_steps),
             "network": self.network.state_dict(),
             "critic": self.critic.state_dict(),
             "average": self.average.module.state_dict(),
@@ -286,6 +305,7 @@ class WeightTrainer:
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Put :meth:`state` back."""
+        self.bad_steps = int(state["bad_steps"])
         self.network.load_state_dict(state["network"])
         self.critic.load_state_dict(state["critic"])
         self.average.module.load_state_dict(state["average"])
