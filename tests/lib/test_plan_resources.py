@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 # Those whose scripts load a network and put images through it.
 NETWORKS = {"extractor", "features", "trained", "finetuned", "pool", "reals", "column", "scores"}
 NETWORKS |= {"moved", "extremes", "costs"}
-ON_CPU = {"data", "density", "imported"}
+ON_CPU = {"data", "density", "imported", "experiment"}
 
 
 def plan_of(tmp_path, **overlay) -> Plan:

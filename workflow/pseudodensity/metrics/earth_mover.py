@@ -32,14 +32,19 @@ def score(side: tuple[np.ndarray, int], fake: Mapping[str, np.ndarray]) -> dict[
     apart too, the further the more dimensions: compare at equal numbers only. ValueError: bad
     features, another d, fewer than 2 fakes.
     """
-    from scipy.optimize import linear_sum_assignment
-    from scipy.spatial.distance import cdist
-
     real, most = side
     _check(real=real, fake=fake["features"])
     count = min(most, len(real), len(fake["features"]))
-    apart = cdist(real[:count], fake["features"][:count])
-    return {"emd": float(apart[linear_sum_assignment(apart)].mean())}
+    return {"emd": matched_cost(real[:count], fake["features"][:count])}
+
+
+def matched_cost(real: np.ndarray, fake: np.ndarray, power: int = 1) -> float:
+    """Mean of distance ** power over the pairs of the match `(n, d)`, `(n, d)` that makes it least."""
+    from scipy.optimize import linear_sum_assignment
+    from scipy.spatial.distance import cdist
+
+    cost = cdist(real, fake) ** power
+    return float(cost[linear_sum_assignment(cost)].mean())
 
 
 def _check(**sets: np.ndarray) -> None:

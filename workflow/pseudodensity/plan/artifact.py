@@ -34,6 +34,7 @@ PATHS = {
     "moved": "results/moved/{name}.safetensors",
     "extremes": "results/extremes/{name}.safetensors",
     "costs": "results/costs/{name}.json",
+    "experiment": "results/experiments/{name}.safetensors",
 }
 
 

@@ -6,10 +6,20 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import normalize
 
-__all__ = ["Score", "check_latents", "per_sample_gradient", "scores"]
+__all__ = [
+    "LEAST_DIMENSIONS",
+    "Score",
+    "check_latents",
+    "per_sample_gradient",
+    "scores",
+    "tangent",
+]
 
 Score = Callable[[Tensor], Tensor]  # (n, ...) -> (n,), sample by sample
+# Of a normal latent that may be kept on its sphere: below, its norm varies too much.
+LEAST_DIMENSIONS = 32
 
 
 def scores(function: Score, points: Tensor) -> Tensor:
@@ -40,6 +50,12 @@ def per_sample_gradient(function: Score, points: Tensor) -> Tensor:
             "check the weights of generator, extractor and density"
         )
     return gradient
+
+
+def tangent(gradient: Tensor, points: Tensor) -> Tensor:
+    """The part of a gradient (n, d) that is tangent to the sphere through each point (n, d)."""
+    radial = normalize(points, dim=1)
+    return gradient - (gradient * radial).sum(1, keepdim=True) * radial
 
 
 def check_latents(generator: nn.Module, latents: Tensor) -> None:

@@ -19,10 +19,12 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from pseudodensity.control.move.gradient import (
+    LEAST_DIMENSIONS,
     Score,
     check_latents,
     per_sample_gradient,
     scores,
+    tangent,
 )
 
 __all__ = [
@@ -34,7 +36,6 @@ __all__ = [
 ]
 
 Prior = Literal["normal", "uniform", "none"]
-LEAST_DIMENSIONS = 32  # below, the norm of a normal latent varies too much to be kept
 
 
 def fitting_prior(latents: Tensor) -> Prior:
@@ -164,19 +165,13 @@ def _descend(
         # The unit vector away from the start, and 0 at the start: the gradient of the distance.
         gradient = normalize(points - start, dim=1) - gain
         if prior == "normal":
-            gradient = _tangent(gradient, points)
+            gradient = tangent(gradient, points)
         points = points - step_size * gradient
         if prior == "normal":
             points = normalize(points, dim=1) * radius
         elif prior == "uniform":
             points = points.clamp(-1, 1)
     return points.view(shape)
-
-
-def _tangent(gradient: Tensor, points: Tensor) -> Tensor:
-    """The part of a gradient (n, d) that is tangent to the sphere through each point (n, d)."""
-    radial = normalize(points, dim=1)
-    return gradient - (gradient * radial).sum(1, keepdim=True) * radial
 
 
 def _check_settings(lipschitz: float, steps: int, step_size: float) -> None:

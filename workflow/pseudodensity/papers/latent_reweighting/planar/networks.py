@@ -1,0 +1,96 @@
+"""Small networks of points in the plane, and how they lie in the file of an experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from pseudodensity.control.train.weight_network import WeightNetwork
+from pseudodensity.generators.generator import BaseGenerator
+from pseudodensity.rng import generator as stream_of
+from pseudodensity.tensors import load_tensors
+
+__all__ = ["Perceptron", "PointGenerator", "open_base", "open_critic", "open_weights", "stored"]
+
+
+class Perceptron(nn.Module):
+    """Points (n, 2) -> scores (n,): layers of ReLUs, drawn from a stream."""
+
+    def __init__(self, widths: Sequence[int], stream: torch.Generator):
+        super().__init__()
+        self.layers = _layers([2, *widths, 1], stream)
+
+    @property
+    def first(self) -> nn.Linear:
+        """The layer that sees the points."""
+        return self.layers[0]
+
+    def forward(self, points: Tensor) -> Tensor:
+        return self.layers(points).squeeze(1)
+
+
+class PointGenerator(BaseGenerator):
+    """Latents (n, 2) -> points (n, 2)."""
+
+    latent_shape = (2,)
+
+    def __init__(self, widths: Sequence[int], stream: torch.Generator):
+        super().__init__()
+        self.layers = _layers([2, *widths, 2], stream)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.layers(z)
+
+
+def _layers(sizes: Sequence[int], stream: torch.Generator) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(sizes):
+        layer = nn.Linear(inputs, outputs)
+        nn.init.kaiming_uniform_(layer.weight, a=5**0.5, generator=stream)
+        nn.init.uniform_(layer.bias, -(inputs**-0.5), inputs**-0.5, generator=stream)
+        layers += [layer, nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def stored(**modules: nn.Module) -> dict[str, Tensor]:
+    """Tensors of modules by name, for the file of an experiment."""
+    return {
+        f"{part}.{name}": tensor
+        for part, module in modules.items()
+        for name, tensor in module.state_dict().items()
+    }
+
+
+def open_base(path: str | Path) -> tuple[PointGenerator, Perceptron]:
+    """Generator and critic of a file of `train_base`, in eval mode and frozen."""
+    tensors, facts = load_tensors(path)
+    generator = PointGenerator(facts["widths"], stream_of(0))
+    critic = Perceptron(facts["widths"], stream_of(0))
+    return _filled(generator, tensors, "generator"), _filled(critic, tensors, "critic")
+
+
+def open_critic(path: str | Path) -> Perceptron:
+    """The discriminator of a file of `train_discriminator`, frozen."""
+    tensors, facts = load_tensors(path)
+    return _filled(Perceptron(facts["widths"], stream_of(0)), tensors, "critic")
+
+
+def open_weights(path: str | Path) -> tuple[WeightNetwork, dict]:
+    """The weight network of a file of `train_weights`, frozen, and the facts of its training."""
+    tensors, facts = load_tensors(path)
+    network = WeightNetwork(
+        (2,), facts["widths"], stream_of(0), output=facts["output"], largest=facts["largest"]
+    )
+    return _filled(network, tensors, "network"), facts
+
+
+def _filled(module: nn.Module, tensors: Mapping[str, Tensor], part: str) -> nn.Module:
+    start = f"{part}."
+    module.load_state_dict(
+        {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+    )
+    return module.eval().requires_grad_(False)
