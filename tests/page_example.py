@@ -57,7 +57,7 @@ def write_results() -> dict:
     one = {"name": "mine", "title": TITLE, "command": "snakemake results/density/mine.csv"}
     one |= {key: targets[0][key] for key in ("jobs", "left", "measured", "minutes", "minutes_left")}
     one["is_own"] = True
-    one["outputs"] = {f"results/density/mine.{end}": "2026-01-01 10:00" for end in ("csv", "png")}
+    one["outputs"] = {f"results/density/mine.{end}": "2026-01-01 10:00" for end in ("csv", "png", "html")}
     paper = {"name": "toy", "title": "A toy paper", "targets": targets}
     found = {"papers": [paper], "datasets": [one, one | {"name": "other", "outputs": {}}]}
     return found | {"external": ["frontier/mine-photos"], "methods": METHODS, "seeds": [0]}
@@ -170,6 +170,7 @@ def _density() -> None:
     frame = frame.assign(percentile=np.linspace(0, 100, count), neighbour_1=names[::-1])
     write_csv(frame.assign(copy_distance=[None] * 11 + [0.25]), "results/density/mine.csv")
     picture("results/density/mine.png", 300)
+    Path("results/density/mine.html").write_text("<title>the gallery</title>")
 
 
 def _checks() -> None:

@@ -189,6 +189,11 @@ def test_what_is_not_made_says_what_makes_it_and_what_it_costs(page, folder):
     assert costs.loc[("table1", "table"), "made"]
 
 
+def test_the_gallery_of_a_data_set_is_linked_where_its_images_are_shown(html):
+    section = html[html.index('<h3 id="images-mine">') : html.index('<h2 id="generators">')]
+    assert '<a href="density/mine.html">The gallery</a>' in section
+
+
 def test_own_images_and_metrics_and_words_are_shown(page):
     assert "12 images by pseudo density, 1 of them exact copies" in page.text
     assert "✓ pass" in page.text and "✗ fail: it stays" in page.text

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -304,3 +305,17 @@ def test_the_page_is_behind_when_a_target_is_newer(plan, tmp_path, monkeypatch):
     assert is_behind(page, found)
     os.utime(page, (4e9, 4e9))
     assert not is_behind(page, found)
+
+
+def test_of_a_data_set_all_that_its_rule_writes_is_shown(plan, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rule = (ROOT / "workflow/rules/density.smk").read_text()
+    written = {
+        f"results/density/digits.{s}" for s in re.findall(r"results/density/{dataset}\.(\w+)", rule)
+    }
+    assert "results/density/digits.html" in written
+    Path("results/density").mkdir(parents=True)
+    for path in written:
+        Path(path).write_text("a")
+    (digits,) = [one for one in inventory(plan, [])["datasets"] if one["name"] == "digits"]
+    assert set(digits["outputs"]) == written

@@ -21,7 +21,7 @@ from pseudodensity.plan.targets import density_target
 __all__ = ["inventory", "is_behind"]
 
 OWN_KINDS = ("folder", "zip", "lmdb")
-DENSITY_SUFFIXES = ("csv", "png", "svg", "json")
+DENSITY_SUFFIXES = ("csv", "png", "svg", "json", "html")
 Entry = dict[str, Any]
 
 

@@ -283,7 +283,8 @@ def _density(dataset: Entry) -> dict[str, Any]:
     """One's own images: how many, the least and the most dense, copies."""
     by_suffix = {Path(file).suffix: file for file in dataset["outputs"]}
     shown = {"title": dataset["title"], "name": dataset["name"], "downloads": dataset["outputs"]}
-    shown |= {"png": by_suffix.get(".png"), "ends": [], "count": 0, "copies": 0}
+    shown |= {"png": by_suffix.get(".png"), "gallery": by_suffix.get(".html")}
+    shown |= {"ends": [], "count": 0, "copies": 0}
     if ".csv" in by_suffix:
         names = ["file", "pseudo_density", "percentile", "neighbour_1", "copy_distance"]
         # Converted one by one: a file may be called NA.
