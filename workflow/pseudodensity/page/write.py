@@ -15,9 +15,17 @@ import pandas as pd
 from pseudodensity.artifacts import atomic_path
 from pseudodensity.page.charts import chart, fronts, is_frontier, legend, scripts, shape
 from pseudodensity.page.claims import ANSWERS, are_claims, claims_at_a_glance
+from pseudodensity.page.inventory import PARITY
 from pseudodensity.page.markup import inline, read_glossary
 from pseudodensity.page.pictures import figure, first_images, moved_images, strip
-from pseudodensity.page.tables import BESIDE, beside_paper, read_csv, read_table, verdict_matrix
+from pseudodensity.page.tables import (
+    BESIDE,
+    beside_paper,
+    parity_lines,
+    read_csv,
+    read_table,
+    verdict_matrix,
+)
 from pseudodensity.report.findings import machine_lines
 from pseudodensity.report.table import write_csv
 
@@ -137,6 +145,8 @@ def _content(found: Entry, run: Entry, path: Path) -> dict[str, Any]:
         "external": [name for name in found["external"] if f"results/{name}.csv" in tables],
         "asked_external": found["external"],
         "checks": None if checks is None else verdict_matrix(checks),
+        "parity": parity_lines(read_csv(PARITY)) if found["parity"]["outputs"] else None,
+        "parity_command": found["parity"]["command"],
         "waiting": list(_waiting(found)),
         "is_empty": not tables,
         "files": {"paper": path.stem + ".paper.csv", "targets": path.stem + ".targets.csv"},
@@ -313,6 +323,8 @@ def _waiting(found: Entry) -> Iterator[dict[str, Any]]:
         if not dataset["outputs"]:
             entry = {"name": f"density/{dataset['name']}", "kind": "table", "missing": None}
             yield {**dataset, **entry, "paper": ""}
+    if not found["parity"]["outputs"]:
+        yield {**found["parity"], "paper": ""}
 
 
 def _costs(found: Entry) -> pd.DataFrame:
