@@ -299,9 +299,10 @@ def _columns(frame: pd.DataFrame) -> list[Column]:
         columns.append(Column(f"paper_{score}", "paper", decimals, of_paper=True))
         if score == "precision" and "median_nearest" in frame:
             columns.append(_beside("median_nearest", "median nearest"))
-    columns += [_beside("density", "density ↑"), _beside("coverage", "coverage ↑")]
+    columns.append(_beside("density", "density ↑"))
+    columns.append(Column("coverage", "coverage ↑", 3, spread="coverage_spread"))
     if "expected_coverage" in frame:
-        columns.append(Column("expected_coverage", "expected coverage", 3, in_latex=False))
+        columns.append(Column("expected_coverage", "expected coverage", 3))
     return [*columns, _beside("mean_pseudo_density", "pseudo density")]
 
 
