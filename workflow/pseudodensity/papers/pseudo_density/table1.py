@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pseudodensity.papers.pseudo_density.titles import block_title
 from pseudodensity.report.markdown import aligned
 from pseudodensity.report.table import Column, Table, page
 
 __all__ = [
     "Members",
     "block_text",
-    "block_title",
     "group_by_setting",
     "paper_value",
     "score_values",
@@ -309,13 +309,6 @@ def _columns(frame: pd.DataFrame) -> list[Column]:
 def _beside(score: str, head: str) -> Column:
     """A score that the paper's table does not have, which is left out where the page is narrow."""
     return Column(score, head, 3, spread=f"{score}_spread", in_latex=False)
-
-
-def block_title(line: Mapping[str, Any]) -> str:
-    """Model and data of a line, with what the data stand for."""
-    stand_in = line["stands_for"]
-    aside = f" (stands for {stand_in})" if isinstance(stand_in, str) else ""
-    return f"{line['model']} on {line['dataset']}{aside}"
 
 
 def _counts(lines: pd.DataFrame) -> str:
