@@ -41,6 +41,7 @@ def write_results() -> dict:
     _claims()
     _density()
     _checks()
+    _parity()
     latents, moved = _latents(), _moved()
     targets = [
         target("table1", "table"),
@@ -57,10 +58,20 @@ def write_results() -> dict:
     one = {"name": "mine", "title": TITLE, "command": "snakemake results/density/mine.csv"}
     one |= {key: targets[0][key] for key in ("jobs", "left", "measured", "minutes", "minutes_left")}
     one["is_own"] = True
-    one["outputs"] = {f"results/density/mine.{end}": "2026-01-01 10:00" for end in ("csv", "png")}
+    one["outputs"] = {
+        f"results/density/mine.{end}": "2026-01-01 10:00" for end in ("csv", "png", "html")
+    }
     paper = {"name": "toy", "title": "A toy paper", "targets": targets}
     found = {"papers": [paper], "datasets": [one, one | {"name": "other", "outputs": {}}]}
-    return found | {"external": ["frontier/mine-photos"], "methods": METHODS, "seeds": [0]}
+    found |= {"external": ["frontier/mine-photos"], "methods": METHODS, "seeds": [0]}
+    return found | {"parity": parity(True)}
+
+
+def parity(is_there: bool) -> dict:
+    """The numbers of other programs as the inventory has them."""
+    entry = target("parity", "table", jobs=0, left=0, measured=0, minutes=0, minutes_left=0)
+    outputs = {"results/parity.csv": "2026-01-01 10:00"} if is_there else {}
+    return entry | {"outputs": outputs, "command": "python benchmarks/parity.py"}
 
 
 def write_example(found: dict) -> Path:
@@ -170,6 +181,7 @@ def _density() -> None:
     frame = frame.assign(percentile=np.linspace(0, 100, count), neighbour_1=names[::-1])
     write_csv(frame.assign(copy_distance=[None] * 11 + [0.25]), "results/density/mine.csv")
     picture("results/density/mine.png", 300)
+    Path("results/density/mine.html").write_text("<title>the gallery</title>")
 
 
 def _checks() -> None:
@@ -178,6 +190,22 @@ def _checks() -> None:
     verdicts += [("precision", "outliers", "does not apply: no balls")]
     lines = [same | {"score": s, "check": c, "verdict": v} for s, c, v in verdicts]
     write_csv(pd.DataFrame(lines), "results/metric_checks.csv")
+
+
+def _parity() -> None:
+    """As benchmarks/parity.py writes it: a program that agrees, differs and fails, and one that is not
+    there."""
+    same = {"program": "theirs", "pair": "plain", "ours": 0.25, "tolerance": 0.001}
+    lines = [
+        same | {"number": "fid", "theirs": 0.25, "difference": 0, "agrees": "yes"},
+        same | {"number": "kid", "theirs": 0.5, "difference": 0.25, "agrees": "no"},
+        same
+        | {"number": "recall <", "theirs": 0.5, "difference": 0.25, "agrees": "no"}
+        | {"why": "<b>borders</b>"},
+        {"program": "theirs", "pair": "one set", "agrees": "no answer", "why": "it raised"},
+        {"program": "absent", "agrees": "skipped", "why": "not installed: pip install absent"},
+    ]
+    write_csv(pd.DataFrame(lines), "results/parity.csv")
 
 
 def _write(table: Table, name: str) -> None:

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from page_example import OTHER, TITLE, picture, points, target, write_example, write_results
+from page_example import (
+    OTHER,
+    TITLE,
+    parity,
+    picture,
+    points,
+    target,
+    write_example,
+    write_results,
+)
 
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.page.write import MOST_BYTES
@@ -189,6 +198,46 @@ def test_what_is_not_made_says_what_makes_it_and_what_it_costs(page, folder):
     assert costs.loc[("table1", "table"), "made"]
 
 
+def test_the_gallery_of_a_data_set_is_linked_where_its_images_are_shown(html):
+    section = html[html.index('<h3 id="images-mine">') : html.index('<h2 id="generators">')]
+    assert '<a href="density/mine.html">The gallery</a>' in section
+
+
+def test_other_programs_stand_beside_our_numbers(page, html, folder):
+    said = "theirs: 1 of 4 agree; 1 differ, and why is known; 1 differ, and nothing says why"
+    assert f"{said}; 1 without an answer" in page.text
+    assert "absent: not installed: pip install absent" in page.text
+    body = html[html.index('id="programs"') : html.index('href="parity.csv"')]
+    rows = re.findall(r"<tr><td.*?</tr>", body)
+    cells = [re.sub("<[^>]*>", "|", row).replace("||", "|").split("|")[1:-1] for row in rows]
+    found = pd.read_csv(folder / "results/parity.csv").query("agrees != 'skipped'")
+    assert len(cells) == len(found) == 4
+    for row, line in zip(cells, found.to_dict("records"), strict=True):
+        assert [row[3], row[4]] == [
+            "–" if pd.isna(line[name]) else f"{line[name]:g}" for name in ("ours", "theirs")
+        ]
+        assert row[6] == line["agrees"]
+    assert "<b>borders" not in html and "<b>borders</b>" in page.text
+    # It is there, so nothing asks for it.
+    assert "parity" not in page.text[page.text.index("Not made yet", 2000) :]
+
+
+def test_parity_that_was_not_measured_says_what_measures_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = Page(write_example(write_results() | {"parity": parity(False)}).read_text())
+    assert "Our numbers beside other programs" not in page.text
+    waiting = page.text[page.text.index("Not made yet", 2000) :]
+    assert re.search(r"parity\s+0 of 0\s+only to be written\s+python benchmarks/parity.py", waiting)
+
+
+def test_parity_of_another_shape_is_refused_on_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = write_results()
+    Path("results/parity.csv").write_text("program,agrees\nprdc,yes\n")
+    with pytest.raises(ArtifactError, match="parity.csv lacks pair, number, .*delete it"):
+        write_example(found)
+
+
 def test_own_images_and_metrics_and_words_are_shown(page):
     assert "12 images by pseudo density, 1 of them exact copies" in page.text
     assert "✓ pass" in page.text and "✗ fail: it stays" in page.text
@@ -206,7 +255,8 @@ def test_the_page_of_an_empty_folder_says_what_to_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     paper = {"name": "toy", "title": "A toy paper", "targets": [target("table1", "table")]}
     found = {"papers": [paper], "datasets": [], "external": [], "methods": {"plain": "plain"}}
-    page = Page(write_example(found | {"seeds": [0]}).read_text())
+    found |= {"seeds": [0], "parity": parity(False)}
+    page = Page(write_example(found).read_text())
     assert "Nothing is made yet" in page.text and "snakemake --cores all" in page.text
     assert "snakemake results/table1.csv --cores all" in page.text
     assert page.open == [] and len(page.all("script")) == 1

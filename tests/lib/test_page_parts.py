@@ -1,7 +1,9 @@
 """What the page is made from: Markdown read back, claims gathered, what is there and what the rest costs."""
 
+import ast
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from pseudodensity.page.claims import claims_at_a_glance
 from pseudodensity.page.inventory import inventory, is_behind
 from pseudodensity.page.markup import inline, read_glossary, read_page
 from pseudodensity.page.pictures import figure, first_images, strip
-from pseudodensity.page.tables import beside_paper, verdict_matrix
+from pseudodensity.page.tables import PARITY_COLUMNS, beside_paper, verdict_matrix
 from pseudodensity.plan.artifact import benchmark_of
 from pseudodensity.plan.config import load_config
 from pseudodensity.plan.plan import Plan
@@ -58,6 +60,16 @@ def test_a_table_without_sections_and_one_with_a_summary_are_read_too():
     whole = Page("T", "", bare.sections, summary=Page("At a glance", "", bare.sections))
     titles = [section.title for section in read_page(markdown_text(whole)).sections]
     assert "At a glance" in titles
+
+
+def test_the_columns_of_parity_are_those_that_are_written():
+    tree = ast.parse((ROOT / "benchmarks/parity.py").read_text())
+    (written,) = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "COLUMNS"
+    ]
+    assert sorted(written) == sorted(PARITY_COLUMNS)
 
 
 def test_what_is_no_table_of_ours_is_refused():
@@ -302,5 +314,25 @@ def test_the_page_is_behind_when_a_target_is_newer(plan, tmp_path, monkeypatch):
     page.write_text("")
     os.utime(page, (1e9, 1e9))
     assert is_behind(page, found)
-    os.utime(page, (4e9, 4e9))
+    os.utime(page, (2e9, 2e9))
     assert not is_behind(page, found)
+    # What no rule makes counts too.
+    Path("results/parity.csv").write_text("a")
+    os.utime("results/parity.csv", (3e9, 3e9))
+    found = inventory(plan, [])
+    assert list(found["parity"]["outputs"]) == ["results/parity.csv"]
+    assert is_behind(page, found)
+
+
+def test_of_a_data_set_all_that_its_rule_writes_is_shown(plan, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rule = (ROOT / "workflow/rules/density.smk").read_text()
+    written = {
+        f"results/density/digits.{s}" for s in re.findall(r"results/density/{dataset}\.(\w+)", rule)
+    }
+    assert "results/density/digits.html" in written
+    Path("results/density").mkdir(parents=True)
+    for path in written:
+        Path(path).write_text("a")
+    (digits,) = [one for one in inventory(plan, [])["datasets"] if one["name"] == "digits"]
+    assert set(digits["outputs"]) == written

@@ -219,6 +219,11 @@ def test_further_scores_have_columns_where_they_were_measured(tmp_path, monkeypa
     assert heads[heads.index("precision ↑") + 2] == "median nearest"
     assert heads[heads.index("coverage ↑") + 1] == "expected coverage"
     assert "symmetric" not in head and "0.875 |" in text["md"]
+    # In LaTeX too no coverage stands without what two samples of one law would have.
+    head, *lines = [line for line in text["tex"].splitlines() if " & " in line]
+    names = head.removesuffix(r" \\").split(" & ")
+    assert names[-2:] == [r"coverage $\uparrow$", "expected coverage"]
+    assert len(lines) == 1 + len(rows) and lines[-1].endswith(r" & 0.875 \\")
 
 
 def test_what_does_not_fit_is_refused():
@@ -267,8 +272,8 @@ def test_latex_holds_all_lines(written):
     text = written["tex"]
     body = [line for line in text.splitlines() if line.endswith(r"\\") and " & " in line]
     assert len(body) == 2 + 20  # the head stands on the first page and on the next ones
-    assert all(line.replace(r"\&", "").count("&") == 7 for line in body)
-    assert "landscape}" not in text.replace("pdflscape}", "") and r"\scriptsize" in text
+    assert all(line.replace(r"\&", "").count("&") == 8 for line in body)
+    assert r"\begin{landscape}" in text and r"\footnotesize" in text
     assert r"Scenes\_1 \& more" in text and r"0.208 $\pm$ 0.089" in text
 
 

@@ -8,6 +8,7 @@ import yaml
 from sklearn.datasets import load_digits
 
 from pseudodensity.generators.checking import check_device, check_networks
+from pseudodensity.plan.artifact import benchmark_of
 from pseudodensity.plan.config import load_config, merge
 from pseudodensity.plan.consistency import DIGITS
 from pseudodensity.plan.errors import ConfigError
@@ -212,11 +213,14 @@ def test_the_list_says_why_a_target_cannot_be_made(tmp_path):
 def test_the_list_sums_what_was_measured(default, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     jobs = default.jobs(targets(default)["results/density/digits.csv"])
-    path = tmp_path / "results/logs/benchmarks" / jobs[0].path.removeprefix("results/")
-    path.parent.mkdir(parents=True)
-    path.with_name(f"{path.name}.tsv").write_text("s\th:m:s\n90.0\t0:01:30\n")
+    measured, damaged = (Path(benchmark_of(job.path)) for job in jobs[:2])
+    for path in (measured, damaged):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    # As the page and the findings count: what the cores did, not how long somebody waited.
+    measured.write_text("s\th:m:s\tcpu_time\n600.0\t0:10:00\t90.0\n")
+    damaged.write_text("s\th:m:s\tcpu_time\n600.0\n")
     after = listing(default).partition("results/density/digits.csv")[2].splitlines()
-    cost = f"{len(jobs)} jobs, 0 of them done; 1.5 minutes of one core in all; {len(jobs) - 1} not"
+    cost = f"{len(jobs)} jobs, 0 of them done; 1.5 core minutes in all; {len(jobs) - 1} not"
     assert cost in after[2]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from page_example import TITLE, write_example, write_results
+from page_example import TITLE, parity, write_example, write_results
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 WHY = "needs Chromium (`make browser` installs Debian's) and the playwright of the environment"
@@ -221,7 +221,7 @@ def test_on_paper_everything_is_open(page):
 def test_a_page_of_nothing_has_no_complaint_either(browser, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = {"papers": [], "datasets": [], "external": [], "methods": {"plain": "plain"}}
-    path = write_example(found | {"seeds": [0]})
+    path = write_example(found | {"seeds": [0], "parity": parity(False)})
     complaints = []
     opened = browser.new_page()
     opened.on("pageerror", lambda error: complaints.append(str(error)))

@@ -184,8 +184,8 @@ def _halved(
         for target, rows, enough in zip(scores, halves, measured, strict=True):
             if enough:
                 target.append(judge.score(side, pool, rows[:fewest]))
+    few = f"it takes fewer than {FEWEST} of {middle} real images"
     for item, found, rows, expected in zip(items, scores, accepted, closed, strict=True):
-        few = f"it takes fewer than {FEWEST} of {middle} real images"
         facts = {
             "acceptance": len(rows) / total,
             "acceptance_closed_form": expected,

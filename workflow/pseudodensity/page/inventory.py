@@ -21,7 +21,9 @@ from pseudodensity.plan.targets import density_target
 __all__ = ["inventory", "is_behind"]
 
 OWN_KINDS = ("folder", "zip", "lmdb")
-DENSITY_SUFFIXES = ("csv", "png", "svg", "json")
+# Our numbers beside those of other programs. No rule makes them: not all of these are in the environment.
+PARITY, PARITY_COMMAND = "results/parity.csv", "python benchmarks/parity.py"
+DENSITY_SUFFIXES = ("csv", "png", "svg", "json", "html")
 Entry = dict[str, Any]
 
 
@@ -35,7 +37,7 @@ def inventory(plan: Plan, overlays: Sequence[str]) -> Entry:
         ``papers``: name, title, targets; ``datasets``: name, title, whether somebody brought it,
         outputs; ``external``: names of
         the frontiers of generators that somebody brought; ``methods``: name -> title in the order of
-        the config; ``seeds``. A target has name, kind, caption, missing (why the config cannot make
+        the config; ``seeds``; ``parity``, as a target. A target has name, kind, caption, missing (why the config cannot make
         it), outputs; the cost, see `Costs.of`; and what can be shown of it side by side, see `_latents`
         and `_moved`.
     """
@@ -59,13 +61,15 @@ def inventory(plan: Plan, overlays: Sequence[str]) -> Entry:
         ],
         "methods": {name: method(name).TITLE for name in dict.fromkeys(["plain", *asked])},
         "seeds": list(plan.config["seeds"]),
+        "parity": _parity(costs),
     }
 
 
 def is_behind(page: str | Path, found: Mapping[str, Any]) -> bool:
     """Whether any target of an `inventory` is there that was written after the page."""
     targets = [target for paper in found["papers"] for target in paper["targets"]]
-    paths = [path for one in [*targets, *found["datasets"]] for path in one["outputs"]]
+    shown = [*targets, *found["datasets"], found["parity"]]
+    paths = [path for one in shown for path in one["outputs"]]
     newest = max((Path(path).stat().st_mtime for path in paths), default=None)
     if newest is None:
         return False
@@ -88,6 +92,11 @@ def _dataset(plan: Plan, name: str, costs: Costs, options: str) -> Entry:
     entry = {"name": name, "title": settings["title"], "is_own": settings["kind"] in OWN_KINDS}
     entry |= {"outputs": _made(outputs), "command": _command(outputs[0], options)}
     return entry | costs.of(jobs)
+
+
+def _parity(costs: Costs) -> Entry:
+    entry: Entry = {"name": "parity", "kind": "table", "missing": None}
+    return entry | {"outputs": _made([PARITY]), "command": PARITY_COMMAND} | costs.of([])
 
 
 def _made(paths: Iterable[str]) -> dict[str, str]:

@@ -17,10 +17,12 @@ from pseudodensity.report.text import Cell
 
 __all__ = [
     "BESIDE",
+    "PARITY_COLUMNS",
     "Line",
     "Part",
     "Shown",
     "beside_paper",
+    "parity_lines",
     "read_csv",
     "read_table",
     "verdict_matrix",
@@ -31,6 +33,17 @@ PAPER = "paper_"
 # What names a line of a table beside its numbers, in this order, where it has them.
 NAMED_BY = ("model", "dataset", "group", "setting", "at_inference", "method", "tau_percent", "w")
 BESIDE = ["target", "line", "score", "ours", "spread", "low", "high", "paper", "difference"]
+PARITY_COLUMNS = [
+    "program",
+    "pair",
+    "number",
+    "ours",
+    "theirs",
+    "difference",
+    "tolerance",
+    "agrees",
+    "why",
+]
 CHECKS = ["metric", "score", "check", "setting", "truth", "measured", "criterion", "verdict"]
 
 
@@ -157,11 +170,7 @@ def verdict_matrix(frame: pd.DataFrame) -> tuple[list[str], list[tuple[str, list
 
     ArtifactError: columns are missing.
     """
-    missing = [name for name in CHECKS if name not in frame]
-    if missing:
-        raise ArtifactError(
-            f"metric_checks.csv lacks {', '.join(missing)}: delete it and run again"
-        )
+    _check_columns(frame, CHECKS, "metric_checks.csv")
     checks = list(frame["check"].unique())
     lines = []
     for (metric, score), of_score in frame.groupby(["metric", "score"], sort=False):
@@ -176,3 +185,41 @@ def _joint(verdicts: Sequence[Any]) -> str:
     if len(set(words)) <= 1:
         return words[0] if words else ""
     return f"{sum(word.startswith('pass') for word in words)} of {len(words)} pass"
+
+
+def parity_lines(frame: pd.DataFrame) -> tuple[list[tuple[str, str]], list[dict[str, Any]]]:
+    """Our numbers beside those of other programs, from results/parity.csv.
+
+    Returns:
+        each program with what it came to, in words; and a line for each number that it has, without those
+        of a program that is not installed.
+
+    ArtifactError: columns are missing.
+    """
+    _check_columns(frame, PARITY_COLUMNS, "parity.csv")
+    known = (
+        frame[PARITY_COLUMNS].astype({"why": object}).fillna({"why": "", "pair": "", "number": ""})
+    )
+    programs = [(str(name), _agreement(of)) for name, of in known.groupby("program", sort=False)]
+    return programs, known[known["agrees"].ne("skipped")].to_dict("records")
+
+
+def _agreement(lines: pd.DataFrame) -> str:
+    counts = {answer: lines[lines["agrees"].eq(answer)] for answer in ("yes", "no", "no answer")}
+    if not any(map(len, counts.values())):
+        return "; ".join(lines["why"].astype(str).unique())
+    said = [f"{len(counts['yes'])} of {len(lines)} agree"]
+    explained = int(counts["no"]["why"].ne("").sum())
+    if explained:
+        said.append(f"{explained} differ, and why is known")
+    if len(counts["no"]) > explained:
+        said.append(f"{len(counts['no']) - explained} differ, and nothing says why")
+    if len(counts["no answer"]):
+        said.append(f"{len(counts['no answer'])} without an answer")
+    return "; ".join(said)
+
+
+def _check_columns(frame: pd.DataFrame, names: Sequence[str], file: str) -> None:
+    missing = [name for name in names if name not in frame]
+    if missing:
+        raise ArtifactError(f"{file} lacks {', '.join(missing)}: delete it and run again")

@@ -15,9 +15,17 @@ import pandas as pd
 from pseudodensity.artifacts import atomic_path
 from pseudodensity.page.charts import chart, fronts, is_frontier, legend, scripts, shape
 from pseudodensity.page.claims import ANSWERS, are_claims, claims_at_a_glance
+from pseudodensity.page.inventory import PARITY
 from pseudodensity.page.markup import inline, read_glossary
 from pseudodensity.page.pictures import figure, first_images, moved_images, strip
-from pseudodensity.page.tables import BESIDE, beside_paper, read_csv, read_table, verdict_matrix
+from pseudodensity.page.tables import (
+    BESIDE,
+    beside_paper,
+    parity_lines,
+    read_csv,
+    read_table,
+    verdict_matrix,
+)
 from pseudodensity.report.findings import machine_lines
 from pseudodensity.report.table import write_csv
 
@@ -137,6 +145,8 @@ def _content(found: Entry, run: Entry, path: Path) -> dict[str, Any]:
         "external": [name for name in found["external"] if f"results/{name}.csv" in tables],
         "asked_external": found["external"],
         "checks": None if checks is None else verdict_matrix(checks),
+        "parity": parity_lines(read_csv(PARITY)) if found["parity"]["outputs"] else None,
+        "parity_command": found["parity"]["command"],
         "waiting": list(_waiting(found)),
         "is_empty": not tables,
         "files": {"paper": path.stem + ".paper.csv", "targets": path.stem + ".targets.csv"},
@@ -283,7 +293,8 @@ def _density(dataset: Entry) -> dict[str, Any]:
     """One's own images: how many, the least and the most dense, copies."""
     by_suffix = {Path(file).suffix: file for file in dataset["outputs"]}
     shown = {"title": dataset["title"], "name": dataset["name"], "downloads": dataset["outputs"]}
-    shown |= {"png": by_suffix.get(".png"), "ends": [], "count": 0, "copies": 0}
+    shown |= {"png": by_suffix.get(".png"), "gallery": by_suffix.get(".html")}
+    shown |= {"ends": [], "count": 0, "copies": 0}
     if ".csv" in by_suffix:
         names = ["file", "pseudo_density", "percentile", "neighbour_1", "copy_distance"]
         # Converted one by one: a file may be called NA.
@@ -312,6 +323,8 @@ def _waiting(found: Entry) -> Iterator[dict[str, Any]]:
         if not dataset["outputs"]:
             entry = {"name": f"density/{dataset['name']}", "kind": "table", "missing": None}
             yield {**dataset, **entry, "paper": ""}
+    if not found["parity"]["outputs"]:
+        yield {**found["parity"], "paper": ""}
 
 
 def _costs(found: Entry) -> pd.DataFrame:

@@ -44,13 +44,15 @@ def benchmark_of(path: str) -> str:
 
 
 def core_minutes(path: str | Path) -> float | None:
-    """Core minutes of a job from the file that Snakemake wrote of it; None where there is none."""
-    if not Path(path).is_file():
+    """Core minutes of a job from the file that Snakemake wrote of it; None where there is none that can
+    be read."""
+    try:
+        with open(path, encoding="utf-8", newline="") as handle:
+            seconds = [line["cpu_time"] for line in csv.DictReader(handle, delimiter="\t")]
+        # "NA" stands for a job that was too short to be measured.
+        return sum(float(one) for one in seconds if one != "NA") / 60
+    except (OSError, KeyError, TypeError, ValueError):
         return None
-    with open(path, newline="") as handle:
-        seconds = [line["cpu_time"] for line in csv.DictReader(handle, delimiter="\t")]
-    # "NA" stands for a job that was too short to be measured.
-    return sum(float(one) for one in seconds if one != "NA") / 60
 
 
 def canonical(value: Any) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pseudodensity.plan.config import merge
+from pseudodensity.plan.data import check_neighbours
 from pseudodensity.plan.declared import parameters
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.models import declaration
@@ -36,11 +37,7 @@ def _digits(config: Config) -> Iterator[str]:
                 f"datasets.{name}.images is {dataset['images']}, but there are {DIGITS} digits: write "
                 "null for all of them, or fewer"
             )
-        if dataset["density_k"] >= DIGITS:
-            yield (
-                f"datasets.{name}.density_k is {dataset['density_k']} but there are only {DIGITS} "
-                "images: k must be smaller than the number of images"
-            )
+        check_neighbours(f"config: datasets.{name}", dataset["density_k"], DIGITS)
 
 
 def _neighbours(config: Config) -> Iterator[str]:

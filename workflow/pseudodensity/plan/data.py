@@ -14,7 +14,7 @@ from pseudodensity.plan.declared import declared, parameters
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.files import FEWEST_IMAGES, KINDS, how_to_get, list_files, place_of
 
-__all__ = ["Data"]
+__all__ = ["Data", "check_neighbours"]
 
 # Raised when a procedural scene is drawn otherwise, so that all that was made of it is made again.
 SCENES_VERSION = 2
@@ -221,11 +221,16 @@ def _check_dataset(name: str, dataset: Mapping[str, Any]) -> None:
             place_of(dataset["kind"], path)
         except ValueError as error:
             raise ConfigError(f"config: datasets.{name}: {error}") from None
-    count = dataset.get("images")
-    if count is not None and dataset["density_k"] >= count:
+    if dataset.get("images") is not None:
+        check_neighbours(f"config: datasets.{name}", dataset["density_k"], dataset["images"])
+
+
+def check_neighbours(place: str, k: int, count: int) -> None:
+    """ConfigError: a density of more neighbours than a data set of `count` images has."""
+    if k >= count:
         raise ConfigError(
-            f"config: datasets.{name}.density_k is {dataset['density_k']} but there are only "
-            f"{count} images: k must be smaller than the number of images"
+            f"{place}.density_k is {k} but there are only {count} images: k must be smaller than the "
+            "number of images"
         )
 
 
@@ -240,8 +245,4 @@ def _check_count(place: str, dataset: Mapping[str, Any], count: int) -> None:
         raise ConfigError(
             f"{place}.images is {dataset['images']} but {path} holds {count}: ask for no more"
         )
-    if dataset["density_k"] >= count:
-        raise ConfigError(
-            f"{place}.density_k is {dataset['density_k']} but {path} holds {count} images: k must "
-            "be smaller than the number of images"
-        )
+    check_neighbours(place, dataset["density_k"], count)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
-from pseudodensity.plan.artifact import PATHS, Artifact, benchmark_of
+from pseudodensity.plan.artifact import PATHS, Artifact, benchmark_of, core_minutes
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.target import Target
@@ -96,22 +95,12 @@ def listing(plan: Plan) -> str:
 
 
 def _cost(jobs: Sequence[Artifact]) -> str:
-    """Minutes of the jobs of a target that were measured on this machine, and how many were not."""
-    found = [_seconds(Path(benchmark_of(job.path))) for job in jobs]
-    measured = [seconds for seconds in found if seconds is not None]
+    """Core minutes of the jobs of a target that were measured on this machine, and how many were not."""
+    found = [core_minutes(benchmark_of(job.path)) for job in jobs]
+    measured = [minutes for minutes in found if minutes is not None]
     there = sum(Path(job.path).exists() for job in jobs)
     jobs_are = f"{len(found)} jobs, {there} of them done"
     if not measured:
         return f"{jobs_are}; not measured yet"
     rest = f"; {len(found) - len(measured)} not measured yet" if len(measured) < len(found) else ""
-    return f"{jobs_are}; {sum(measured) / 60:.1f} minutes of one core in all{rest}"
-
-
-def _seconds(path: Path) -> float | None:
-    """Of a benchmark file that Snakemake wrote; None where there is none that can be read."""
-    try:
-        with open(path, encoding="utf-8", newline="") as handle:
-            row: Mapping[str, str] = next(csv.DictReader(handle, delimiter="\t"), {})
-            return float(row["s"])
-    except (OSError, KeyError, ValueError):
-        return None
+    return f"{jobs_are}; {sum(measured):.1f} core minutes in all{rest}"

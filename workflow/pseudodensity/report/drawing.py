@@ -33,7 +33,6 @@ __all__ = [
     "MARKERS",
     "PALETTE",
     "MethodStyle",
-    "block_title",
     "entry",
     "finish",
     "interval_lines",
@@ -162,14 +161,6 @@ def legend_above(figure: Figure, entries: Sequence[Line2D]) -> None:
 
 
 # ------------------------------------------------------------------------------ words
-
-
-def block_title(line: Mapping[str, object]) -> tuple[str, str]:
-    """Model and data set of a line of a table, and what the data set stands for in the paper ("" if
-    it stands for itself)."""
-    stand_in = line["stands_for"]
-    aside = f"stands for {stand_in}" if isinstance(stand_in, str) and stand_in else ""
-    return f"{line['model']} on {line['dataset']}", aside
 
 
 def listed(values: Iterable[float]) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pseudodensity.papers.pseudo_density.table1 import block_title
+from pseudodensity.papers.pseudo_density.titles import block_title
 from pseudodensity.report.pareto import pareto_front
 from pseudodensity.report.scores import ScoreBook, bounds_of
 from pseudodensity.report.statistics import Mean, clipped, t_interval

@@ -29,11 +29,11 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullFormatter
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
+from pseudodensity.papers.pseudo_density.titles import title_and_aside
 from pseudodensity.report.drawing import (
     BLACK,
     GREY,
     MethodStyle,
-    block_title,
     entry,
     finish,
     intervals,
@@ -78,7 +78,7 @@ def precision_recall(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> 
         for block, axes in grid.axes_dict.items():
             own = points[points["block"].eq(block)]
             _plane(axes, own, styles, references)
-            title, aside = block_title(own.iloc[0])
+            title, aside = title_and_aside(own.iloc[0])
             subtitle(axes, "\n".join(textwrap.wrap(title, TITLE_WIDTH)), aside)
         _legend(grid.figure, _entries(styles), len(blocks), across)
         return finish(grid.figure, _caption(points, settings))
@@ -101,7 +101,7 @@ def methods_of_one_model(inputs: Mapping[str, Any], settings: Mapping[str, Any])
         figure = Figure(figsize=(10, max(4.2, 0.6 + 0.22 * rows)))
         plane, strips = figure.subplots(1, 2, width_ratios=(1.25, 1))
         _plane(plane, points, styles, references)
-        subtitle(plane, *block_title(points.iloc[0]))
+        subtitle(plane, *title_and_aside(points.iloc[0]))
         _strips(strips, points, styles)
         extractor = settings["extractors"]["frechet"]
         strips.set_xlabel(f"Fréchet distance, log scale\n(features of {extractor})")

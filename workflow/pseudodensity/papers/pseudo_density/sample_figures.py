@@ -25,10 +25,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pseudodensity.artifacts import ArtifactError
+from pseudodensity.papers.pseudo_density.titles import title_and_aside
 from pseudodensity.report.drawing import (
     BLACK,
     PALETTE,
-    block_title,
     finish,
     listed,
     show_images,
@@ -117,7 +117,7 @@ def _panels(
 
 def _titles(line: Mapping[str, Any]) -> tuple[str, str]:
     """Model and data, and what of the paper they stand for."""
-    title, aside = block_title(line)
+    title, aside = title_and_aside(line)
     if line["paper"] == f"{line['model']} on {line['stands_for']}":
         return title, aside
     return title, f"in place of {line['paper']}"

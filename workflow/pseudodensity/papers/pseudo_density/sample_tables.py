@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pseudodensity.papers.pseudo_density.table1 import block_title
+from pseudodensity.papers.pseudo_density.titles import block_title
 from pseudodensity.report.samples import load_arrays
 from pseudodensity.report.table import Column, Table
 

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pseudodensity.papers.pseudo_density.titles import block_title
 from pseudodensity.report.markdown import aligned
 from pseudodensity.report.table import Column, Table, page
 
 __all__ = [
     "Members",
     "block_text",
-    "block_title",
     "group_by_setting",
     "paper_value",
     "score_values",
@@ -299,22 +299,16 @@ def _columns(frame: pd.DataFrame) -> list[Column]:
         columns.append(Column(f"paper_{score}", "paper", decimals, of_paper=True))
         if score == "precision" and "median_nearest" in frame:
             columns.append(_beside("median_nearest", "median nearest"))
-    columns += [_beside("density", "density ↑"), _beside("coverage", "coverage ↑")]
+    columns.append(_beside("density", "density ↑"))
+    columns.append(Column("coverage", "coverage ↑", 3, spread="coverage_spread"))
     if "expected_coverage" in frame:
-        columns.append(Column("expected_coverage", "expected coverage", 3, in_latex=False))
+        columns.append(Column("expected_coverage", "expected coverage", 3))
     return [*columns, _beside("mean_pseudo_density", "pseudo density")]
 
 
 def _beside(score: str, head: str) -> Column:
     """A score that the paper's table does not have, which is left out where the page is narrow."""
     return Column(score, head, 3, spread=f"{score}_spread", in_latex=False)
-
-
-def block_title(line: Mapping[str, Any]) -> str:
-    """Model and data of a line, with what the data stand for."""
-    stand_in = line["stands_for"]
-    aside = f" (stands for {stand_in})" if isinstance(stand_in, str) else ""
-    return f"{line['model']} on {line['dataset']}{aside}"
 
 
 def _counts(lines: pd.DataFrame) -> str:

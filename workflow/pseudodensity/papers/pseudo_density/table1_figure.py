@@ -25,11 +25,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pseudodensity.artifacts import load_npy
+from pseudodensity.papers.pseudo_density.titles import title_and_aside
 from pseudodensity.report.drawing import (
     BLACK,
     GREY,
     PALETTE,
-    block_title,
     entry,
     finish,
     legend_above,
@@ -121,7 +121,7 @@ def _samples(axes: Axes, lines: pd.DataFrame, images: Mapping[str, np.ndarray]) 
         rows.append((f"{name}\n{weight}density {density:.2f}", colour))
         short = ((0, columns - len(images[row])), (0, 0), (0, 0), (0, 0))
         parts.append(np.pad(images[row], short, constant_values=255))
-    subtitle(axes, *block_title(lines.iloc[0]))
+    subtitle(axes, *title_and_aside(lines.iloc[0]))
     if shown:
         show_images(axes, np.concatenate(parts), columns, rows=rows)
     else:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from pseudodensity.papers.pseudo_density.frontier import ENDS, point_line
-from pseudodensity.papers.pseudo_density.table1 import block_title
+from pseudodensity.papers.pseudo_density.titles import block_title
 from pseudodensity.report.table import Column, Table
 
 __all__ = ["table3", "table3_frame"]
