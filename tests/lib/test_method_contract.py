@@ -1,13 +1,18 @@
 """What every method at inference keeps to. A file of a family that declares NAME is found here."""
 
+import atexit
 import dataclasses
 import inspect
 import json
+import shutil
+import tempfile
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from auxiliary_example import trained_auxiliaries
 
 from pseudodensity.columns.context import Context
 from pseudodensity.columns.pool import Column, Pool
@@ -16,6 +21,7 @@ from pseudodensity.generators.build import build_discriminator, build_generator
 from pseudodensity.generators.checkpoint import CheckpointFile
 from pseudodensity.images.dataset import ImageSet
 from pseudodensity.images.transform import to_uint8
+from pseudodensity.plan.auxiliaries import auxiliaries
 from pseudodensity.plan.declared import declared, declares, modules_declaring
 from pseudodensity.plan.methods import (
     column_module,
@@ -140,9 +146,10 @@ def made_up_pool(count: int, seed: int = 0) -> Pool:
         "likelihood": Column(10 * quality - 300, 10 * real - 300),
         "logits": Column((quality + noise).astype(np.float32), (real + 0.5).astype(np.float32)),
         "volume": Column(0.5 * volume),
+        "latent_weight": Column(np.exp(0.5 * quality - 0.125).astype(np.float32)),
         "features.judge": Column(quality[:, None].astype(np.float32)),
     }
-    facts = {"how": "a made-up law"}
+    facts = {"how": "a made-up law", "largest": 3.0, "note": "E w 1.00"}
     columns = {
         name: Column(c.values[:count], c.real, facts, seconds=1.0) for name, c in told.items()
     }
@@ -287,11 +294,22 @@ class Bench(Context):
     architecture: str = "stylegan2"
 
     def __post_init__(self):
-        images = numpy_generator(0, "real").integers(0, 256, (40, 3, 16, 16), dtype=np.uint8)
-        data = ImageSet(images, None, [], {"spec": {"kind": "folder"}})
         checkpoint = tiny(self.architecture)
         generator = checkpoint.frozen_generator()
-        vars(self).update(generator=generator, checkpoint=checkpoint, data=data, backbone=None)
+        vars(self).update(generator=generator, checkpoint=checkpoint, data=DATA, backbone=None)
+        if "discriminator" in checkpoint.states:
+            vars(self).update(inputs=networks_of(self.architecture))
+
+
+@cache
+def networks_of(architecture: str) -> dict:
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    return trained_auxiliaries(tiny(architecture), DATA, folder)
+
+
+REALS = numpy_generator(0, "real").integers(0, 256, (40, 3, 16, 16), dtype=np.uint8)
+DATA = ImageSet(REALS, None, [], {"spec": {"kind": "folder"}})
 
 
 def bench(point: dict | None, batch_size: int, architecture: str = "stylegan2") -> Bench:
@@ -313,8 +331,8 @@ def own_points() -> list:
     found = []
     for name in MAKERS:
         for architecture in NETWORKS:
-            needs_discriminator = "backbone" in declared(method_module(name), "INPUTS")
-            if needs_discriminator and NETWORKS[architecture][1] is None:
+            inputs = {"backbone", *auxiliaries()} & set(declared(method_module(name), "INPUTS"))
+            if inputs and NETWORKS[architecture][1] is None:  # they need a discriminator
                 continue
             says, full = GENERATORS[architecture], {}
             if "families" in declared(method_module(name), "DEFAULTS"):

@@ -14,7 +14,12 @@ from pseudodensity.control.train.weight_losses import (
     weight_loss,
 )
 from pseudodensity.control.train.weight_network import WeightNetwork, start_kinks
-from pseudodensity.control.train.weights import CollapseError, WeightTrainer, alarms, weight_statistics
+from pseudodensity.control.train.weights import (
+    CollapseError,
+    WeightTrainer,
+    alarms,
+    weight_statistics,
+)
 from pseudodensity.progress import Progress
 from pseudodensity.rng import generator as stream_of
 from pseudodensity.tensors import load_tensors

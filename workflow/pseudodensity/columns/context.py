@@ -140,7 +140,8 @@ class Context:
 
     def draw(self, rows: Sequence[int]) -> np.ndarray:
         """Images (n, 3, R, R) uint8 made from the latents."""
-        return to_uint8(self.maker.make(self.latents(rows)).detach()).cpu().numpy()
+        latents = (self.maker.latents or self.latents)(rows)
+        return to_uint8(self.maker.make(latents).detach()).cpu().numpy()
 
     def images(self, rows: range) -> Iterator[np.ndarray]:
         """Images (n, 3, R, R) uint8 in batches: those stored where they are, else made again."""

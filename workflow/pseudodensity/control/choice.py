@@ -71,6 +71,8 @@ class Choice:
     used: how many proposals were looked at. acceptance: share of them that was taken, before cutting to
     whole repeats; None for a method without rejection. expected: the same by a closed form. ess:
     effective sample size of the weights over what was looked at. note: what a reader must know.
+    generated: images that sampling would make for it, where that is not one for each that was used: of a
+    method that rejects latents, those that were accepted.
     """
 
     rows: Sequence[np.ndarray]
@@ -79,6 +81,7 @@ class Choice:
     expected: float | None = None
     ess: float | None = None
     note: str = ""
+    generated: int | None = None
 
 
 @dataclass(frozen=True)
@@ -88,12 +91,14 @@ class Maker:
     make: latents (n, *latent_shape) -> images in [-1, 1]; batches come in order. calls: images that
     the generator makes for one. facts: what was found out before (an estimated constant). group: images
     that depend on each other; batches are multiples of it, so that no batch size changes an image.
+    latents: rows of a pool -> the latents that they are made from; None for those of the pool.
     """
 
     make: Callable[[Any], Any]
     calls: int = 1
     facts: Mapping[str, Any] = field(default_factory=dict)
     group: int = 1
+    latents: Callable[[Sequence[int]], Any] | None = None
 
 
 def stretches(rows: np.ndarray, images: int, repeats: int) -> tuple[list[np.ndarray], int]:

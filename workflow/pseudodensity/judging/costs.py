@@ -126,11 +126,14 @@ def _chosen(bench: Bench, point: Point, few: int) -> dict[str, Any]:
 def _once(
     bench: Bench, point: Point, needed: Mapping[str, Any], repeat: int, count: int
 ) -> dict[str, Any]:
-    pool, spent = _pool(bench, point, needed, _rows(bench, repeat, count))
+    rows = _rows(bench, repeat, count)
+    pool, spent, drawing = _pool(bench, point, needed, rows)
     began = bench.seconds()
     # As many images as proposals: all are looked at, so that who is accepted is a plain count.
     choice = method(point["method"]).choose(pool, {**point, "volumes": count}, count, 1)
     spent += bench.seconds() - began
+    if choice.generated is not None:  # it looks at latents, and images are made of those it accepts
+        spent += drawing * ((choice.acceptance or 0) - 1)
     low = None
     if "tau" in point:
         density = pool.column("density")
@@ -144,8 +147,10 @@ def _once(
     }
 
 
-def _pool(bench: Bench, point: Point, needed: Mapping[str, Any], rows: range) -> tuple[Pool, float]:
-    """Proposals with the columns that a point reads, and the seconds that they took."""
+def _pool(
+    bench: Bench, point: Point, needed: Mapping[str, Any], rows: range
+) -> tuple[Pool, float, float]:
+    """Proposals with the columns that a point reads, the seconds that they took, and of these the drawing."""
     began = bench.seconds()
     images = bench.context.draw(rows)
     drawn = bench.seconds() - began
@@ -159,7 +164,7 @@ def _pool(bench: Bench, point: Point, needed: Mapping[str, Any], rows: range) ->
         module = import_module(f"pseudodensity.{column_module(name)}")
         columns[name] = module.compute(context, rows)
         spent += columns[name].seconds
-    return Pool(columns, bench.context.seed), spent
+    return Pool(columns, bench.context.seed), spent, drawn
 
 
 def _mean(values: list[float | None]) -> float | None:

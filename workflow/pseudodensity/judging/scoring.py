@@ -134,12 +134,13 @@ def _facts(pool: Pool, choice: Choice, images: int, repeats: int) -> dict[str, A
     notes = [choice.note]
     if len(choice.rows) < repeats:
         notes.append(f"the pool holds images for {len(choice.rows)} of {repeats} repeats")
+    generated = choice.used if choice.generated is None else choice.generated
     return {
         "acceptance": choice.acceptance,
         "acceptance_closed_form": choice.expected,
         "ess": choice.ess,
         "unique": len(np.unique(chosen)),
-        "generator_calls": choice.used * pool.calls,
+        "generator_calls": generated * pool.calls,
         "pool_calls": len(pool) * pool.calls,
         "training_acceptance": pool.facts.get("acceptance"),
         "how": pool.facts.get("how", ""),
