@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pseudodensity.papers.pseudo_density.titles import block_title
+from pseudodensity.papers.pseudo_density.titles import block_title, setting_title
 from pseudodensity.report.markdown import aligned
 from pseudodensity.report.table import Column, Table, page
 
@@ -174,7 +174,7 @@ def _line(members: Members, reported: pd.DataFrame) -> dict[str, Any]:
     if setting.startswith("oracle"):
         how = found.facts.get("how")
         line["model"] = f"real images: {how}" if how else "real images"
-    line |= {"role": setting, "setting": _label(setting, w, found.label), "tau_percent": tau}
+    line |= {"role": setting, "setting": setting_title(setting, w, found.label), "tau_percent": tau}
     line |= {"training_images": row["images"], "seeds": len(members)}
     line |= {"n_real": found.n_real, "n_fake": found.n, "k": found.k}
     line |= _summary(members)
@@ -182,17 +182,6 @@ def _line(members: Members, reported: pd.DataFrame) -> dict[str, Any]:
         place = None if setting.startswith("oracle") else row["reported"]
         line[f"paper_{score}"] = paper_value(reported, place, setting, tau, w, score)
     return line
-
-
-def _label(setting: str, w: float | None, otherwise: str) -> str:
-    """What stands in the first column, worded as in the paper."""
-    if setting == "pretrained":
-        return "pre-trained"
-    if setting.startswith("oracle"):
-        return f"oracle (w = {w:g})"
-    if setting.startswith("control"):
-        return f"+ control (w = {w:g}{', FID images' if setting == 'control_fid' else ''})"
-    return f"+ fine-tune (w = {w:g})" if setting in PAPER_SCORES else otherwise
 
 
 def _summary(members: Members) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pseudodensity.papers.pseudo_density.memorisation_targets import memorisation
 from pseudodensity.papers.pseudo_density.paper import HERE, Paper
 from pseudodensity.papers.pseudo_density.quality_targets import quality
 from pseudodensity.papers.pseudo_density.sample_targets import likelihood, overhead, samples
@@ -33,6 +34,7 @@ def targets(plan: Plan, grid: Mapping[str, Any]) -> Iterator[Target]:
     yield from overhead(paper)
     yield from likelihood(paper)
     yield from quality(paper)
+    yield from memorisation(paper)
     yield claims(paper)
 
 

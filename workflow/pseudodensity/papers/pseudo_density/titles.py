@@ -1,11 +1,13 @@
-"""How tables and figures of the main paper call a block."""
+"""How tables and figures of the main paper call a block and its rows."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["block_title", "title_and_aside"]
+__all__ = ["block_title", "setting_title", "title_and_aside"]
+
+TUNED = ("precision", "recall", "fid")
 
 
 def title_and_aside(line: Mapping[str, Any]) -> tuple[str, str]:
@@ -20,3 +22,14 @@ def block_title(line: Mapping[str, Any]) -> str:
     """Both in one line."""
     title, aside = title_and_aside(line)
     return f"{title} ({aside})" if aside else title
+
+
+def setting_title(setting: str, w: float | None, otherwise: str) -> str:
+    """A row of a block, worded as in the paper. otherwise: of a setting that the paper does not know."""
+    if setting == "pretrained":
+        return "pre-trained"
+    if setting.startswith("oracle"):
+        return f"oracle (w = {w:g})"
+    if setting.startswith("control"):
+        return f"+ control (w = {w:g}{', FID images' if setting == 'control_fid' else ''})"
+    return f"+ fine-tune (w = {w:g})" if setting in TUNED else otherwise
