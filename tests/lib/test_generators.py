@@ -54,6 +54,7 @@ SETTINGS = {
         "rescale_vb": True,
     },
     "progan": {"z_dim": 8, "channel_base": 64, "channel_max": 8},
+    "convgan": {"z_dim": 8, "channels": [8, 8, 4]},
     "vqgpt": TOKENISER
     | {"norm_groups": 4, "code_width": 4, "layers": 1, "width": 16, "heads": 2, "dropout": 0.0},
 }
