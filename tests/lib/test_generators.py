@@ -53,6 +53,8 @@ SETTINGS = {
         "sampling_steps": 2,
         "rescale_vb": True,
     },
+    "progan": {"z_dim": 8, "channel_base": 64, "channel_max": 8},
+    "convgan": {"z_dim": 8, "channels": [8, 8, 4]},
     "vqgpt": TOKENISER
     | {"norm_groups": 4, "code_width": 4, "layers": 1, "width": 16, "heads": 2, "dropout": 0.0},
 }
@@ -72,7 +74,13 @@ def make(name: str) -> BaseGenerator:
     torch.manual_seed(0)
     if name == "external":
         return ExternalGenerator(Blot(), (8,))
-    return build_generator(name, 16, SETTINGS[name]).eval().requires_grad_(False)
+    generator = build_generator(name, 16, SETTINGS[name]).eval().requires_grad_(False)
+    for parameter in generator.parameters():
+        if (
+            not parameter.any()
+        ):  # what starts at zero may be all that breaks a symmetry, once trained
+            parameter.add_(0.1 * torch.randn(parameter.shape))
+    return generator
 
 
 @every

@@ -194,6 +194,14 @@ MISTAKES = {
         {"models": {"projectedgan": {"recipe": {"path_length_weight": 2.0}}}},
         "models.projectedgan.recipe.path_length_weight must be 0",
     ),
+    "a Wasserstein loss without a penalty": (
+        {"models": {"projectedgan": {"recipe": {"loss": "wasserstein"}}}},
+        "models.projectedgan.recipe.gradient_penalty must be above 0",
+    ),
+    "a Wasserstein loss in fine-tuning only": (
+        {"models": {"projectedgan": {"finetuning": {"recipe": {"loss": "wasserstein"}}}}},
+        "models.projectedgan.finetuning.recipe.gradient_penalty must be above 0",
+    ),
     "a generator that needs a setting": (
         {
             "models": {

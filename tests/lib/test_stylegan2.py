@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 
 from pseudodensity.generators.filters import double, halve, resample_kernel
+from pseudodensity.generators.grouped import minibatch_stddev
 from pseudodensity.generators.stylegan2 import Mapping, SynthesisLayer, ToRGB, build_generator
 from pseudodensity.generators.stylegan2_discriminator import (
     Conv,
     Discriminator,
     DiscriminatorBlock,
     build_discriminator,
-    minibatch_stddev,
 )
 
 SMALL = {"z_dim": 8, "w_dim": 12, "mapping_layers": 2, "channel_base": 128, "channel_max": 16}

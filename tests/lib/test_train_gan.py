@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from scipy.stats import chi2
+from scipy.stats import chi2, kstest
 from torch import nn
 
 from pseudodensity.control.select.acceptance import importance_acceptance, sampling_weights
 from pseudodensity.control.train import gan
+from pseudodensity.control.train.adversarial import gradient_penalty
 from pseudodensity.control.train.fakes import FakeFilter
 from pseudodensity.control.train.finetuning import _fake_filter
 from pseudodensity.control.train.gan import GanTrainer
@@ -341,7 +342,7 @@ def test_equilibrium_odds_gain_the_ratio_of_the_weights(w, fake_weight, p_high, 
 # ------------------------------------------------------------------------------- losses and rates
 
 
-@pytest.mark.parametrize("kind", ["nonsaturating", "hinge"])
+@pytest.mark.parametrize("kind", ["nonsaturating", "hinge", "wasserstein"])
 def test_losses_equal_hand_values(kind):
     class Constant(CoupledGenerator):
         def forward(self, z):
@@ -356,6 +357,8 @@ def test_losses_equal_hand_values(kind):
     real, fake = 0.4 - 48 * 0.05, 0.4 + 48 * 0.05 * 0.25  # logits -2 and 1
     if kind == "hinge":
         expected = (1 - real) + (1 + fake), -fake
+    elif kind == "wasserstein":
+        expected = fake - real, -fake
     else:
         expected = (
             math.log1p(math.exp(-real)) + math.log1p(math.exp(fake)),
@@ -378,6 +381,90 @@ def test_r1_of_a_linear_discriminator_is_its_squared_norm():
         if lazy:
             torch.testing.assert_close(discriminator.seen[2], discriminator.seen[0])
             torch.testing.assert_close(discriminator.a.grad, 4 * 3.0 * discriminator.weights[2])
+
+
+class SquaringFirst(LinearDiscriminator):
+    """Shows its judge the squares of images: a first stage with a slope of 2 x."""
+
+    def features(self, images):
+        return [images.square()]
+
+
+@pytest.mark.parametrize("scale", [0.5, 3.0])
+def test_the_penalty_of_a_linear_critic_is_the_squared_excess_of_its_norm(scale):
+    direction = torch.randn(3, 4, 4, generator=_stream())
+    a = (scale * direction / direction.norm()).requires_grad_()
+    real, fake = torch.randn(2, 8, 3, 4, 4, generator=_stream(1))
+    one = gradient_penalty(lambda x: (x * a).sum((1, 2, 3)), real, fake, _stream())
+    assert one.item() == pytest.approx((scale - 1) ** 2, rel=1e-5)
+    one.backward()
+    torch.testing.assert_close(a.grad, 2 * (scale - 1) * a.detach() / scale)
+    # Of several logits per image their mean counts.
+    two = gradient_penalty(
+        lambda x: torch.stack([(x * a).sum((1, 2, 3)), 0 * x.sum((1, 2, 3))], 1),
+        real,
+        fake,
+        _stream(),
+    )
+    assert two.item() == pytest.approx((scale / 2 - 1) ** 2, rel=1e-5)
+
+
+def test_the_penalty_is_taken_between_pairs_of_reals_and_fakes():
+    """Each image has its own share, the same for all of its pixels, uniform from 0 to 1."""
+    seen = []
+
+    def judge(x):
+        seen.append(x.detach())
+        return x.sum((1, 2, 3))
+
+    real, fake = torch.zeros(2000, 3, 2, 2), torch.full((2000, 3, 2, 2), 2.0)
+    gradient_penalty(judge, real, fake, _stream())
+    share = seen[0][:, 0, 0, 0] / 2
+    assert torch.equal(seen[0], (2 * share)[:, None, None, None].expand_as(real))
+    assert kstest(share.numpy(), "uniform").pvalue > 1e-3
+
+
+def test_the_penalty_of_a_step_passes_through_both_stages_of_the_discriminator():
+    """The gradient of weight * mean (|2 x a| - 1)^2 joins that of the loss, in every step."""
+    weight = 3.0
+    frozen = {"lr_discriminator": 0.0, "loss": "wasserstein"}
+    gradients = {}
+    for penalty in (0, weight):
+        discriminator = SquaringFirst(4, a=0.5)
+        recipe = frozen | {"gradient_penalty": penalty}
+        trainer = make_trainer(make_generator("coupled"), discriminator, recipe=recipe)
+        trainer.step(0)
+        gradients[penalty] = discriminator.a.grad
+        assert len(discriminator.seen) == (4 if penalty else 3)
+    between = discriminator.seen[2].sqrt()  # the size of x; its sign does not count
+    a = discriminator.a.detach().clone().requires_grad_()
+    slopes = (2 * between * a).flatten(1).norm(dim=1)
+    (expected,) = torch.autograd.grad(weight * (slopes - 1).square().mean(), a)
+    torch.testing.assert_close(gradients[weight] - gradients[0], expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_drift_term_pulls_the_logits_of_reals_to_zero():
+    """Of a constant logit b its gradient is 2 drift b, whatever the loss says of a."""
+    gradients = {}
+    for drift in (0, 0.1):
+        discriminator = LinearDiscriminator(4, b=2.0)
+        with torch.no_grad():
+            discriminator.a.zero_()
+        recipe = {"loss": "wasserstein", "drift": drift, "lr_discriminator": 0.0}
+        make_trainer(make_generator("coupled"), discriminator, recipe=recipe).step(0)
+        gradients[drift] = discriminator.b.grad.item()
+    assert gradients[0.1] - gradients[0] == pytest.approx(2 * 0.1 * 2.0, rel=1e-5)
+
+
+def test_a_penalised_step_leaves_finite_weights_of_every_discriminator(steering):
+    for kind in ("stylegan2", "projectedgan"):
+        trainer = real_trainer(kind, steering)
+        trainer.recipe |= {"gradient_penalty": 10.0, "drift": 0.001, "loss": "wasserstein"}
+        before = copy.deepcopy(trainer.discriminator.state_dict())
+        trainer.step(0)
+        after = trainer.discriminator.state_dict()
+        assert all(value.isfinite().all() for value in after.values())
+        assert any(not torch.equal(value, before[name]) for name, value in after.items())
 
 
 class ScalingGenerator(BaseGenerator):

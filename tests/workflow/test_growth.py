@@ -135,6 +135,17 @@ def test_a_model_is_a_file_and_an_entry(workflow, before):
     assert "table frontier/linear-faces" in after["targets"]
 
 
+def test_a_key_of_a_recipe_that_does_nothing_changes_no_artefact(workflow, before):
+    gan = {"gradient_penalty": 0.0, "drift": 0}
+    workflow.write("toy.yaml", {"recipes": {"gan": gan}})
+    assert planned(workflow, "toy.yaml") == before
+    workflow.write("toy.yaml", {"recipes": {"gan": {"drift": 0.001}}})
+    after = planned(workflow, "toy.yaml")["jobs"]
+    changed = {path for path in before["jobs"] if path not in after}
+    assert any("trained/stylegan2" in path for path in changed)
+    assert not any("trained/iddpm" in path for path in changed)
+
+
 METHOD = '''
 """Every second proposal: a method that a test adds."""
 

@@ -19,6 +19,7 @@ from pseudodensity.generators.filters import (
     set_resample_filter,
 )
 from pseudodensity.generators.generator import BaseGenerator, LinearisedStage
+from pseudodensity.generators.sizes import channels_at, resolutions
 
 DECLARATION = {
     "name": "stylegan2",
@@ -39,18 +40,6 @@ DECLARATION = {
 SLOPE = 0.2
 GAIN = math.sqrt(2)  # keeps the second moment through a leaky ReLU
 NOISE_MODES = ("random", "const", "none")
-
-
-def resolutions(resolution: int) -> list[int]:
-    """[4, 8, ..., resolution]; ValueError unless it is a power of two of at least 8."""
-    if resolution < 8 or resolution & (resolution - 1):
-        raise ValueError(f"resolution must be a power of two of at least 8, not {resolution}")
-    return [2**i for i in range(2, resolution.bit_length())]
-
-
-def channels_at(resolution: int, channel_base: int, channel_max: int) -> int:
-    """Feature maps at a resolution: as many as `channel_base` allows, at most `channel_max`."""
-    return min(channel_base // resolution, channel_max)
 
 
 def bounded_lrelu(x: Tensor, clamp: float | None) -> Tensor:

@@ -11,17 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pseudodensity.generators.discriminator import StagedDiscriminator
 from pseudodensity.generators.filters import blur, halve, resample_kernel, set_resample_filter
-from pseudodensity.generators.stylegan2 import (
-    GAIN,
-    FullyConnected,
-    bounded_lrelu,
-    channels_at,
-    resolutions,
-)
+from pseudodensity.generators.grouped import GroupedDiscriminator, minibatch_stddev
+from pseudodensity.generators.sizes import channels_at, resolutions
+from pseudodensity.generators.stylegan2 import GAIN, FullyConnected, bounded_lrelu
 
-__all__ = ["Discriminator", "build_discriminator", "minibatch_stddev"]
+__all__ = ["Discriminator", "build_discriminator"]
 
 
 class Conv(nn.Module):
@@ -79,22 +74,6 @@ class DiscriminatorBlock(nn.Module):
         return self.conv1(self.conv0(x)) + self.skip(x)
 
 
-def minibatch_stddev(x: Tensor, group_size: int) -> Tensor:
-    """Append one channel: the mean standard deviation over groups of samples (ProGAN, section 3).
-
-    (n, c, h, w) -> (n, c + 1, h, w). Sample i shares its group with i + n/g, i + 2n/g, ...
-    ValueError if the group size g = min(group_size, n) does not divide n.
-    """
-    n = x.shape[0]
-    group = min(group_size, n)
-    if n % group:
-        raise ValueError(f"a batch of {n} does not divide into groups of {group}: use a multiple")
-    y = x.unflatten(0, (group, n // group))
-    y = (y - y.mean(0)).square().mean(0).add(1e-8).sqrt().mean((1, 2, 3))
-    y = y.repeat(group).view(n, 1, 1, 1).expand(-1, 1, *x.shape[2:])
-    return torch.cat([x, y], dim=1)
-
-
 class DiscriminatorEpilogue(nn.Module):
     """4x4 features -> logit."""
 
@@ -111,7 +90,7 @@ class DiscriminatorEpilogue(nn.Module):
         return self.out(self.fc(x.flatten(1))).squeeze(1)
 
 
-class Discriminator(StagedDiscriminator):
+class Discriminator(GroupedDiscriminator):
     """Residual StyleGAN2 discriminator: images (n, 3, R, R) -> logits (n,).
 
     A logit depends on the other images of its group (minibatch standard deviation).
@@ -138,44 +117,12 @@ class Discriminator(StagedDiscriminator):
         self.b4 = DiscriminatorEpilogue(inputs, group_size, conv_clamp)
         set_resample_filter(self, resample_filter)
 
-    def judge(self, features: Sequence[Tensor]) -> Tensor:
-        """[(n, 3, R, R) float in [-1, 1]] -> (n,); n must be a multiple of the group size."""
-        return self.b4(self._trunk(features[0]))
-
-    def _trunk(self, images: Tensor) -> Tensor:
-        """The features (n, channels, 4, 4) that are compared; up to there an image is alone."""
+    def trunk(self, images: Tensor) -> Tensor:
+        """(n, 3, R, R) -> (n, channels, 4, 4)."""
         x = images.contiguous(memory_format=torch.channels_last)
         for size in self.sizes:
             x = getattr(self, f"b{size}")(x)
         return x
-
-    def head(self) -> nn.Module:
-        """What turns the 4 x 4 features into a logit."""
-        return self.b4
-
-    @property
-    def companions(self) -> int:
-        """The other images of a group."""
-        return self.group_size - 1
-
-    def judge_each(self, images: Tensor, references: Tensor | None = None) -> Tensor:
-        """Logits (n,), where each image forms its group with the same references."""
-        if not self.companions:
-            return self(images)
-        shared = self._trunk(references[: self.companions])
-        # Image i shares its group with rows i + n, i + 2n, ...: one copy of every reference.
-        rows = torch.cat([self._trunk(images), shared.repeat_interleave(len(images), 0)])
-        return self.b4(rows)[: len(images)]
-
-    def judge_both(self, real: Sequence[Tensor], fake: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Logits (n,) of two batches, by one pass where both consist of whole groups."""
-        (x,), (y,), group = real, fake, self.group_size
-        if x.shape != y.shape or len(x) % group:
-            return super().judge_both(real, fake)
-        # Groups are strided: side by side in each of their rows, two batches keep their own.
-        rows = torch.stack([x.unflatten(0, (group, -1)), y.unflatten(0, (group, -1))], dim=1)
-        logits = self.judge([rows.flatten(0, 2)]).view(group, 2, -1)
-        return logits[:, 0].flatten(), logits[:, 1].flatten()
 
 
 build_discriminator = Discriminator

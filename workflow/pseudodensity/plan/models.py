@@ -11,7 +11,13 @@ from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.code import modules_used
 from pseudodensity.plan.config import merge
 from pseudodensity.plan.data import Data
-from pseudodensity.plan.declared import annotations, declared, modules_declaring, parameters
+from pseudodensity.plan.declared import (
+    annotations,
+    declared,
+    declares,
+    modules_declaring,
+    parameters,
+)
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.files import how_to_get
 from pseudodensity.plan.kinds import check_kind
@@ -148,7 +154,9 @@ class Models:
         spec = self._described(facts) | {
             "generator": settings["generator"],
             "discriminator": settings.get("discriminator"),
-            "recipe": merge(settings["recipe"], source.get("recipe", {})),
+            "recipe": _telling(
+                merge(settings["recipe"], source.get("recipe", {})), facts["architecture"]
+            ),
             "iterations": source["iterations"],
             "mirror": self.config["datasets"][facts["dataset"]]["mirror"],
             "seed": facts["seed"],
@@ -196,6 +204,7 @@ class Models:
             raise ConfigError(f"config: models.{model}.finetuning is missing: say how to fine-tune")
         tuning = settings["finetuning"]
         recipe = merge(settings["recipe"], tuning["recipe"])
+        recipe = _telling(recipe, parent.facts["architecture"])
         images = tuning["fid_images"] if short else tuning["images"]
         unfiltered = short or tau is None
         importance = {"tau": tau, "w": w}
@@ -315,6 +324,18 @@ def _check_networks(
                 )
 
 
+def _neutral(trainer: str) -> Mapping[str, Any]:
+    """Keys that a recipe of a trainer may leave out, each with the value that does nothing."""
+    module = trainer.partition(":")[0]
+    return declared(module, "NEUTRAL") if declares(module, "NEUTRAL") else {}
+
+
+def _telling(recipe: Mapping[str, Any], architecture: str) -> dict[str, Any]:
+    """A recipe without the keys that do nothing: to give one makes no artefact anew."""
+    neutral = _neutral(declaration(architecture)["trainer"])
+    return {k: v for k, v in recipe.items() if k not in neutral or v != neutral[k]}
+
+
 def _check_recipe(place: str, settings: Mapping[str, Any], described: Mapping[str, Any]) -> None:
     """The recipe has all that its trainer reads, and nothing that the model cannot do."""
     needed = declared(described["trainer"].partition(":")[0], "RECIPE")
@@ -322,17 +343,25 @@ def _check_recipe(place: str, settings: Mapping[str, Any], described: Mapping[st
     for key in needed:
         if key not in recipe:
             raise ConfigError(f"config: {place}.recipe.{key} is missing")
+    known = (*needed, *_neutral(described["trainer"]))
     own = {
         f"pretraining.{name}": s.get("recipe", {}) for name, s in settings["pretraining"].items()
     }
     for where, changes in {"": recipe, "finetuning": tuning.get("recipe", {}), **own}.items():
         for key in changes:
-            if key not in needed:
+            if key not in known:
                 inner = ".".join(filter(None, (place, where, "recipe", key)))
                 raise ConfigError(
                     f"config: {inner} is nothing that its trainer reads; known keys: "
-                    f"{', '.join(needed)}"
+                    f"{', '.join(known)}"
                 )
+        merged = merge(recipe, changes)
+        if merged.get("loss") == "wasserstein" and not merged.get("gradient_penalty"):
+            inner = ".".join(filter(None, (place, where, "recipe.gradient_penalty")))
+            raise ConfigError(
+                f"config: {inner} must be above 0 with the loss wasserstein, which grows without end "
+                "where nothing bounds its slope: give 10"
+            )
     if not described["discriminator"] and tuning.get("fake_weight", "none") != "none":
         raise ConfigError(
             f"config: {place}.finetuning.fake_weight must be none: without a discriminator the model "

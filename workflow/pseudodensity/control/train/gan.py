@@ -1,7 +1,8 @@
 """Train a GAN, or fine-tune it with importance sampling (papers/000 Algorithm 3).
 
 The loss is the model's own (non-saturating with R1 for StyleGAN, hinge for ProjectedGAN): the
-linear critic of Algorithm 3 is schematic and diverges without a Lipschitz penalty.
+linear critic of Algorithm 3 is schematic and diverges without a Lipschitz penalty, with which
+ProGAN has it.
 
 Fakes are accepted by their images, so the image of a latent must not change between its scoring
 and its gradient. Fine-tuning therefore trains the generator as it is sampled, in eval mode: batch
@@ -18,8 +19,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
+from pseudodensity.control.train.adversarial import (
+    discriminator_loss,
+    generator_loss,
+    gradient_penalty,
+)
 from pseudodensity.control.train.batches import draw_real_images
 from pseudodensity.control.train.loop import (
     ExponentialAverage,
@@ -49,6 +54,9 @@ RECIPE = (
     "decay_fraction",
     "augment",
 )
+# Keys that a recipe may leave out, with the value that does nothing. The plan leaves such a value out
+# too, so that a key that is added here defines no recipe anew.
+NEUTRAL = {"gradient_penalty": 0, "drift": 0}
 
 # Steps between two path-length penalties (StyleGAN2).
 PATH_LENGTH_INTERVAL = 4
@@ -62,16 +70,6 @@ MEAN_W = 10_000
 AcceptImages = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 
 
-def _discriminator_loss(kind: str, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
-    if kind == "hinge":
-        return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
-    return F.softplus(-real).mean() + F.softplus(fake).mean()
-
-
-def _generator_loss(kind: str, fake: torch.Tensor) -> torch.Tensor:
-    return -fake.mean() if kind == "hinge" else F.softplus(-fake).mean()
-
-
 class GanTrainer:
     """One GAN in training; see :class:`pseudodensity.control.train.loop.Trainer`.
 
@@ -81,11 +79,13 @@ class GanTrainer:
         discriminator: images -> logits ``(n,)`` or ``(n, m)``.
         average: the generator's exponential average to continue, or None to start one.
         images: real images ``(N, 3, R, R)`` uint8 (an array or a memory map).
-        recipe: ``loss`` (nonsaturating | hinge), ``batch_size``, ``lr_generator``,
+        recipe: ``loss`` (nonsaturating | hinge | wasserstein), ``batch_size``, ``lr_generator``,
             ``lr_discriminator``, ``r1_gamma`` and ``r1_interval`` (gamma 0 for none),
             ``path_length_weight`` (0 for none), ``ema_half_life`` in images, ``ema_ramp_up``
             (null for none), ``decay_fraction``, ``augment`` (DiffAugment policies in front of the
-            discriminator, may be empty).
+            discriminator, may be empty). It may have ``gradient_penalty``, the weight of
+            :func:`~.adversarial.gradient_penalty` in every step, and ``drift``, that of the mean
+            square of the logits of real images (Karras et al. 2018, appendix A.1).
         iterations: length of the whole run, for the learning-rate decay.
         mirror: flip real images at random.
         seed: names all random streams of the run.
@@ -122,7 +122,7 @@ class GanTrainer:
         self.average = ExponentialAverage(
             average.to(device), self.generator, recipe["ema_half_life"], recipe["ema_ramp_up"]
         )
-        self.images, self.recipe, self.iterations = images, dict(recipe), iterations
+        self.images, self.recipe, self.iterations = images, {**NEUTRAL, **recipe}, iterations
         self.batch_size, self.mirror, self.seed = int(recipe["batch_size"]), mirror, seed
         self.weights, self.accept = weights, accept
         self.max_proposals, self.device = max_proposals, device
@@ -165,8 +165,10 @@ class GanTrainer:
         else:
             latents = self._accepted_latents(stream)
         seed_layers(stream, self.device)
-        fake = self._show(self.generator(latents), stream)
-        loss_d = self._update_discriminator(real, [x.detach() for x in fake], iteration, stream)
+        images = self.generator(latents)
+        fake = self._show(images, stream)
+        shown = [x.detach() for x in fake]
+        loss_d = self._update_discriminator(real, images.detach(), shown, iteration, stream)
         loss_g = self._update_generator(fake)
         if self.recipe["path_length_weight"] and iteration % PATH_LENGTH_INTERVAL == 0:
             self._regularise_path_length(stream)
@@ -212,25 +214,35 @@ class GanTrainer:
         """What the trained part of the discriminator sees of images."""
         return self.discriminator.features(diff_augment(images, stream, self.recipe["augment"]))
 
+    def _judge(self, images: torch.Tensor, stream: torch.Generator) -> torch.Tensor:
+        return self.discriminator.judge(self._show(images, stream))
+
     def _update_discriminator(
         self,
         real: torch.Tensor,
+        images: torch.Tensor,
         fake: Sequence[torch.Tensor],
         iteration: int,
         stream: torch.Generator,
     ) -> float:
+        """images: the fakes; fake: what the trained part of the discriminator sees of them."""
         optimizer = self.optimizers["discriminator"]
-        kind, gamma = self.recipe["loss"], self.recipe["r1_gamma"]
         optimizer.zero_grad(set_to_none=True)
         logits = self.discriminator.judge_both(self._show(real, stream), fake)
-        loss = _discriminator_loss(kind, *logits)
+        loss = discriminator_loss(self.recipe["loss"], *logits)
+        if self.recipe["drift"]:
+            loss = loss + self.recipe["drift"] * logits[0].square().mean()
         loss.backward()
+        if self.recipe["gradient_penalty"]:
+            penalty = gradient_penalty(lambda x: self._judge(x, stream), real, images, stream)
+            (self.recipe["gradient_penalty"] * penalty).backward()
         optimizer.step()
+        gamma = self.recipe["r1_gamma"]
         interval = self.recipe["r1_interval"]
         if gamma and iteration % interval == 0:
             optimizer.zero_grad(set_to_none=True)
             leaf = real.detach().requires_grad_(True)
-            logits = self.discriminator.judge(self._show(leaf, stream))
+            logits = self._judge(leaf, stream)
             (gradient,) = torch.autograd.grad(logits.sum(), leaf, create_graph=True)
             penalty = gradient.square().sum((1, 2, 3)).mean() * (gamma / 2)
             (penalty * interval).backward()
@@ -241,7 +253,7 @@ class GanTrainer:
         optimizer = self.optimizers["generator"]
         optimizer.zero_grad(set_to_none=True)
         self.discriminator.requires_grad_(False)
-        loss = _generator_loss(self.recipe["loss"], self.discriminator.judge(fake))
+        loss = generator_loss(self.recipe["loss"], self.discriminator.judge(fake))
         loss.backward()
         self._unfreeze_discriminator()
         optimizer.step()
