@@ -140,13 +140,13 @@ def test_dot_calls_the_generator_once_more_for_each_step(measured):
     costs, calls = measured
     # The first measurement is not counted, but made.
     assert calls["plain"] == PROPOSALS * (REPEATS + 1)
-    steps = {"setting of the paper": 10, "per sample, constant estimated": 2}
+    steps = {"setting of the paper": 10, "per sample, constant estimated, 2 steps": 2}
     for variant, count in steps.items():
         label = f"DOT, {variant}"
         own = calls[label] - FEW * (REPEATS + 1) * (1 + count)
         # The constant is estimated on pairs of points, once.
         assert own == (0 if count == 10 else 200)
-    assert costs["DOT, per sample, constant estimated"]["before"] > 0
+    assert costs["DOT, per sample, constant estimated, 2 steps"]["before"] > 0
     assert min(costs["DOT, setting of the paper"]["seconds"]) > max(costs["plain"]["seconds"])
 
 

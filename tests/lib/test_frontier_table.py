@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pseudodensity.papers.pseudo_density.frontier import frontier_frame, frontier_table
+from pseudodensity.report.frontier import frontier_frame, frontier_table
 from pseudodensity.report.table import write_table
 
 FACTS = {"acceptance": 1.0, "acceptance_closed_form": 1.0, "ess": 9.0, "unique": 9, "note": ""}

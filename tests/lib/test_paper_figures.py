@@ -14,17 +14,16 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 
 from pseudodensity.artifacts import ArtifactError, save_npy
-from pseudodensity.papers.pseudo_density import frontier_figures
-from pseudodensity.papers.pseudo_density.frontier_figures import (
-    methods_of_one_model,
-    precision_recall,
-)
 from pseudodensity.papers.pseudo_density.likelihood_figure import likelihood
 from pseudodensity.papers.pseudo_density.sample_figures import extremes, perturbation
 from pseudodensity.papers.pseudo_density.table1_figure import samples_and_trade_off
-from pseudodensity.report import density_figure
+from pseudodensity.report import density_figure, frontier_figures
 from pseudodensity.report.density_figure import density_extremes
 from pseudodensity.report.drawing import GREY, save
+from pseudodensity.report.frontier_figures import (
+    methods_of_one_model,
+    precision_recall,
+)
 from pseudodensity.rng import numpy_generator
 from pseudodensity.tensors import save_tensors
 
@@ -512,15 +511,13 @@ def test_a_dollar_in_a_name_is_no_formula(tmp_path):
 
 
 def test_figures_need_no_torch():
-    folder = Path(frontier_figures.__file__).parent
-    names = ["frontier_figures", "table1_figure", "sample_figures"]
-    names += ["likelihood_figure"]
-    assert all((folder / f"{name}.py").is_file() for name in names)
-    package = "pseudodensity.papers.pseudo_density"
-    imports = ", ".join(f"{package}.{name}" for name in names)
+    folder = Path(frontier_figures.__file__).parents[1]
+    papers = ["table1_figure", "sample_figures", "likelihood_figure"]
+    names = ["report.frontier_figures", *(f"papers.pseudo_density.{name}" for name in papers)]
+    imports = ", ".join(f"pseudodensity.{name}" for name in names)
     done = subprocess.run(
         [sys.executable, "-c", f"import sys, {imports}; print('torch' in sys.modules)"],
-        env=os.environ | {"PYTHONPATH": str(folder.parents[2])},
+        env=os.environ | {"PYTHONPATH": str(folder.parent)},
         capture_output=True,
         text=True,
         check=True,

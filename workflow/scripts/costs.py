@@ -31,6 +31,8 @@ with logged(log):
     )
     progress = Progress(f"cost of sampling {name}", len(spec["points"]), "methods", log)
     sampling = sampling_costs(bench, spec["points"], spec["few"], progress)
-    progress = Progress(f"cost of training {name}", 2, "methods", log)
-    training = training_costs(bench, spec["training"], spec["training_steps"], progress)
+    training = []
+    if spec["training"]:
+        progress = Progress(f"cost of training {name}", 2, "methods", log)
+        training = training_costs(bench, spec["training"], spec["training_steps"], progress)
     save_json(snakemake.output[0], {"sampling": sampling, "training": training, "device": device})

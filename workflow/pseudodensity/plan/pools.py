@@ -247,21 +247,36 @@ class Pools:
         return Item(parts, columns, point, count)
 
     def scores(
-        self, slug: str, dataset: str, items: Sequence[Item], images: int, repeats: int
+        self,
+        slug: str,
+        dataset: str,
+        items: Sequence[Item],
+        images: int,
+        repeats: int,
+        metrics: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> dict[str, Artifact]:
-        """One artefact per metric: what each metric of the config says of some sets.
+        """One artefact per metric: what each metric says of some sets.
 
-        Sets that are judged together share the real side, and nothing else.
+        Sets that are judged together share the real side, and nothing else. metrics: name -> settings;
+        None for those of the config.
         """
+        asked = self.config["metrics"] if metrics is None else metrics
         return {
-            metric: self._scores(metric, slug, dataset, items, images, repeats)
-            for metric in self.config["metrics"]
+            metric: self._scores(metric, settings, slug, dataset, items, images, repeats)
+            for metric, settings in asked.items()
         }
 
     def _scores(
-        self, metric: str, slug: str, dataset: str, items: Sequence[Item], images: int, repeats: int
+        self,
+        metric: str,
+        settings: Mapping[str, Any],
+        slug: str,
+        dataset: str,
+        items: Sequence[Item],
+        images: int,
+        repeats: int,
     ) -> Artifact:
-        settings, module = dict(self.config["metrics"][metric]), metric_module(metric)
+        module = metric_module(metric)
         extractor = settings.get("extractor")
         needs: dict[str, Artifact | tuple[Artifact, ...]] = {
             "described": _unique(part for item in items for part in item.parts),

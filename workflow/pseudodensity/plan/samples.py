@@ -56,13 +56,13 @@ class Samples:
     def costs(
         self,
         checkpoint: Artifact,
-        tuned: Artifact,
+        tuned: Artifact | None,
         points: Sequence[Mapping[str, Any]],
         settings: Mapping[str, Any],
     ) -> Artifact:
         """Seconds of each point, and of a training without and with importance sampling.
 
-        tuned: the fine-tuned checkpoint whose training is timed. settings: proposals of a measurement,
+        tuned: the fine-tuned checkpoint whose training is timed, or None. settings: proposals of a measurement,
         `few` of the methods that need derivatives, repeats, training_steps.
         """
         facts, dataset = checkpoint.facts, checkpoint.facts["dataset"]
@@ -82,7 +82,7 @@ class Samples:
                 modules += self.pools.modules_of(module, checkpoint, own)
         modules += tangent_modules(facts["architecture"], modules)
         names = ("recipe", "mirror", "seed", "importance", "resolution")
-        training = {name: tuned.spec[name] for name in names}
+        training = tuned and {name: tuned.spec[name] for name in names}
         spec = {**settings, "points": [dict(p) for p in points], "training": training}
         spec["sampling_seed"] = self.config["sampling"]["seed"]
         slug = f"{facts['model']}-{dataset}"

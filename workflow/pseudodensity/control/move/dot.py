@@ -46,8 +46,9 @@ def points(
 
 
 def label(point: Point) -> str:
-    """With the variant."""
-    return f"DOT, {VARIANTS[point['variant']]}"
+    """With the variant and, where they are ours to choose, the steps."""
+    steps = "" if point["variant"] == "paper" else f", {point['steps']} steps"
+    return f"DOT, {VARIANTS[point['variant']]}{steps}"
 
 
 def why_not(generator: Mapping[str, Any]) -> str | None:

@@ -43,4 +43,4 @@ def block_choice(
     count = min(len(rows) // images, repeats)
     taken = [rows[i * images : (i + 1) * images].astype(np.int64) for i in range(count)]
     used = start + count * images * length if count else start + len(rows) * length
-    return Choice(taken, used, note=note)
+    return Choice(taken, used, 1 / length, 1 / length, note=note)

@@ -9,7 +9,8 @@ from pseudodensity.papers.pseudo_density.blocks import PLAIN, Blocks
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.declared import declared
 from pseudodensity.plan.errors import ConfigError
-from pseudodensity.plan.methods import check_grid, method, methods, metric_module, points
+from pseudodensity.plan.method_sets import MethodSets
+from pseudodensity.plan.methods import check_grid, method, methods, metric_module
 from pseudodensity.plan.plan import Plan
 
 __all__ = ["Frontiers"]
@@ -26,6 +27,8 @@ class Frontiers:
     def __init__(self, plan: Plan, grid: Mapping[str, Any], blocks: Blocks):
         self.plan, self.grid, self.blocks = plan, grid, blocks
         self.settings = plan.config["frontier"]
+        counts = ("images", "repeats", "set_repeats")
+        self.sets = MethodSets(plan, *(self.settings[key] for key in counts))
         known = set(plan.config["models"]) | {"every"}
         for model, names in self.settings["methods"].items():
             if model not in known:
@@ -66,57 +69,19 @@ class Frontiers:
 
     def points(self, model: str, name: str) -> list[dict[str, Any]]:
         """Points of a method on a model, none twice; none where the model cannot serve it."""
-        declared = self.plan.models.declaration(model)
-        if method(name).why_not(declared):
-            return []
-        settings = self.plan.config["methods"]
-        found = points(name, self.grid["fig4"].get(name, {}), settings, declared)
-        if name == "importance":
-            found += points(name, self.grid["fid_sweep"], settings, declared)
-        return [point for i, point in enumerate(found) if point not in found[:i]]
-
-    def how(self, name: str) -> tuple[int, int]:
-        """Images and repeats of the points of a method."""
-        own = method(name).POOL == "own"
-        repeats = self.settings["set_repeats" if own else "repeats"]
-        return self.settings["images"], repeats
+        grids = [self.grid["fig4"].get(name, {})]
+        grids += [self.grid["fid_sweep"]] if name == "importance" else []
+        return self.sets.points(model, name, *grids)
 
     def scores(self, checkpoint: Artifact, points: Sequence[Point]) -> list[Artifact]:
-        """Scores of points of a checkpoint, one artefact per method and metric, so that a further
-        method adds a job and changes none."""
-        made: list[Artifact] = []
-        for name in dict.fromkeys(point["method"] for point in points):
-            how = self.how(name)
-            own = [point for point in points if point["method"] == name]
-            items = [self.plan.pools.item(checkpoint, point, *how) for point in own]
-            dataset = checkpoint.facts["dataset"]
-            # Real images are the same for every model of a data set.
-            of_model = method(name).POOL in ("model", "own")
-            slug = f"{checkpoint.slug if of_model else dataset}-{name}"
-            made += self.plan.pools.scores(slug, dataset, items, *how).values()
-        return made
+        """See `MethodSets.scores`."""
+        return self.sets.scores(checkpoint, points)
 
     def rows(
         self, checkpoint: Artifact, points: Sequence[Point], **more: Any
     ) -> list[dict[str, Any]]:
-        """Points of a checkpoint as rows of a table; more: further keys of each row."""
-        titles, rows = self.titles(checkpoint), []
-        for point in points:
-            item = self.plan.pools.item(checkpoint, point, *self.how(point["method"]))
-            row = titles | {"pool": item.pool, "point": dict(point)}
-            rows.append(row | {"seed": checkpoint.facts["seed"]} | more)
-        return rows
-
-    def titles(self, checkpoint: Artifact) -> dict[str, Any]:
-        """How tables call a checkpoint."""
-        model, name = checkpoint.facts["model"], checkpoint.facts["dataset"]
-        dataset = self.plan.config["datasets"][name]
-        return {
-            "block": f"{model}-{name}",
-            "model": self.plan.models.title(model),
-            "dataset": dataset["title"],
-            "stands_for": dataset.get("stands_for"),
-        }
+        """See `MethodSets.rows`."""
+        return self.sets.rows(checkpoint, points, **more)
 
     # ---------------------------------------------------------------- one model's frontier
 
@@ -126,12 +91,7 @@ class Frontiers:
         """Scores and rows of some methods on a checkpoint, with a row for each that is not served."""
         model = checkpoint.facts["model"]
         found = [point for name in names for point in self.points(model, name)]
-        rows = self.rows(checkpoint, found)
-        for name in names:
-            reason = method(name).why_not(self.plan.models.declaration(model))
-            if reason:
-                seed = {"seed": checkpoint.facts["seed"], "method": name, "not_served": reason}
-                rows.append(self.titles(checkpoint) | seed)
+        rows = self.rows(checkpoint, found) + self.sets.not_served(checkpoint, names)
         return self.scores(checkpoint, found), rows
 
     def combined(self, group: Mapping[str, Any], block: str) -> list[dict[str, Any]]:

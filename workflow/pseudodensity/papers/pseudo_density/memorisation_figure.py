@@ -20,8 +20,8 @@ from matplotlib.figure import Figure
 
 from pseudodensity.artifacts import load_npy
 from pseudodensity.papers.pseudo_density.memorisation_table import PAIRS, RANKS
-from pseudodensity.papers.pseudo_density.titles import block_title, title_and_aside
 from pseudodensity.report.drawing import BLACK, finish, listed, show_images, subtitle, theme
+from pseudodensity.report.titles import block_title, title_and_aside
 
 __all__ = ["memorisation"]
 

@@ -22,11 +22,11 @@ import pandas as pd
 from scipy.special import ndtri
 
 from pseudodensity.artifacts import load_npy
-from pseudodensity.papers.pseudo_density.titles import block_title, setting_title
 from pseudodensity.progress import Progress
 from pseudodensity.report.samples import load_arrays
 from pseudodensity.report.statistics import CONFIDENCE
 from pseudodensity.report.table import Column, Table
+from pseudodensity.report.titles import block_title, setting_title
 
 __all__ = ["PAIRS", "memorisation", "share_interval"]
 

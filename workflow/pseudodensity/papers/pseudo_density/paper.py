@@ -10,9 +10,10 @@ from pseudodensity.papers.pseudo_density.frontiers import Frontiers
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.target import Target
 
-__all__ = ["HERE", "Paper"]
+__all__ = ["FRONTIER", "HERE", "Paper"]
 
 HERE = "papers.pseudo_density"
+FRONTIER = "report.frontier:frontier"
 
 
 class Paper:
@@ -38,12 +39,12 @@ class Paper:
         caption: str,
         printed: str = "",
     ) -> Target:
-        """A table; function: "module:function" in this folder."""
+        """A table; function: "module:function" in this folder, or dotted from the package."""
         self.made.add(name)
         return Target(
             name,
             "table",
-            f"{HERE}.{function}",
+            _placed(function),
             inputs,
             settings,
             caption,
@@ -64,7 +65,7 @@ class Paper:
         return Target(
             name,
             "figure",
-            f"{HERE}.{function}",
+            _placed(function),
             inputs,
             settings,
             caption,
@@ -75,4 +76,8 @@ class Paper:
     def missing(name: str, reason: str) -> Iterator[Target]:
         """A table and its figure that this config cannot make."""
         for kind in ("table", "figure"):
-            yield Target(name, kind, f"{HERE}.frontier:frontier", missing=reason)
+            yield Target(name, kind, FRONTIER, missing=reason)
+
+
+def _placed(function: str) -> str:
+    return function if "." in function else f"{HERE}.{function}"

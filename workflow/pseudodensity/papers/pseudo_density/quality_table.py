@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pseudodensity.papers.pseudo_density.titles import block_title
 from pseudodensity.report.scores import ScoreBook
 from pseudodensity.report.statistics import Estimate, Mean, difference, paired
 from pseudodensity.report.table import Column, Table
+from pseudodensity.report.titles import block_title
 
 __all__ = ["quality", "quality_frame"]
 

@@ -25,7 +25,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pseudodensity.artifacts import ArtifactError
-from pseudodensity.papers.pseudo_density.titles import title_and_aside
 from pseudodensity.report.drawing import (
     BLACK,
     PALETTE,
@@ -36,6 +35,7 @@ from pseudodensity.report.drawing import (
     theme,
 )
 from pseudodensity.report.samples import load_arrays
+from pseudodensity.report.titles import title_and_aside
 
 __all__ = ["extremes", "perturbation"]
 

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pseudodensity.papers.pseudo_density.titles import block_title
 from pseudodensity.report.samples import load_arrays
 from pseudodensity.report.table import Column, Table
+from pseudodensity.report.titles import block_title
 
 __all__ = ["extremes", "extremes_frame", "perturbation", "perturbation_frame"]
 

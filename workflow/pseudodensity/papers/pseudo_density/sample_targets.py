@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pseudodensity.papers.pseudo_density.paper import HERE, Paper
+from pseudodensity.papers.pseudo_density.paper import FRONTIER, HERE, Paper
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.methods import method, points
 from pseudodensity.plan.target import Target
@@ -159,6 +159,6 @@ def likelihood(paper: Paper) -> Iterator[Target]:
     caption = "Importance sampling by exact likelihood and by pseudo density (appendix A.5)."
     title = f"Figure 7: sampling by likelihood, {rows[0]['model']} on {rows[0]['dataset']}"
     settings = {"title": title, "rows": rows}
-    yield paper.table("fig7", "frontier:frontier", {"scores": scores}, settings, caption)
+    yield paper.table("fig7", FRONTIER, {"scores": scores}, settings, caption)
     look = {"extractors": paper.judges(), "paper": "VQGAN on FFHQ"}
     yield paper.figure("fig7", "likelihood_figure:likelihood", {}, look, caption)

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pseudodensity.papers.pseudo_density.titles import block_title, setting_title
 from pseudodensity.report.markdown import aligned
 from pseudodensity.report.table import Column, Table, page
+from pseudodensity.report.titles import block_title, setting_title
 
 __all__ = [
     "Members",

@@ -25,7 +25,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pseudodensity.artifacts import load_npy
-from pseudodensity.papers.pseudo_density.titles import title_and_aside
 from pseudodensity.report.drawing import (
     BLACK,
     GREY,
@@ -39,6 +38,7 @@ from pseudodensity.report.drawing import (
     subtitle,
     theme,
 )
+from pseudodensity.report.titles import title_and_aside
 
 __all__ = ["samples_and_trade_off"]
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pseudodensity.papers.pseudo_density.frontier import ENDS, point_line
-from pseudodensity.papers.pseudo_density.titles import block_title
+from pseudodensity.report.frontier import ENDS, point_line
 from pseudodensity.report.table import Column, Table
+from pseudodensity.report.titles import block_title
 
 __all__ = ["table3", "table3_frame"]
 

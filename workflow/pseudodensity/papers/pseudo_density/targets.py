@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pseudodensity.papers.pseudo_density.memorisation_targets import memorisation
-from pseudodensity.papers.pseudo_density.paper import HERE, Paper
+from pseudodensity.papers.pseudo_density.paper import FRONTIER, HERE, Paper
 from pseudodensity.papers.pseudo_density.quality_targets import quality
 from pseudodensity.papers.pseudo_density.sample_targets import likelihood, overhead, samples
 from pseudodensity.plan.errors import ConfigError
@@ -187,12 +187,12 @@ def _frontier(
         "says its acceptance, cost and effective sample size."
     )
     settings = {"title": title, "rows": rows}
-    yield paper.table(name, "frontier:frontier", {"scores": scores}, settings, caption)
+    yield paper.table(name, FRONTIER, {"scores": scores}, settings, caption)
     # The same colours in all figures: by the order in which the config asks for the methods.
     asked = [name for names in paper.frontiers.settings["methods"].values() for name in names]
     look: dict[str, Any] = {"methods": {n: method(n).TITLE for n in dict.fromkeys(asked)}}
     look |= {"controls": ["plain", *CONTROLS], "extractors": paper.judges()}
-    yield paper.figure(name, f"frontier_figures:{figure}", {}, look, caption)
+    yield paper.figure(name, f"report.frontier_figures:{figure}", {}, look, caption)
 
 
 # ---------------------------------------------------------------- claims

@@ -29,7 +29,6 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import LogLocator, NullFormatter
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-from pseudodensity.papers.pseudo_density.titles import title_and_aside
 from pseudodensity.report.drawing import (
     BLACK,
     GREY,
@@ -45,6 +44,7 @@ from pseudodensity.report.drawing import (
     subtitle,
     theme,
 )
+from pseudodensity.report.titles import title_and_aside
 
 __all__ = ["methods_of_one_model", "precision_recall"]
 

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pseudodensity.papers.pseudo_density.titles import block_title
 from pseudodensity.report.pareto import pareto_front
 from pseudodensity.report.scores import ScoreBook, bounds_of
 from pseudodensity.report.statistics import Mean, clipped, t_interval
 from pseudodensity.report.table import Column, Table
+from pseudodensity.report.titles import block_title
 
 __all__ = ["ENDS", "frontier", "frontier_frame", "point_line"]
 

@@ -1,0 +1,111 @@
+"""Sets of images that methods choose or make at inference: points of a checkpoint, scores, rows of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pseudodensity.plan.artifact import Artifact
+from pseudodensity.plan.methods import method, points
+from pseudodensity.plan.plan import Plan
+
+__all__ = ["MethodSets"]
+
+Point = Mapping[str, Any]
+
+
+class MethodSets:
+    """What the papers share that compare methods on one pool per checkpoint.
+
+    Args:
+        images: of a repeat. repeats: of methods that choose from a pool. set_repeats: of those that make
+            images themselves.
+        metrics: name -> settings; None for those of the config.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        images: int,
+        repeats: int,
+        set_repeats: int,
+        metrics: Mapping[str, Mapping[str, Any]] | None = None,
+    ):
+        self.plan, self.images, self.metrics = plan, images, metrics
+        self.repeats, self.set_repeats = repeats, set_repeats
+
+    def points(self, model: str, name: str, *grids: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Points of a method on a model over some grids, none twice; none where the model cannot serve
+        it."""
+        declared = self.plan.models.declaration(model)
+        if method(name).why_not(declared):
+            return []
+        settings = self.plan.config["methods"]
+        found = [point for grid in grids for point in points(name, grid, settings, declared)]
+        return [point for i, point in enumerate(found) if point not in found[:i]]
+
+    def how(self, name: str) -> tuple[int, int]:
+        """Images and repeats of the points of a method."""
+        own = method(name).POOL == "own"
+        return self.images, self.set_repeats if own else self.repeats
+
+    def scores(self, checkpoint: Artifact, points: Sequence[Point]) -> list[Artifact]:
+        """Scores of points of a checkpoint, one artefact per method and metric, so that a further
+        method adds a job and changes none."""
+        made: list[Artifact] = []
+        for name in dict.fromkeys(point["method"] for point in points):
+            how = self.how(name)
+            own = [point for point in points if point["method"] == name]
+            items = [self.plan.pools.item(checkpoint, point, *how) for point in own]
+            dataset = checkpoint.facts["dataset"]
+            # Real images are the same for every model of a data set.
+            of_model = method(name).POOL in ("model", "own")
+            slug = f"{checkpoint.slug if of_model else dataset}-{name}"
+            made += self.plan.pools.scores(slug, dataset, items, *how, self.metrics).values()
+        return made
+
+    def rows(
+        self, checkpoint: Artifact, points: Sequence[Point], **more: Any
+    ) -> list[dict[str, Any]]:
+        """Points of a checkpoint as rows of a table; more: further keys of each row."""
+        titles, rows = self.titles(checkpoint), []
+        for point in points:
+            item = self.plan.pools.item(checkpoint, point, *self.how(point["method"]))
+            row = titles | {"pool": item.pool, "point": dict(point)}
+            rows.append(row | {"seed": checkpoint.facts["seed"]} | more)
+        return rows
+
+    def titles(self, checkpoint: Artifact) -> dict[str, Any]:
+        """How tables call a checkpoint."""
+        model, name = checkpoint.facts["model"], checkpoint.facts["dataset"]
+        dataset = self.plan.config["datasets"][name]
+        return {
+            "block": f"{model}-{name}",
+            "model": self.plan.models.title(model),
+            "dataset": dataset["title"],
+            "stands_for": dataset.get("stands_for"),
+        }
+
+    def frontier(
+        self, checkpoint: Artifact, names: Sequence[str], grids: Mapping[str, Mapping[str, Any]]
+    ) -> tuple[list[Artifact], list[dict[str, Any]]]:
+        """Scores and rows of some methods on a checkpoint, with a row for each that is not served.
+
+        grids: name of a method -> its grid where that is not its own.
+        """
+        model = checkpoint.facts["model"]
+        found = [p for name in names for p in self.points(model, name, grids.get(name, {}))]
+        return self.scores(checkpoint, found), [
+            *self.rows(checkpoint, found),
+            *self.not_served(checkpoint, names),
+        ]
+
+    def not_served(self, checkpoint: Artifact, names: Sequence[str]) -> list[dict[str, Any]]:
+        """A row for each method that a model cannot serve, which says why."""
+        declared, rows = self.plan.models.declaration(checkpoint.facts["model"]), []
+        for name in names:
+            reason = method(name).why_not(declared)
+            if reason:
+                seed = {"seed": checkpoint.facts["seed"], "method": name, "not_served": reason}
+                rows.append(self.titles(checkpoint) | seed)
+        return rows
