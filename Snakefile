@@ -41,6 +41,12 @@ rule metric_checks:
         all_of("metric_checks"),
 
 
+# Latent reweighting: points in the plane; no image is needed for them.
+rule latent_reweighting:
+    input:
+        all_of("latent_reweighting"),
+
+
 # What can be asked for, what it is and what it costs: snakemake targets
 rule targets:
     log:

@@ -67,6 +67,7 @@ class Workflow:
     targets = ("all", "docs/findings.md", "results/density/digits.csv", "results/table2.csv")
     targets += ("results/fig8.png", "results/overhead.csv")
     targets += ("results/frontier/projectedgan-digits.wanted.csv",)
+    targets += ("results/latent_reweighting/fig2.csv",)
 
     def __init__(self, folder: Path, source: Path = ROOT):
         self.folder = folder

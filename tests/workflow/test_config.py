@@ -8,6 +8,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from pseudodensity.papers.latent_reweighting.table1 import LAWS, METHODS
 from pseudodensity.plan.config import load_config
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.plan import Plan
@@ -26,6 +27,7 @@ OPEN = {
         "$defs.model.properties.generator",
         "$defs.model.properties.discriminator",
     },
+    "latent_reweighting": set(),
     "metric_checks": set(),
     "pseudo_density": set(),
 }
@@ -183,6 +185,13 @@ def test_nothing_of_the_default_config_is_left_unused(default):
     grid = read(ROOT / "config/papers/pseudo_density.yaml")
     assert set(default.papers["pseudo_density"]["blocks"]) == set(grid["runs"])
     assert set(grid["fig4"]) <= asked
+
+
+def test_every_reported_row_of_latent_reweighting_has_a_method_and_a_law():
+    reported = pd.read_csv(ROOT / "config/reported/latent_reweighting.csv")
+    table1 = reported[reported["target"].eq("table1")]
+    assert set(table1["dataset"]) == {printed for _, printed in LAWS.values()}
+    assert set(table1["setting"]) == {printed for _, printed in METHODS.values()} - {""}
 
 
 def test_every_reported_row_exists():

@@ -83,6 +83,13 @@ def test_one_name_makes_all_of_a_paper(bare):
     assert set(planned) >= {"moved", "extremes", "costs", "column", "reals", "density_table"}
 
 
+def test_latent_reweighting_in_the_plane_needs_no_image(bare):
+    planned = jobs(bare.run("-n", "--configfile", SMOKE, "--", "latent_reweighting"))
+    # Two trainings: base, discriminator, one candidate of weights and the printed form, evaluation; the
+    # cost of the methods; Figure 2.
+    assert planned == {"experiment": 2 * 5 + 1 + 1, "table": 3, "figure": 2, "latent_reweighting": 1}
+
+
 def test_the_page_of_real_images_needs_table1_and_figure_4_only(bare):
     planned = jobs(bare.run("-n", "--configfile", SMOKE, "--", "docs/findings_real.md"))
     assert planned["findings"] == 1 and planned["figure"] == 2
@@ -281,6 +288,7 @@ def test_all_is_made(made):
     assert list(moved["objective"].unique()) == ["density", "discriminator", "random"]
     assert (results / "fig8.png").stat().st_size > 1000
     assert set(pd.read_csv(results / "fig2.csv")["block"]) == {"projectedgan-digits"}
+    assert "latent_rs" in set(pd.read_csv(results / "latent_reweighting/fig2.csv")["method"])
     assert len(list((results / "checkpoints").rglob("*.safetensors"))) == rows + 1
     assert "results/table1.csv" in (made.folder / "docs/findings.md").read_text()
     # No partial files, no partial trainings: what stays says that the networks were checked.

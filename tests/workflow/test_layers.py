@@ -39,6 +39,7 @@ MAY_JUDGE = ("papers", "library")
 # Read by every job of a cluster, so nothing that takes seconds to import.
 LIGHT = ("plan.plan", "plan.resources", "papers.pseudo_density.targets", "page.inventory")
 LIGHT += ("papers.faces.targets", "papers.metric_checks.targets")
+LIGHT += ("papers.latent_reweighting.targets", "plan.experiments")
 HEAVY = ("torch", "pandas", "scipy", "timm", "matplotlib", "seaborn", "faiss")
 
 

@@ -38,14 +38,14 @@ SCORES = ("w1", "squared", "off", "acceptance", "calls")
 
 
 def open_tools(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[Tools, dict]:
-    """What the methods need, and the Z statistic of each calibration.
+    """What the methods need, and ``z`` of each calibration, ``auc``, and the facts of the weights.
 
     inputs: ``base``, ``discriminator``, ``printed``, ``weights`` (a list). settings: ``law``,
     ``seed``, ``held_out`` (points of each kind that calibrate, and as many that test it), ``burn_in``.
     """
     law, seed, count = LAWS[settings["law"]], settings["seed"], settings["held_out"]
     generator, critic = open_base(inputs["base"])
-    discriminator = open_critic(inputs["discriminator"])
+    discriminator, told = open_critic(inputs["discriminator"])
     stream = stream_of(seed, "calibration")
     reals = discriminator(law.draw(2 * count, stream))
     fakes = discriminator(generator(normal_latents(2 * count, stream)))
@@ -67,7 +67,8 @@ def open_tools(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> tuple[
         [(network, facts["largest"]) for network, facts in weights],
         (printed[0], printed[1]["largest"]),
     )
-    return tools, {"z": z, "weights": [facts for _, facts in weights], "printed": printed[1]}
+    facts = {"z": z, "auc": told["auc"], "printed": printed[1]}
+    return tools, {**facts, "weights": [told for _, told in weights]}
 
 
 def evaluate(
@@ -81,7 +82,7 @@ def evaluate(
 
     arrays: each of `SCORES`, (rows, evaluations); ``points`` of the first evaluation (rows, count,
     2) and ``reals`` (count, 2). facts: ``rows``; ``chosen``, name -> setting; ``validation``, name ->
-    mean W1 of each setting, None where it accepts too little; ``z``; ``weights``, ``printed``.
+    mean W1 of each setting, None where it accepts too little; and those of `open_tools`.
     """
     tools, facts = open_tools(inputs, settings)
     trial = Trial(LAWS[settings["law"]], settings)

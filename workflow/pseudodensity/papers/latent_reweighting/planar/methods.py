@@ -20,7 +20,7 @@ from pseudodensity.control.train.weight_network import WeightNetwork
 from pseudodensity.papers.latent_reweighting.planar.networks import Perceptron, PointGenerator
 from pseudodensity.rng import generator as stream_of
 
-__all__ = ["METHODS", "Drawn", "Proposals", "TooFew", "Tools"]
+__all__ = ["METHODS", "Drawn", "Proposals", "TooFew", "Tools", "accepted"]
 
 PAIRS = 1000  # of latents, for the Lipschitz constant of DOT
 
@@ -106,7 +106,7 @@ def drs(tools, setting, count, proposals, stream) -> Drawn:
         )
         return points, chances
 
-    points, acceptance = _accepted(decide, count, proposals, stream)
+    points, acceptance = accepted(decide, count, proposals, stream)
     return Drawn(points, acceptance, 1 / acceptance)
 
 
@@ -118,7 +118,7 @@ def obrs(tools, setting, count, proposals, stream) -> Drawn:
         ratios = tools.log_ratio(points, "isotonic")
         return points, budgeted_log_acceptance(ratios, setting["acceptance"])
 
-    points, acceptance = _accepted(decide, count, proposals, stream)
+    points, acceptance = accepted(decide, count, proposals, stream)
     return Drawn(points, acceptance, 1 / acceptance)
 
 
@@ -209,12 +209,12 @@ def _climbed(network: WeightNetwork, latents: Tensor, setting: Setting) -> Tenso
 
 def _weighted(weights, count, proposals, stream) -> tuple[Tensor, float]:
     network, largest = weights
-    return _accepted(
+    return accepted(
         lambda z: (z, latent_log_acceptance(network(z), largest)), count, proposals, stream
     )
 
 
-def _accepted(decide, count, proposals, stream) -> tuple[Tensor, float]:
+def accepted(decide, count, proposals, stream) -> tuple[Tensor, float]:
     """The first accepted of as many proposals as it takes, and the share that is accepted.
 
     decide: latents -> what is kept of them, and their log-acceptances.

@@ -73,10 +73,10 @@ def open_base(path: str | Path) -> tuple[PointGenerator, Perceptron]:
     return _filled(generator, tensors, "generator"), _filled(critic, tensors, "critic")
 
 
-def open_critic(path: str | Path) -> Perceptron:
-    """The discriminator of a file of `train_discriminator`, frozen."""
+def open_critic(path: str | Path) -> tuple[Perceptron, dict]:
+    """The discriminator of a file of `train_discriminator`, frozen, and the facts of its training."""
     tensors, facts = load_tensors(path)
-    return _filled(Perceptron(facts["widths"], stream_of(0)), tensors, "critic")
+    return _filled(Perceptron(facts["widths"], stream_of(0)), tensors, "critic"), facts
 
 
 def open_weights(path: str | Path) -> tuple[WeightNetwork, dict]:

@@ -122,7 +122,8 @@ def fit_weights(generator: PointGenerator, draw_reals, settings: Mapping[str, An
         # A setting that fails is a result: the others are tried all the same.
         collapsed = str(error)
     facts = {key: settings[key] for key in ("widths", "output")}
-    facts |= {"largest": recipe["largest"], "collapsed": collapsed, **trainer.facts()}
+    facts |= {key: recipe[key] for key in ("largest", "lambda_norm")}
+    facts |= {"collapsed": collapsed, **trainer.facts()}
     return stored(network=trainer.average.module, critic=trainer.critic), facts
 
 
