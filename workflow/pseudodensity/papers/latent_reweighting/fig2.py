@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from pseudodensity.papers.latent_reweighting.table1 import half_width
+from pseudodensity.papers.latent_reweighting.intervals import half_width
 from pseudodensity.report.samples import load_arrays, load_facts
 from pseudodensity.report.table import Column, Table
 

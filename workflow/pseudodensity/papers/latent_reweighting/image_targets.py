@@ -10,7 +10,7 @@ from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.declared import declared
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.method_sets import MethodSets
-from pseudodensity.plan.methods import method, method_module
+from pseudodensity.plan.methods import check_grid, check_settings, method, method_module
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.target import Target
 
@@ -20,6 +20,7 @@ HERE = "papers.latent_reweighting"
 REPORTED = "config/reported/latent_reweighting.csv"
 CATEGORY = "Latent reweighting"
 PLAIN = {"method": "plain"}
+PLACE = "papers.latent_reweighting.images"
 
 Point = Mapping[str, Any]
 
@@ -32,6 +33,12 @@ class Images:
 
     def __init__(self, plan: Plan, grid: Mapping[str, Any]):
         self.plan, self.grid = plan, grid
+        most = plan.config["sampling"]["max_proposals"]
+        if grid["count"] > most:
+            raise ConfigError(
+                f"config: {PLACE}.count is {grid['count']}, but sampling.max_proposals is {most}: no pool "
+                "would hold one repeat; lower the one or raise the other"
+            )
         self.sets = MethodSets(
             plan, grid["count"], grid["repeats"], grid["set_repeats"], grid["metrics"]
         )
@@ -48,9 +55,14 @@ class Images:
         """
         found: list[dict[str, Any]] = [dict(PLAIN)]
         for name, values in asked.items():
-            own = declared(method_module(name), "GRID")
+            module = method_module(name)
+            own = declared(module, "GRID")
             grid = {key: value for key, value in values.items() if key in own}
             varied = {key: value for key, value in values.items() if key not in own}
+            check_grid(PLACE, name, grid)
+            for key, choices in varied.items():
+                for choice in choices:
+                    check_settings(f"{PLACE}.{name}", module, {key: choice})
             for point in self.sets.points(model, name, grid):
                 for choice in product(*varied.values()):
                     changed = point | dict(zip(varied, choice, strict=True))
@@ -111,6 +123,8 @@ def _compared(
     path = f"latent_reweighting/{name}"
     figure = "fig3" if name == "table2" else name
     try:
+        for block in blocks:
+            images.checkpoint(block)
         points = [images.points(block["model"], asked) for block in blocks]
         pairs = list(zip(blocks, points, strict=True))
         rows = [row for block, own in pairs for row in images.rows(block, own)]
@@ -154,6 +168,7 @@ def _all_methods(images: Images) -> Iterator[Target]:
     """Precision, recall and cost of all methods of two papers on one pool."""
     name, block = "latent_reweighting/all_methods", images.grid["all_methods"]["block"]
     try:
+        images.checkpoint(block)
         points = images.points(block["model"], images.grid["all_methods"]["methods"])
         rows = images.sets.rows(images.checkpoint(block), points)
         scores = images.scores(block, points)

@@ -11,15 +11,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
+from pseudodensity.papers.latent_reweighting.intervals import half_width
 from pseudodensity.report.samples import load_arrays, load_facts
 from pseudodensity.report.statistics import paired
 from pseudodensity.report.table import Column, Table
 
-__all__ = ["LAWS", "METHODS", "evaluations", "half_width", "table1"]
+__all__ = ["LAWS", "METHODS", "evaluations", "table1"]
 
-LEVEL = 0.97  # of the paper's intervals
 # Name -> title of this project, and what the paper calls it.
 LAWS = {"swiss_roll": ("Swiss roll", "Swiss roll"), "gaussians": ("25 Gaussians", "25 Gaussians")}
 METHODS = {
@@ -126,14 +125,6 @@ def evaluations(paths: list[str], trainings: list[Mapping[str, Any]]) -> dict[st
         one = {**facts, "seed": training["seed"], "scores": scores, "count": len(arrays["reals"])}
         found.setdefault(training["law"], []).append(one)
     return found
-
-
-def half_width(values: np.ndarray) -> float:
-    """Half of the 97 % t-interval of independent values (n,), as the paper has it; NaN for one value."""
-    if len(values) < 2:
-        return np.nan
-    quantile = stdtrit(len(values) - 1, 0.5 + LEVEL / 2)
-    return float(quantile * values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def _lines(
