@@ -78,8 +78,9 @@ def test_one_name_makes_all_of_a_paper(bare):
     planned = jobs(bare.run("-n", "pseudo_density"))
     pairs = [(m, d) for m, model in EMBEDDED["models"].items() for d in model["pretraining"]]
     assert planned["trained"] == len(pairs)
-    # Figures 2, 3, 4 and 6 to 14, Table 1's, that of the quality of models, and each model's frontier.
-    assert planned["figure"] == 12 + 2 + len(pairs)
+    # Figures 2, 3, 4 and 6 to 14, Table 1's, those of the quality of models and of memorisation, and each
+    # model's frontier.
+    assert planned["figure"] == 12 + 3 + len(pairs)
     assert set(planned) >= {"moved", "extremes", "costs", "column", "reals", "density_table"}
 
 

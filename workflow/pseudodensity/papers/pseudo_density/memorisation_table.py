@@ -50,7 +50,8 @@ NOTES = (
     (
         "*held-out real images*: further ones in the place of samples. The judge may have learned from the "
         "training images, and these real images are what they are: compare with this row rather than "
-        "with one half."
+        "with one half. Real images lie close to both sides, so the tail of this row is lower than that "
+        "of imprecise samples: a tail below it speaks of copies."
     ),
 )
 
