@@ -43,6 +43,11 @@ SETTINGS = {
         "generator": {"z_dim": 4, "ngf": 4},
         "discriminator": {"width": 4, "head_end": 4, "input_size": 16},
     },
+    "progan": {"generator": {"z_dim": 4} | SMALL, "discriminator": SMALL},
+    "convgan": {
+        "generator": {"z_dim": 4, "channels": [8, 8, 4]},
+        "discriminator": {"channels": [4, 8]},
+    },
     "diffusion": {
         "generator": {
             "network": "small",
@@ -76,9 +81,12 @@ GAN_RECIPE = {
     "decay_fraction": 0.5,
     "augment": [],
 }
+PENALISED = GAN_RECIPE | {"r1_gamma": 0, "gradient_penalty": 10}
 RECIPES = {
     "stylegan2": GAN_RECIPE,
     "projectedgan": GAN_RECIPE | {"loss": "hinge", "r1_gamma": 0, "augment": ["translation"]},
+    "progan": PENALISED | {"loss": "wasserstein", "drift": 0.001},
+    "convgan": PENALISED | {"loss": "hinge"},
     "diffusion": {
         "batch_size": 4,
         "lr": 1e-3,
