@@ -43,6 +43,11 @@ SETTINGS = {
         "generator": {"z_dim": 4, "ngf": 4},
         "discriminator": {"width": 4, "head_end": 4, "input_size": 16},
     },
+    "progan": {"generator": {"z_dim": 4} | SMALL, "discriminator": SMALL},
+    "convgan": {
+        "generator": {"z_dim": 4, "channels": [8, 8, 4]},
+        "discriminator": {"channels": [4, 8]},
+    },
     "diffusion": {
         "generator": {
             "network": "small",
@@ -76,9 +81,12 @@ GAN_RECIPE = {
     "decay_fraction": 0.5,
     "augment": [],
 }
+PENALISED = GAN_RECIPE | {"r1_gamma": 0, "gradient_penalty": 10}
 RECIPES = {
     "stylegan2": GAN_RECIPE,
     "projectedgan": GAN_RECIPE | {"loss": "hinge", "r1_gamma": 0, "augment": ["translation"]},
+    "progan": PENALISED | {"loss": "wasserstein", "drift": 0.001},
+    "convgan": PENALISED | {"loss": "hinge"},
     "diffusion": {
         "batch_size": 4,
         "lr": 1e-3,
@@ -166,7 +174,7 @@ def test_settings_that_do_not_fit_are_named():
         build_generator("projectedgan", 16, {"ngff": 4})
     assert "\n" not in str(error.value)
     with pytest.raises(
-        ValueError, match="unknown name 'vae' in generators: choose one of diffusion, "
+        ValueError, match="unknown name 'vae' in generators: choose one of convgan, diffusion, "
     ):
         build_generator("vae", 16, {})
     with pytest.raises(ValueError, match="no discriminator"):

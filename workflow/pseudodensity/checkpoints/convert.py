@@ -8,8 +8,10 @@ from typing import Any
 
 from pseudodensity.artifacts import ArtifactError, file_sha256
 from pseudodensity.checkpoints.openai import convert_openai
+from pseudodensity.checkpoints.progan import convert_progan
 from pseudodensity.checkpoints.projectedgan import convert_projectedgan
 from pseudodensity.checkpoints.stylegan import convert_stylegan
+from pseudodensity.checkpoints.stylegan_tensorflow import convert_stylegan_tensorflow
 from pseudodensity.generators.checkpoint import CheckpointFile, save_checkpoint
 from pseudodensity.plan.declared import declared, modules_declaring
 from pseudodensity.tensors import refuse_non_finite
@@ -19,6 +21,8 @@ __all__ = ["FORMATS", "convert", "import_checkpoint"]
 # format -> its converter; a generator module declares which formats it comes in
 FORMATS = {
     "nvlabs": convert_stylegan,
+    "nvlabs_tensorflow": convert_stylegan_tensorflow,
+    "progan": convert_progan,
     "projectedgan": convert_projectedgan,
     "openai": convert_openai,
 }
@@ -31,8 +35,9 @@ def convert(
 
     Args:
         path: the file as its owner publishes it.
-        format: "nvlabs" (StyleGAN2-ADA-PyTorch and StyleGAN3 pickles), "projectedgan" (plain and
-            dill pickles) or "openai" (guided-diffusion and improved-diffusion ``.pt``).
+        format: "nvlabs" (StyleGAN2-ADA-PyTorch and StyleGAN3 pickles),
+            "nvlabs_tensorflow" (StyleGAN2 pickles), "progan" (TensorFlow pickles), "projectedgan" (plain and dill pickles) or "openai" (guided-diffusion and
+            improved-diffusion ``.pt``).
         architecture: what the file must hold, as ``build_generator`` calls it.
         sha256: the expected digest of the file; without one the digest is only reported.
 

@@ -5,6 +5,7 @@ Messages of errors continue a sentence that begins with the name of the file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 import torch
@@ -13,12 +14,13 @@ from torch import Tensor, nn
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.checkpoints.reader import plain_reason
 
-__all__ = ["check_architecture", "extent", "fit"]
+__all__ = ["channel_settings", "check_architecture", "extent", "fit"]
 
 # One public name that tells each architecture's generator from the others'.
 MARKS = {
     "stylegan2": "synthesis.b4.const",
     "stylegan3": "synthesis.input.freqs",
+    "progan": "4x4/Dense/weight",
     "projectedgan": "synthesis.init.init.0.weight_orig",
     "diffusion": "input_blocks.0.0.weight",
 }
@@ -41,6 +43,20 @@ def extent(tensors: Mapping[str, Tensor], name: str, axis: int = 0) -> int:
     if axis >= len(shape):
         raise ArtifactError(f"holds no {name} of a known shape")
     return shape[axis]
+
+
+def channel_settings(tensors: Mapping[str, Tensor], pattern: str) -> dict[str, int]:
+    """channel_base and channel_max that give the channels of the weights ``pattern`` names.
+
+    Channels are min(channel_base // size, channel_max), size being the first group of the pattern.
+    ArtifactError: it names none.
+    """
+    matches = filter(None, (re.fullmatch(pattern, name) for name in tensors))
+    channels = {int(match[1]): extent(tensors, match[0]) for match in matches}
+    if not channels:
+        raise ArtifactError("holds a network without the convolutions that tell its size")
+    base = max(size * count for size, count in channels.items())
+    return {"channel_base": base, "channel_max": max(channels.values())}
 
 
 def fit(

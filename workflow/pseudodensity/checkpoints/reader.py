@@ -26,7 +26,16 @@ from torch import Tensor
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.features.weight_files import MAX_BYTES, check_pickle, load_tensors_only
 
-__all__ = ["Network", "plain_reason", "read_arrays", "read_networks"]
+__all__ = [
+    "Inert",
+    "Network",
+    "as_array",
+    "plain_reason",
+    "plain_tree",
+    "read_arrays",
+    "read_networks",
+    "read_root",
+]
 
 MAX_MODULES = 100_000
 ROLES = ("G", "D", "G_ema")
@@ -34,6 +43,7 @@ ROLES = ("G", "D", "G_ema")
 INERT_PACKAGES = (
     "dnnlib.",
     "pg_modules.",
+    "tfutil.",
     "timm.",
     "torch.ao.nn.",
     "torch.nn.",
@@ -66,19 +76,31 @@ def read_networks(path: str | Path, max_bytes: int = MAX_BYTES) -> dict[str, Net
         ArtifactError: the file is larger than ``max_bytes``, damaged, names something that no
             checkpoint needs, or holds no networks.
     """
+    root, size = read_root(path, max_bytes), Path(path).stat().st_size
+    try:
+        if not isinstance(root, dict) or not any(role in root for role in ROLES):
+            raise pickle.UnpicklingError(
+                f"its root is a {type(root).__name__} without G, D or G_ema (TensorFlow pickles "
+                "are of another format)"
+            )
+        return {role: _network(root[role], size) for role in ROLES if root.get(role) is not None}
+    # What a hostile file holds can be anything.
+    except Exception as error:  # noqa: BLE001
+        raise ArtifactError(f"cannot be read as a pickled network: {plain_reason(error)}") from None
+
+
+def read_root(path: str | Path, max_bytes: int = MAX_BYTES) -> Any:
+    """What a pickle of networks holds, as plain values and records.
+
+    ArtifactError: it is larger than ``max_bytes``, damaged, or names something that no checkpoint needs.
+    """
     size = Path(path).stat().st_size
     if size > max_bytes:
         raise ArtifactError(f"has {size} bytes, more than the {max_bytes} that are read at most")
     try:
         with open(path, "rb") as handle:
             _check_instructions(handle, size)
-            root = _DataUnpickler(handle).load()
-        if not isinstance(root, dict) or not any(role in root for role in ROLES):
-            raise pickle.UnpicklingError(
-                f"its root is a {type(root).__name__} without G, D or G_ema (TensorFlow pickles "
-                "are not read: take the PyTorch one)"
-            )
-        return {role: _network(root[role], size) for role in ROLES if root.get(role) is not None}
+            return _DataUnpickler(handle).load()
     # A hostile or damaged file can make the unpickler fail in almost any way.
     except Exception as error:  # noqa: BLE001
         raise ArtifactError(f"cannot be read as a pickled network: {plain_reason(error)}") from None
@@ -99,7 +121,7 @@ def read_arrays(path: str | Path, max_bytes: int = MAX_BYTES) -> dict[str, list[
             root = _DataUnpickler(handle).load()
         if not isinstance(root, dict) or not all(isinstance(part, list) for part in root.values()):
             raise pickle.UnpicklingError("it is no dictionary of lists of arrays")
-        return {str(name): [_array(entry) for entry in part] for name, part in root.items()}
+        return {str(name): [as_array(entry) for entry in part] for name, part in root.items()}
     # A hostile or damaged file can make the unpickler fail in almost any way.
     except Exception as error:  # noqa: BLE001
         raise ArtifactError(f"{path} cannot be read as arrays: {plain_reason(error)}") from None
@@ -133,7 +155,7 @@ class _Record(dict):
         """The state of a dictionary subclass is not needed."""
 
 
-class _Inert:
+class Inert:
     """What a class of the file becomes: its name and its state as data."""
 
     __slots__ = ("state",)
@@ -199,9 +221,12 @@ def _scalar(dtype: Any, data: Any) -> int | float | bool:
     return value.item()
 
 
-def _array(entry: Any) -> np.ndarray:
-    """An array of what NumPy pickled of it: version, shape, type, order of the axes, bytes."""
-    if not isinstance(entry, _Inert) or entry.kind != "_reconstruct":
+def as_array(entry: Any) -> np.ndarray:
+    """An array of what NumPy pickled of it: version, shape, type, order of the axes, bytes.
+
+    It is a view of the bytes. pickle.UnpicklingError or ValueError: it is something else.
+    """
+    if not isinstance(entry, Inert) or entry.kind != "_reconstruct":
         raise pickle.UnpicklingError("it holds something else than arrays")
     _, shape, dtype, by_columns, data = entry.state
     if not isinstance(dtype, _NumberType) or not isinstance(data, bytes):
@@ -250,7 +275,7 @@ def _parameter(data: Any, *ignored: Any) -> Any:
     return data
 
 
-def _persistent(meta: Any) -> _Inert:
+def _persistent(meta: Any) -> Inert:
     """A module of torch_utils.persistence; the source text that comes with it is left alone."""
     if not isinstance(meta, dict) or not isinstance(meta.get("class_name"), str):
         raise pickle.UnpicklingError("it holds a persistent object without class name")
@@ -272,8 +297,8 @@ def _dill_type(name: Any) -> Any:
     return types[name]
 
 
-def _inert_class(kind: str) -> type[_Inert]:
-    return type("_InertClass", (_Inert,), {"__slots__": (), "kind": kind})
+def _inert_class(kind: str) -> type[Inert]:
+    return type("_InertClass", (Inert,), {"__slots__": (), "kind": kind})
 
 
 _CONSTRUCTORS: dict[tuple[str, str], Any] = {
@@ -329,7 +354,7 @@ def _network(root: Any, max_bytes: int) -> Network:
         raise pickle.UnpicklingError("its tensors are larger than the file")
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     kwargs = root.state.get("_init_kwargs", {})
-    init = _plain_tree({**kwargs, **kwargs.get("synthesis_kwargs", {})})
+    init = plain_tree({**kwargs, **kwargs.get("synthesis_kwargs", {})})
     return Network(root.kind, tensors, init, attributes)
 
 
@@ -339,7 +364,7 @@ def _modules(root: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     while waiting:
         prefix, module = waiting.pop()
         seen += 1
-        state = module.state if isinstance(module, _Inert) else None
+        state = module.state if isinstance(module, Inert) else None
         fields = ("_parameters", "_buffers", "_modules")
         if not isinstance(state, dict) or not all(isinstance(state.get(f), dict) for f in fields):
             raise pickle.UnpicklingError("it holds something else where a network belongs")
@@ -364,7 +389,7 @@ def _is_plain(key: Any, value: Any) -> bool:
     )
 
 
-def _plain_tree(values: dict[str, Any]) -> dict[str, Any]:
+def plain_tree(values: dict[str, Any]) -> dict[str, Any]:
     """The plain entries of a dictionary and of the dictionaries in it."""
     inner = {
         key: {k: v for k, v in value.items() if _is_plain(k, v)}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pseudodensity.artifacts import ArtifactError
-from pseudodensity.checkpoints.fit import check_architecture, extent, fit
+from pseudodensity.checkpoints.fit import channel_settings, check_architecture, extent, fit
 from pseudodensity.checkpoints.reader import Network, read_networks
 from pseudodensity.generators.build import build_discriminator, build_generator
 
@@ -120,24 +120,10 @@ def _mapping_settings(network: Network) -> dict[str, Any]:
     }
 
 
-def _channel_settings(network: Network, pattern: str) -> dict[str, int]:
-    """channel_base and channel_max that give the channels of the weights ``pattern`` names.
-
-    Channels are min(channel_base // size, channel_max), size being the first group of the pattern.
-    """
-    tensors = network.tensors
-    matches = filter(None, (re.fullmatch(pattern, name) for name in tensors))
-    channels = {int(match[1]): extent(tensors, match[0]) for match in matches}
-    if not channels:
-        raise ArtifactError("holds a StyleGAN2 network without convolutions")
-    base = max(size * count for size, count in channels.items())
-    return {"channel_base": base, "channel_max": max(channels.values())}
-
-
 def _stylegan2_settings(network: Network) -> dict[str, Any]:
     return {
         **_mapping_settings(network),
-        **_channel_settings(network, r"synthesis\.b([0-9]{1,4})\.conv1\.weight"),
+        **channel_settings(network.tensors, r"synthesis\.b([0-9]{1,4})\.conv1\.weight"),
         **_arguments(network, conv_clamp="synthesis.b4.conv1.conv_clamp"),
     }
 
@@ -160,7 +146,7 @@ def _discriminator_settings(network: Network) -> dict[str, Any]:
     passed = _nested(network, "epilogue_kwargs")
     group = passed.get("mbstd_group_size", network.attributes.get("b4.mbstd.group_size", 4))
     return {
-        **_channel_settings(network, r"b([0-9]{1,4})\.conv0?\.weight"),
+        **channel_settings(network.tensors, r"b([0-9]{1,4})\.conv0?\.weight"),
         **_arguments(network, conv_clamp="b4.conv.conv_clamp"),
         "group_size": _number("mbstd_group_size", group),
     }

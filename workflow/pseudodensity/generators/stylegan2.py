@@ -34,7 +34,7 @@ DECLARATION = {
     "truncation": ["style", "resample"],
     "likelihood": False,
     "calls_per_image": "one",
-    "formats": ["nvlabs"],
+    "formats": ["nvlabs", "nvlabs_tensorflow"],
 }
 
 SLOPE = 0.2
