@@ -202,6 +202,22 @@ def test_kinks_run_through_samples():
     assert layer(samples).abs().amin(0).max() < 1e-5
 
 
+@pytest.mark.parametrize("output", ["relu", "sigmoid"])
+def test_a_start_near_one_has_little_spread_whatever_the_first_layer(output):
+    z = torch.randn(4000, 2, generator=stream_of(0))
+    network = WeightNetwork((2,), [64, 64], stream_of(1), output=output, largest=3.0)
+    start_kinks(network.hidden[0], z, stream_of(2), scale=20.0)
+    assert network(z).std() > 0.3
+    network.start_near_one(z)
+    assert network(z).mean().item() == pytest.approx(1, abs=0.01)
+    assert 0.05 < network(z).std().item() < 0.15
+
+
+def test_a_batch_without_any_weight_gives_a_loss_that_is_finite():
+    loss = critic_loss("wasserstein", torch.ones(3), torch.ones(3), torch.zeros(3))
+    assert loss.item() == -1
+
+
 # ---------------------------------------------------------------------------------- the bridge
 
 

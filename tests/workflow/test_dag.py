@@ -88,7 +88,12 @@ def test_latent_reweighting_in_the_plane_needs_no_image(bare):
     planned = jobs(bare.run("-n", "--configfile", SMOKE, "--", "latent_reweighting"))
     # Two trainings: base, discriminator, one candidate of weights and the printed form, evaluation; the
     # cost of the methods; Figure 2.
-    assert planned == {"experiment": 2 * 5 + 1 + 1, "table": 3, "figure": 2, "latent_reweighting": 1}
+    assert planned == {
+        "experiment": 2 * 5 + 1 + 1,
+        "table": 3,
+        "figure": 2,
+        "latent_reweighting": 1,
+    }
 
 
 def test_the_page_of_real_images_needs_table1_and_figure_4_only(bare):

@@ -44,7 +44,8 @@ def critic_loss(
     if kind not in CRITIC_LOSSES:
         raise ValueError(f"critic loss {kind!r} unknown: use one of {', '.join(CRITIC_LOSSES)}")
     if normalised:
-        weights = weights / weights.mean()
+        # A batch of zeros has no mean to divide by: the trainer sees to it.
+        weights = weights / weights.mean().clamp(min=1e-8)
     if kind == "hinge":
         return (1 - real).relu().mean() + (weights * (1 + fake).relu()).mean()
     return (weights * fake).mean() - real.mean()

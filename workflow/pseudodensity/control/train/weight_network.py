@@ -69,11 +69,26 @@ class WeightNetwork(nn.Module):
         self.last.weight.mul_(0.1)
         self.last.bias.fill_(1.0 if self.output == "relu" else -math.log(self.largest - 1))
 
-    def forward(self, z: Tensor) -> Tensor:
+    @torch.no_grad()
+    def start_near_one(self, z: Tensor, spread: float = 0.1) -> None:
+        """Put the last layer so that weights of latents z (n, ...) have the mean 1 and little spread,
+        after the first layer was changed: else a start may be dead in places or everywhere.
+
+        spread: standard deviation before the output function.
+        """
+        values = self._before(z)
+        self.last.weight.mul_(spread / values.std().clamp(min=1e-8))
+        start = 1.0 if self.output == "relu" else -math.log(self.largest - 1)
+        self.last.bias.add_(start - self._before(z).mean())
+
+    def _before(self, z: Tensor) -> Tensor:
         values = z.flatten(1)
         for layer in self.hidden:
             values = nn.functional.leaky_relu(layer(values), self.slope)
-        found = self.last(values).squeeze(1)
+        return self.last(values).squeeze(1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        found = self._before(z)
         return found.relu() if self.output == "relu" else self.largest * found.sigmoid()
 
 

@@ -19,12 +19,13 @@ from torch import Tensor
 
 from pseudodensity.control.select.discriminator import Calibration, drs_log_acceptance
 from pseudodensity.control.select.latent import latent_log_acceptance
-from pseudodensity.control.train.weight_network import WeightNetwork
+from pseudodensity.control.train.weight_network import WeightNetwork, start_kinks
 from pseudodensity.generators.generator import BaseGenerator
 from pseudodensity.metrics.earth_mover import matched_cost
 from pseudodensity.papers.latent_reweighting.planar.methods import Drawn, Proposals, accepted
 from pseudodensity.papers.latent_reweighting.planar.networks import Perceptron
 from pseudodensity.papers.latent_reweighting.planar.training import (
+    KINKS,
     fit_discriminator,
     fit_weights,
     normal_latents,
@@ -98,8 +99,11 @@ def compare(
     law, generator = Manifolds(settings["noise"], settings["gap"]), Circle(settings["noise"])
     generator.eval()
     seed = {"seed": settings["seed"]}
+    stream = stream_of(settings["seed"], "critic")
+    critic = Perceptron(settings["widths"], stream)
+    start_kinks(critic.first, law.draw(KINKS, stream), stream)
     weights, facts = fit_weights(
-        generator, law.draw, settings["weights"] | seed, "weights of Figure 2"
+        generator, critic, law.draw, settings["weights"] | seed, "weights of Figure 2"
     )
     network = WeightNetwork(
         (2,), facts["widths"], stream_of(0), output=facts["output"], largest=facts["largest"]

@@ -17,6 +17,7 @@ from pseudodensity.control.train.loop import ExponentialAverage
 from pseudodensity.control.train.weight_losses import critic_loss, gradient_penalty
 from pseudodensity.control.train.weight_network import WeightNetwork, start_kinks
 from pseudodensity.control.train.weights import CollapseError, WeightTrainer
+from pseudodensity.generators.generator import BaseGenerator
 from pseudodensity.papers.latent_reweighting.planar.laws import LAWS
 from pseudodensity.papers.latent_reweighting.planar.networks import (
     Perceptron,
@@ -77,7 +78,7 @@ def train_base(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Made:
 
 
 def train_weights(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Made:
-    """Latent weights of the generator of ``inputs["base"]``, against a critic that starts anew.
+    """Latent weights of the generator of ``inputs["base"]``, against its critic, trained on.
 
     facts: `weight_statistics` of the finished weights; ``collapsed``: what the trainer said if it had
     to stop, or "".
@@ -86,12 +87,15 @@ def train_weights(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Mad
     ``recipe`` (see `WeightTrainer`), ``iterations``.
     """
     law, seed = LAWS[settings["law"]], settings["seed"]
-    generator, _ = open_base(inputs["base"])
-    return fit_weights(generator, law.draw, settings, f"weights of {settings['law']}, seed {seed}")
+    generator, critic = open_base(inputs["base"])
+    what = f"weights of {settings['law']}, seed {seed}"
+    return fit_weights(generator, critic, law.draw, settings, what)
 
 
-def fit_weights(generator: PointGenerator, draw_reals, settings: Mapping[str, Any], what: str):
-    """`train_weights` on any generator of points and any law of reals."""
+def fit_weights(
+    generator: BaseGenerator, critic: Perceptron, draw_reals, settings: Mapping[str, Any], what: str
+) -> Made:
+    """`train_weights` on any generator of points, start of the critic and law of reals."""
     recipe, seed = settings["recipe"], settings["seed"]
     stream = stream_of(seed, "weight networks")
     network = WeightNetwork(
@@ -101,12 +105,12 @@ def fit_weights(generator: PointGenerator, draw_reals, settings: Mapping[str, An
         output=settings["output"],
         largest=recipe["largest"],
     )
-    critic = Perceptron(settings["widths"], stream)
-    start_kinks(network.hidden[0], normal_latents(KINKS, stream), stream)
-    start_kinks(critic.first, draw_reals(KINKS, stream), stream)
+    latents = normal_latents(KINKS, stream)
+    start_kinks(network.hidden[0], latents, stream)
+    network.start_near_one(latents)
     trainer = WeightTrainer(
         network,
-        critic,
+        critic.requires_grad_(True),
         generator,
         normal_latents,
         draw_reals,
