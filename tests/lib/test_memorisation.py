@@ -9,7 +9,6 @@ import torch
 
 from pseudodensity.artifacts import save_npy
 from pseudodensity.papers.pseudo_density import memorisation_figure, memorisation_table
-from pseudodensity.papers.pseudo_density.memorisation_table import share_interval
 from pseudodensity.plan.config import load_config
 from pseudodensity.plan.plan import Plan
 from pseudodensity.report.table import write_table
@@ -92,8 +91,17 @@ def test_copies_are_found_in_the_rows_where_they_are(tmp_path):
     held_out = frame.loc["held_out"]
     assert held_out["sample_1"] >= REALS and held_out["ratio_1"] > 0
     assert held_out["held_out_1"] < REALS and held_out["to_held_out_1"] > 0
-    low, high = held_out["nearer_training_low"], held_out["nearer_training_high"]
-    assert low < held_out["nearer_training"] < high and low < 0.5 < high
+    low, high = held_out["chance_low"], held_out["chance_high"]
+    assert low < held_out["nearer_training"] < high and (low + high) / 2 == pytest.approx(0.5)
+
+
+def test_a_model_whose_samples_are_all_alike_has_one_chance(tmp_path):
+    settings = settings_in(tmp_path)
+    for part in settings["blocks"][0]["rows"][0]["pool"]:
+        save_tensors(part["described"], {"features.judge": np.ones((PART, 4), np.float32)}, {})
+    line = memorisation_table.memorisation({}, settings).frame.set_index("role").loc["pretrained"]
+    assert line["nearer_training"] in (0, 1)
+    assert (line["chance_low"], line["chance_high"]) == (0, 1)
 
 
 def test_a_block_without_a_law_says_why(tmp_path):
@@ -106,13 +114,6 @@ def test_a_block_without_a_law_says_why(tmp_path):
     assert "40 samples of each row; 60 training and as many held-out real images." in text
     assert "does not apply: no law" in text and "shows mirrored images (faces)" in text
     assert "note" not in text.partition("## GAN on faces")[2].partition("## ")[0]
-
-
-@pytest.mark.parametrize(
-    ("share", "count", "interval"), [(0.5, 100, (0.4038, 0.5962)), (0, 10, (0, 0.2775))]
-)
-def test_the_interval_of_a_share(share, count, interval):
-    assert share_interval(share, count) == pytest.approx(interval, abs=1e-4)
 
 
 def drawn(folder: Path, stored: int):

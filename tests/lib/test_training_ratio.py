@@ -1,11 +1,19 @@
 """Memorisation against held-out reals: a coin where nothing is copied, and every copy found."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 from scipy.spatial.distance import cdist
 
-from pseudodensity.metrics.training_ratio import MOST, TAIL, summary, training_ratio
+from pseudodensity.metrics.training_ratio import (
+    MOST,
+    TAIL,
+    chance_spread,
+    summary,
+    training_ratio,
+)
 from pseudodensity.rng import numpy_generator
 
 torch.set_num_threads(1)
@@ -66,6 +74,32 @@ def test_copies_of_training_images_are_found(copied):
     # The other way round they are copies of held-out reals.
     other = training_ratio(held_out, training, fake).ratio
     assert (other[:count] == MOST).all()
+
+
+def test_the_spread_of_chance_is_that_of_all_ways_to_name_the_halves():
+    """Brute force: all 20 ways to call 3 of 6 reals the training images."""
+    reals, fake = normal("reals", 6, 2), normal("fake", 9, 2)
+    shares = []
+    for chosen in itertools.combinations(range(6), 3):
+        rest = [i for i in range(6) if i not in chosen]
+        found = training_ratio(reals[list(chosen)], reals[rest], fake)
+        shares.append(summary(found.ratio)["nearer_training"])
+        assert chance_spread(found, 3) == pytest.approx(chance_spread_of(reals, fake))
+    assert np.mean(shares) == pytest.approx(0.5)
+    assert np.std(shares) == pytest.approx(chance_spread_of(reals, fake))
+
+
+def chance_spread_of(reals: np.ndarray, fake: np.ndarray) -> float:
+    return chance_spread(training_ratio(reals[:3], reals[3:], fake), 3)
+
+
+def test_samples_that_are_alike_have_one_chance_together():
+    sides = [normal(name, 50, 3) for name in ("training", "held out")]
+    alike = training_ratio(*sides, np.ones((30, 3), np.float32))
+    assert chance_spread(alike, 50) == pytest.approx(0.5)
+    # And those that each have their own nearest real are independent, up to the finite number.
+    found = training_ratio(*sides, np.concatenate(sides)[::2])
+    assert chance_spread(found, 50) == pytest.approx(np.sqrt(100 / 99 / 4 * (1 / 50 - 1 / 100)))
 
 
 def test_what_lies_on_both_sides_is_a_tie():

@@ -52,7 +52,9 @@ def convert_progan(path: Path, architecture: str) -> dict[str, Any]:
     average = networks["Gs"]
     check_architecture(average.tensors, average.kind, architecture)
     tensors = {role: _renamed(network) for role, network in networks.items()}
-    resolution = max(4, *(int(size) for size in re.findall(r"\bb(\d{1,4})\.", " ".join(tensors["Gs"]))))
+    resolution = max(
+        4, *(int(size) for size in re.findall(r"\bb(\d{1,4})\.", " ".join(tensors["Gs"])))
+    )
     generator = {
         "z_dim": extent(tensors["Gs"], "b4.weight", 1),
         **channel_settings(tensors["Gs"], r"b([0-9]{1,4})\.conv1?\.weight"),

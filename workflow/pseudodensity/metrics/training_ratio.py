@@ -2,8 +2,9 @@
 
 The ratio of a fake is its distance to the nearest of N training images over that to the nearest of N
 held-out reals. Where both sets are of one law and the fake knows neither, which of the two is nearer
-is as the toss of a coin, in whatever features and however bad the fake: the ratio is below 1 half the
-time, its median is 1. A fake that was made from its training image has a ratio near 0.
+is as the toss of a coin, in whatever features and however bad the fake: over draws of the reals the
+ratio is below 1 half the time. Fakes that are alike share their toss. A fake that was made from its
+training image has a ratio near 0.
 
 Cf. Meehan, Chaudhuri and Dasgupta 2020, who compare the distances of fakes and of held-out reals to
 the training images. No score of a scores file: it needs two real sides.
@@ -17,7 +18,7 @@ import torch
 from pseudodensity.feature_sets import frame
 from pseudodensity.neighbors import nearest
 
-__all__ = ["MOST", "TAIL", "Nearest", "summary", "training_ratio"]
+__all__ = ["MOST", "TAIL", "Nearest", "chance_spread", "summary", "training_ratio"]
 
 MOST = 1000.0  # stands for all that is more: a copy of a held-out real has nothing to divide by
 TAIL = 0.01
@@ -60,7 +61,8 @@ def training_ratio(training: np.ndarray, held_out: np.ndarray, fake: np.ndarray)
 def summary(ratio: np.ndarray) -> dict[str, float]:
     """What the ratios `(m,)` of m fakes come to.
 
-    nearer_training: share below 1, ties counting half; .5 if nothing is memorised. median_ratio.
+    nearer_training: share below 1, ties counting half; about .5 if nothing is memorised, see
+    `chance_spread`. median_ratio.
     tail_ratio: what 1 % of the fakes do not exceed; without memorisation about 99^(-1/d) where reals
     fill d dimensions. ValueError: no fake.
     """
@@ -73,3 +75,19 @@ def summary(ratio: np.ndarray) -> dict[str, float]:
         "median_ratio": float(np.median(ratio)),
         "tail_ratio": tail,
     }
+
+
+def chance_spread(found: Nearest, reals: int) -> float:
+    """Standard deviation of `nearer_training` over all ways to call half of the 2 n reals the training
+    images: what chance does to this share where nothing is memorised.
+
+    reals: n, of each side. A share counts the fakes whose nearest of all reals is called a training
+    image, so fakes with the same nearest real count together: .5 for a model whose samples are all
+    alike. Exact but for ties.
+    """
+    winners = np.where(found.ratio <= 1, found.training, reals + found.held_out)
+    counts = np.bincount(winners).astype(np.float64)
+    total, both = counts.sum(), 2 * reals
+    # The variance of a sum over half of a finite population, drawn without replacement.
+    variance = both / (both - 1) / 4 * ((counts**2).sum() - total**2 / both)
+    return float(np.sqrt(variance) / total)

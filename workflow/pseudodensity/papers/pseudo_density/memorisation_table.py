@@ -28,7 +28,7 @@ from pseudodensity.report.statistics import CONFIDENCE
 from pseudodensity.report.table import Column, Table
 from pseudodensity.report.titles import block_title, setting_title
 
-__all__ = ["PAIRS", "memorisation", "share_interval"]
+__all__ = ["PAIRS", "RANKS", "memorisation"]
 
 PAIRS = 2  # of lowest ratio, of each row
 NAMES = ("block", "dataset", "stands_for", "model")
@@ -39,19 +39,22 @@ COUNTS = ("n", "n_real", *(f"{name}_{i}" for i in RANKS for name in ROWS_OF_PAIR
 
 INTRODUCTION = (
     "The ratio of a sample is its distance to the nearest training image over its distance to the nearest "
-    "of as many held-out real images. A model that memorised nothing has ratios below 1 half the time."
+    "of as many held-out real images. Where nothing is memorised, chance decides which is nearer."
 )
 NOTES = (
     (
-        "*nearer to training*: share of samples with a ratio below 1, with its 95 % interval (Wilson) over "
-        "samples, for these real images. *1 % tail*: the ratio that 1 % of the samples do not exceed; near "
-        "0 where there are copies. Samples far from all real images have ratios near 1."
+        "*nearer to training*: share of samples with a ratio below 1. *chance*: where this share lies in "
+        "95 % of all ways to call half of these real images the training images (normal approximation). "
+        "It is wide for a model whose samples are alike: they have one nearest image, and one chance."
+    ),
+    (
+        "*1 % tail*: the ratio that 1 % of the samples do not exceed; near 0 where there are copies. "
+        "Samples far from all real images have ratios near 1."
     ),
     (
         "*held-out real images*: further ones in the place of samples. The judge may have learned from the "
-        "training images, and these real images are what they are: compare with this row rather than "
-        "with one half. Real images lie close to both sides, so the tail of this row is lower than that "
-        "of imprecise samples: a tail below it speaks of copies."
+        "training images, so compare with this row too. Real images lie close to both sides, so the tail "
+        "of this row is lower than that of imprecise samples: a tail below it speaks of copies."
     ),
 )
 
@@ -81,13 +84,9 @@ def memorisation(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Tabl
         frame=frame,
         columns=[
             Column("setting", ""),
-            Column(
-                "nearer_training",
-                "nearer to training",
-                3,
-                low="nearer_training_low",
-                high="nearer_training_high",
-            ),
+            Column("nearer_training", "nearer to training", 3),
+            Column("chance_low", "chance: from", 3),
+            Column("chance_high", "to", 3),
             Column("median_ratio", "median ratio", 3),
             Column("tail_ratio", "1 % tail", 3),
             Column("ratio_1", "lowest ratio", 3),
@@ -111,7 +110,7 @@ def memorisation(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Tabl
 def _names() -> list[str]:
     return [
         *(*NAMES, "role", "setting", "tau_percent", "w", "n", "n_real"),
-        *("nearer_training", "nearer_training_low", "nearer_training_high"),
+        *("nearer_training", "chance_low", "chance_high"),
         *("median_ratio", "tail_ratio", "note"),
         *(f"{name}_{i}" for i in RANKS for name in OF_PAIR),
     ]
@@ -123,7 +122,7 @@ def _lines(block: Mapping[str, Any], judge: str) -> list[dict[str, Any]]:
     if "why" in block:
         return [known | {"setting": "all models", "note": block["why"]}]
     # Here, because torch takes seconds and the table's module is read by all.
-    from pseudodensity.metrics.training_ratio import summary, training_ratio
+    from pseudodensity.metrics.training_ratio import chance_spread, summary, training_ratio
 
     training = load_npy(block["training"]["features"])
     held_out = _features(block["held_out"], judge, 0, block["reals"])
@@ -134,8 +133,8 @@ def _lines(block: Mapping[str, Any], judge: str) -> list[dict[str, Any]]:
         line = known | {"role": row["setting"], "tau_percent": row["tau"], "w": row["w"]}
         line["setting"] = setting_title(row["setting"], row["w"], "held-out real images")
         line |= {"n": len(fakes), "n_real": len(training)} | summary(found.ratio)
-        low, high = share_interval(line["nearer_training"], len(fakes))
-        line |= {"nearer_training_low": low, "nearer_training_high": high}
+        half = ndtri(0.5 + CONFIDENCE / 2) * chance_spread(found, len(training))
+        line |= {"chance_low": max(0, 0.5 - half), "chance_high": min(1, 0.5 + half)}
         for i, sample in enumerate(np.argsort(found.ratio, kind="stable")[:PAIRS], 1):
             line |= {f"{name}_{i}": values[sample] for name, values in vars(found).items()}
             line[f"sample_{i}"] = row["first"] + sample
@@ -148,11 +147,3 @@ def _features(parts: Sequence[Mapping[str, Any]], judge: str, first: int, count:
     name = f"features.{judge}"
     joined = np.concatenate([load_arrays(part["described"], [name])[name] for part in parts])
     return joined[first : first + count]
-
-
-def share_interval(share: float, count: int) -> tuple[float, float]:
-    """95 % interval of a share of `count` independent samples (Wilson 1927)."""
-    z = float(ndtri(0.5 + CONFIDENCE / 2))
-    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + (z / (2 * count)) ** 2)
-    return float(middle - half), float(middle + half)
