@@ -97,9 +97,9 @@ class Planar:
 
     def manifolds(self) -> Artifact:
         """Figure 2."""
-        own = self.grid["discriminator"]
         settings = {**self.grid["fig2"], "widths": self.grid["widths"]}
-        settings |= {"weights": self.weight_settings({}), "discriminator": own}
+        settings |= {"weights": self.weight_settings(settings.pop("recipe"))}
+        settings |= {"discriminator": self.grid["discriminator"]}
         return _job("manifolds", "manifolds:compare", settings)
 
 

@@ -101,9 +101,12 @@ def evaluate(
         chosen[name] = candidates[min(usable)[1]]
         if name == "latent_rs":  # what the ascents climb
             tools = replace(tools, chosen=chosen[name]["weights"])
-        rows[name] = [
-            trial.drawn(tools, name, chosen[name], "test", r) for r in range(trial.evaluations)
-        ]
+        try:
+            rows[name] = [
+                trial.drawn(tools, name, chosen[name], "test", r) for r in range(trial.evaluations)
+            ]
+        except TooFew:  # a setting at the edge of what may be proposed
+            del chosen[name]
     rows["oracle"] = [trial.headroom(tools, r) for r in range(trial.evaluations)]
     rows["real"] = [Drawn(trial.reals("floor", r), calls=0.0) for r in range(trial.evaluations)]
     scored = [[trial.scores(one, r) for r, one in enumerate(made)] for made in rows.values()]
