@@ -21,7 +21,7 @@ TITLES = {
     "oracle": "best weights up to m (oracle)",
     "plain": "proposal",
     "ratio": "DRS, ratio of a discriminator",
-    "exact_ratio": "DRS, exact ratio",
+    "exact_ratio": "exact ratio, cut at that of the upper arcs",
     "latent_rs": "latentRS",
 }
 

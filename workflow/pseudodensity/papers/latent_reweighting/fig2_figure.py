@@ -24,12 +24,13 @@ COLOURS = "viridis"
 
 def fig2_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figure:
     """Data and best weights; ratio; latent weights: over the plane, over latents, and what is drawn."""
-    names = ["points", "reals", "w1", "plane", "latents", "weight_latents", "moved"]
+    names = ["points", "reals", "w1", "plane", "latents", "weight_latents"]
+    names += ["moved", "moved_weight"]
     arrays, facts = load_arrays(inputs["compared"], names), load_facts(inputs["compared"])
     points = dict(zip(facts["rows"], arrays["points"], strict=True))
     w1 = dict(zip(facts["rows"], arrays["w1"].mean(1), strict=True))
     with theme():
-        figure, grid = plt.subplots(2, 4, figsize=(11, 5.6))
+        figure, grid = plt.subplots(2, 4, figsize=(11, 6))
         _scatter(grid[0, 0], arrays["reals"], points["plain"], PALETTE[0])
         subtitle(grid[0, 0], "proposal", f"W1 {w1['plain']:.3f}")
         _scatter(grid[1, 0], arrays["reals"], points["oracle"], PALETTE[0])
@@ -39,17 +40,20 @@ def fig2_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figur
             ("latent_rs", "latent weight", arrays["weight_latents"]),
         )
         for row, (name, title, over_latents) in zip(grid, shown, strict=True):
+            # Relative to the likeliest proposal: a density ratio keeps hardly any.
+            largest = over_latents.max()
             if name == "ratio":
-                drawn = _map(row[1], arrays["plane"], EXTENT)
+                _map(row[1], arrays["plane"] / largest, EXTENT)
             else:
-                drawn = _spread(row[1], arrays["moved"], over_latents)
-            subtitle(row[1], f"{title} over the plane")
-            _map(row[2], over_latents, LATENT_EXTENT)
+                _spread(row[1], arrays["moved"], arrays["moved_weight"] / largest)
+            subtitle(row[1], title, "over the plane")
+            drawn = _map(row[2], over_latents / largest, LATENT_EXTENT)
             row[2].set(xlabel="first latent", ylabel="second latent")
-            subtitle(row[2], f"{title} over latents")
+            subtitle(row[2], title, "over the latents")
             _scatter(row[3], arrays["reals"], points[name], PALETTE[2])
             subtitle(row[3], "DRS" if name == "ratio" else "latentRS", f"W1 {w1[name]:.3f}")
-            figure.colorbar(drawn, ax=row[1], label="acceptance", shrink=0.8)
+        bar = figure.colorbar(drawn, ax=list(grid.flat), shrink=0.5, aspect=30)
+        bar.set_label("acceptance, of the largest")
         return finish(figure, _caption(settings))
 
 
@@ -72,12 +76,11 @@ def _map(axes: Axes, values: np.ndarray, extent: float):
     return drawn
 
 
-def _spread(axes: Axes, moved: np.ndarray, values: np.ndarray):
-    """Where latents of a grid go, in the colour of their acceptance."""
-    look = {"s": 2, "vmin": 0, "vmax": 1, "cmap": COLOURS, "linewidths": 0, "rasterized": True}
-    drawn = axes.scatter(*moved.T, c=values.ravel(), **look)
+def _spread(axes: Axes, moved: np.ndarray, values: np.ndarray) -> None:
+    """Proposals in the colour of their acceptance."""
+    look = {"s": 3, "vmin": 0, "vmax": 1, "cmap": COLOURS, "linewidths": 0, "rasterized": True}
+    axes.scatter(*moved.T, c=values, **look)
     _plane(axes)
-    return drawn
 
 
 def _caption(settings: Mapping[str, Any]) -> str:
@@ -86,6 +89,7 @@ def _caption(settings: Mapping[str, Any]) -> str:
         f"lower two by {settings['gap']:g} = {settings['gap'] / settings['noise']:.0f} standard deviations of "
         "the noise. By the density ratio of a discriminator (upper row) the missed half is rejected; latent "
         "weights (lower row) keep all four sides and leave the ways between them out. Maps show the "
-        "probability of being accepted; over the plane a latent weight exists only where latents go. W1 is "
-        "the mean over the evaluations."
+        "probability of being accepted as a share of that of the likeliest proposal; far from both laws a "
+        "ratio means nothing, and over the plane a latent weight exists only where latents go. W1 is the mean "
+        "over the evaluations; that of the proposal and of the best weights is in the left column."
     )

@@ -17,7 +17,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from torch import Tensor
 
-from pseudodensity.control.select.discriminator import Calibration, drs_log_acceptance
+from pseudodensity.control.select.discriminator import Calibration
 from pseudodensity.control.select.latent import latent_log_acceptance
 from pseudodensity.control.train.weight_network import WeightNetwork, start_kinks
 from pseudodensity.generators.generator import BaseGenerator
@@ -35,6 +35,10 @@ from pseudodensity.rng import generator as stream_of
 __all__ = ["Circle", "Manifolds", "compare"]
 
 EXTENT, LATENT_EXTENT = 1.4, 2.5  # of the heat maps
+SHOWN = 4000  # proposals in the colour of their weight
+# How much denser reals are along an arc than proposals: 4 arcs of 60 degrees. Off the upper arcs the exact
+# ratio has no bound, so the acceptance is cut at this one.
+ON_ARCS = 1.5
 
 
 class Circle(BaseGenerator):
@@ -74,7 +78,7 @@ class Manifolds:
         # On the arcs reals are 1.5 times as dense along the circle.
         away = (points.norm(dim=1) - 1) / self.noise
         missed = self.gap / self.noise * torch.where(angle > math.pi, 1.0, 0.0)
-        along = torch.where(on_arc, math.log(1.5), -math.inf)
+        along = torch.where(on_arc, math.log(ON_ARCS), -math.inf)
         return along + (away.square() - (away - missed).square()) / 2
 
 
@@ -94,7 +98,7 @@ def compare(
     arrays: ``w1``, ``squared``, ``acceptance``, ``lower`` (share of the points on the lower half),
     (rows, evaluations); ``points`` (rows, count, 2), ``reals``; ``plane`` and ``latents``, acceptance
     by the ratio over both, and ``weight_latents``, by the weight over latents, (grid, grid); ``moved``
-    (grid^2, 2), where those latents go. facts: ``rows``, and `weight_statistics`.
+    (n, 2), proposals, and ``moved_weight``, their acceptance by the weight. facts: ``rows``, and `weight_statistics`.
     """
     law, generator = Manifolds(settings["noise"], settings["gap"]), Circle(settings["noise"])
     generator.eval()
@@ -123,7 +127,9 @@ def compare(
     samplers = {
         "plain": lambda count, proposals, stream: Drawn(generator(proposals.first(count))),
         "ratio": lambda *how: _by_ratio(generator, judge, *how),
-        "exact_ratio": lambda *how: _by_ratio(generator, law.log_ratio, *how),
+        "exact_ratio": lambda *how: _by_ratio(
+            generator, lambda points: law.log_ratio(points) - math.log(ON_ARCS), *how
+        ),
         "latent_rs": lambda *how: _by_weight(generator, network, facts["largest"], *how),
         "oracle": lambda count, proposals, stream: Drawn(
             _best(generator, law, facts["largest"], count, proposals, stream())
@@ -145,10 +151,11 @@ def _calibrated(generator, critic, law, settings):
 
 
 def _by_ratio(generator, log_ratio, count, proposals, stream) -> Drawn:
+    """Rejection by exp(log_ratio), what is above 1 taken for 1."""
+
     def decide(latents):
         points = generator(latents)
-        ratios = log_ratio(points).clamp(min=-1e3)
-        return points, drs_log_acceptance(ratios, log_max=float(ratios.max()))
+        return points, log_ratio(points).clamp(max=0)
 
     points, acceptance = accepted(decide, count, proposals, stream)
     return Drawn(points, acceptance)
@@ -204,14 +211,14 @@ def _maps(generator, judge, network, largest, grid) -> dict[str, np.ndarray]:
         x, y = torch.meshgrid(ticks, ticks, indexing="xy")
         return torch.stack([x.flatten(), y.flatten()], 1)
 
-    latents = square(LATENT_EXTENT)
-    moved = generator(latents)
+    latents, drawn = square(LATENT_EXTENT), normal_latents(SHOWN, stream_of(0, "shown"))
     maps = {
         "plane": judge(square(EXTENT)),
-        "latents": judge(moved),
+        "latents": judge(generator(latents)),
         "weight_latents": latent_log_acceptance(network(latents), largest),
     }
     return {
         **{name: found.exp().clamp(max=1).view(grid, grid).numpy() for name, found in maps.items()},
-        "moved": moved.numpy(),
+        "moved": generator(drawn).numpy(),
+        "moved_weight": latent_log_acceptance(network(drawn), largest).exp().numpy(),
     }
