@@ -20,7 +20,8 @@ from pseudodensity.plan.resources import (
 ROOT = Path(__file__).parents[2]
 # Those whose scripts load a network and put images through it.
 NETWORKS = {"extractor", "features", "trained", "finetuned", "pool", "reals", "column", "scores"}
-NETWORKS |= {"moved", "extremes", "costs"}
+NETWORKS |= {"moved", "extremes", "costs", "auxiliary"}
+LOGITS = {"reals": 100, "auxiliary": None}
 ON_CPU = {"data", "density", "imported", "experiment"}
 
 
@@ -108,7 +109,7 @@ def test_the_time_grows_with_the_images(kind, tmp_path):
         part = of_pool(plan, 0, count)
         made = {
             "pool": part,
-            "column": plan.pools.column("logits", {"reals": 100}, [part], count)[0],
+            "column": plan.pools.column("logits", LOGITS, [part], count)[0],
             "features": plan.data.features("faces", "judge_cnn"),
             "data": plan.data.dataset("faces"),
         }
