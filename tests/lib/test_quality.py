@@ -68,7 +68,7 @@ def scores(tmp_path):
 
 @pytest.fixture
 def table(scores):
-    return quality({"scores": [scores]}, {"rows": ROWS})
+    return quality({"scores": [scores], "sampled": [scores]}, {"rows": ROWS})
 
 
 def test_fine_tuning_is_paired_with_its_control(table):
@@ -142,7 +142,7 @@ def test_the_figure_says_how_many_effects_were_not_reached(table, tmp_path):
 
 
 def test_a_table_without_any_effect_is_refused(scores, tmp_path):
-    empty = quality({"scores": [scores]}, {"rows": ROWS[2:4]})
+    empty = quality({"scores": [scores], "sampled": [scores]}, {"rows": ROWS[2:4]})
     with pytest.raises(ValueError, match="has no effect"):
         quality_figure({"table": str(written(empty, tmp_path)["csv"])}, {"extractors": {}})
 
@@ -208,3 +208,32 @@ def test_a_block_that_is_not_described_is_refused():
     for change in ({"blocks": ["gan-cats"]}, {"reached": {"gan-cats": 2}}):
         with pytest.raises(ConfigError, match="quality.* names 'gan-cats'; known blocks: "):
             planned(SMOKE, change=change)
+
+
+def test_plain_samples_of_other_numbers_are_kept_apart(tmp_path):
+    """Fine-tuning is compared on the images of Table 1, sampling on those of a frontier: of one pool."""
+    paths = {}
+    for name, repeats in (("scores", 3), ("sampled", 4)):
+        rows = [
+            {
+                "pool": pool,
+                "point": PLAIN,
+                "label": pool,
+                "n": 100 * repeats,
+                "n_real": 9,
+                "facts": {},
+            }
+            | {"repeats": [{"precision": p, "recall": 0.5} for p in [level] * repeats]}
+            for pool, level in (
+                ("base", 0.1 * repeats),
+                ("tuned", 0.9),
+                ("control", 0.8),
+                ("sampled", 0.7),
+            )
+        ]
+        paths[name] = [tmp_path / f"{name}.json"]
+        save_json(paths[name][0], {"settings": {"k": 3}, "rows": rows})
+    frame = quality(paths, {"rows": ROWS[:2]}).frame
+    assert frame["n"].tolist() == [300, 400]
+    assert frame["base_precision"].tolist() == pytest.approx([0.3, 0.4])
+    assert frame["precision_effect"].tolist() == pytest.approx([0.1, 0.3])

@@ -1,7 +1,8 @@
 """The effect of w against the quality of the base model: fine-tuning, sampling at inference, real images.
 
 `quality` wants
-    inputs: ``scores``, paths of scores files.
+    inputs: ``scores``, paths of scores files; ``sampled``, those of the rows at inference, whose plain
+    samples are of other numbers than those that fine-tuning is compared with.
     settings: ``rows``, one dict per block, length of training, seed, way and weight: block, model,
     dataset, stands_for (or None), times (training is so many times as long; None for real images),
     iterations, seed (or None), how (fine-tuning | at inference | oracle), tau, w; and, unless the
@@ -42,7 +43,9 @@ NOTES = (
 )
 
 
-def quality_frame(rows: Sequence[Mapping[str, Any]], book: Any) -> pd.DataFrame:
+def quality_frame(
+    rows: Sequence[Mapping[str, Any]], book: ScoreBook, sampled: ScoreBook
+) -> pd.DataFrame:
     """One line per row: base, value, reference and effect of precision and recall.
 
     The effect of fine-tuning is paired over repeats, whose latents are the same; else it is a
@@ -50,14 +53,15 @@ def quality_frame(rows: Sequence[Mapping[str, Any]], book: Any) -> pd.DataFrame:
 
     Args:
         rows: see the module.
-        book: a ScoreBook; its `find(pool, point)` gives repeats, n, n_real and k.
+        book: of fine-tuning and of real images. sampled: of the rows at inference.
     """
-    return pd.DataFrame([_line(row, book) for row in rows]).astype(
+    books = {"at inference": sampled}
+    return pd.DataFrame([_line(row, books.get(row["how"], book)) for row in rows]).astype(
         dict.fromkeys(("times", "seed", "iterations", "n", "n_real", "k", "repeats"), "Int64")
     )
 
 
-def _line(row: Mapping[str, Any], book: Any) -> dict[str, Any]:
+def _line(row: Mapping[str, Any], book: ScoreBook) -> dict[str, Any]:
     kept = ("block", "model", "dataset", "stands_for", "times", "iterations", "seed", "how")
     line = {key: row[key] for key in kept} | {"tau_percent": row["tau"], "w": row["w"]}
     reached = "changed" in row
@@ -92,7 +96,8 @@ def _effect(how: str, changed: np.ndarray, reference: np.ndarray) -> Estimate:
 
 def quality(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
     """The table, see the module for inputs and settings."""
-    frame = quality_frame(settings["rows"], ScoreBook(inputs["scores"]))
+    books = (ScoreBook(inputs[name]) for name in ("scores", "sampled"))
+    frame = quality_frame(settings["rows"], *books)
     columns = [
         Column("how", ""),
         Column("times", "times as long"),

@@ -27,14 +27,17 @@ def quality(paper: Paper) -> Iterator[Target]:
         )
         yield from paper.missing("quality", f"config: {reason}: add one")
         return
-    scores: dict[str, Artifact] = {}
+    # Apart: both judge plain samples of one pool, in other numbers.
+    scores: dict[str, dict[str, Artifact]] = {"scores": {}, "sampled": {}}
     rows: list[Row] = []
     for block in wanted:
         for made, row in _of_block(paper, block):
-            scores |= {one.path: one for one in made}
+            name = "sampled" if row["how"] == "at inference" else "scores"
+            scores[name] |= {one.path: one for one in made}
             rows.append(row)
     caption = "Does the effect of w depend on how good the base model is? Longer trainings, and real images."
-    yield paper.table("quality", TABLE, {"scores": list(scores.values())}, {"rows": rows}, caption)
+    inputs = {name: list(found.values()) for name, found in scores.items()}
+    yield paper.table("quality", TABLE, inputs, {"rows": rows}, caption)
     yield paper.figure("quality", FIGURE, {}, {"extractors": paper.judges()}, caption)
 
 
