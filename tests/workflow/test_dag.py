@@ -296,7 +296,8 @@ def test_all_is_made(made):
     assert (results / "fig8.png").stat().st_size > 1000
     assert set(pd.read_csv(results / "fig2.csv")["block"]) == {"projectedgan-digits"}
     assert "latent_rs" in set(pd.read_csv(results / "latent_reweighting/fig2.csv")["method"])
-    assert len(list((results / "checkpoints").rglob("*.safetensors"))) == rows + 1
+    # The rows, the control of the FID rows, and the density ratio that DRS asks for.
+    assert len(list((results / "checkpoints").rglob("*.safetensors"))) == rows + 2
     assert "results/table1.csv" in (made.folder / "docs/findings.md").read_text()
     # No partial files, no partial trainings: what stays says that the networks were checked.
     assert not list(results.rglob("*.partial"))

@@ -70,6 +70,8 @@ def inputs_of() -> dict[str, list[set[str]]]:
     # Public files are what neither config has.
     found["imported"] = [{"file"}, {"file", "backbone"}]
     found["extractor"].append({"weights"})
+    # Neither asks for a density ratio of a projected discriminator.
+    found["auxiliary"].append({"checkpoint", "data", "backbone"})
     return found
 
 
