@@ -6,10 +6,10 @@ import torch
 from scipy.optimize import minimize
 from torch import nn
 
+from pseudodensity.control.train.adversarial import gradient_penalty
 from pseudodensity.control.train.loop import run
 from pseudodensity.control.train.weight_losses import (
     critic_loss,
-    gradient_penalty,
     reward_baseline,
     weight_loss,
 )

@@ -24,6 +24,7 @@ from pseudodensity.control.train.adversarial import (
     discriminator_loss,
     generator_loss,
     gradient_penalty,
+    squared_slope,
 )
 from pseudodensity.control.train.batches import draw_real_images
 from pseudodensity.control.train.loop import (
@@ -243,8 +244,7 @@ class GanTrainer:
             optimizer.zero_grad(set_to_none=True)
             leaf = real.detach().requires_grad_(True)
             logits = self._judge(leaf, stream)
-            (gradient,) = torch.autograd.grad(logits.sum(), leaf, create_graph=True)
-            penalty = gradient.square().sum((1, 2, 3)).mean() * (gamma / 2)
+            penalty = squared_slope(logits, leaf) * (gamma / 2)
             (penalty * interval).backward()
             optimizer.step()
         return loss.item()

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from pseudodensity.control.train.adversarial import cross_entropy, squared_slope
 from pseudodensity.control.train.batches import draw_real_images
 from pseudodensity.control.train.loop import linear_decay, optimizer_state, restore_optimizer
 from pseudodensity.generators.critic import critic_of
@@ -71,7 +71,7 @@ class RatioTrainer:
         for parameter in self.parameters:
             parameter.requires_grad_(True)
         self.optimizer.zero_grad(set_to_none=True)
-        loss = _cross_entropy(self.critic(real), self.critic(fake))
+        loss = cross_entropy(self.critic(real), self.critic(fake))
         (loss + self._penalty(real)).backward()
         self.optimizer.step()
         for parameter in self.parameters:
@@ -83,8 +83,7 @@ class RatioTrainer:
         if not self.settings["r1_gamma"]:
             return 0.0
         leaf = real.detach().requires_grad_(True)
-        (gradient,) = torch.autograd.grad(self.critic(leaf).sum(), leaf, create_graph=True)
-        return self.settings["r1_gamma"] / 2 * gradient.square().sum((1, 2, 3)).mean()
+        return self.settings["r1_gamma"] / 2 * squared_slope(self.critic(leaf), leaf)
 
     @torch.no_grad()
     def _fakes(self, count: int, stream: torch.Generator) -> Tensor:
@@ -111,9 +110,4 @@ class RatioTrainer:
         fake = self._fakes(len(self.critic.reals), random_stream(self.seed, "ratio held out"))
         real = torch.from_numpy(self.critic.real_logits())
         logits = torch.cat([self.critic(part).cpu() for part in fake.split(self.batch_size)])
-        return {"held_out_loss": _cross_entropy(real, logits).item()}
-
-
-def _cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
-    """Mean of both kinds, in nats; log 2 at logits of zero."""
-    return (F.softplus(-real).mean() + F.softplus(fake).mean()) / 2
+        return {"held_out_loss": cross_entropy(real, logits).item()}

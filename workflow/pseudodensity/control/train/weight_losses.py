@@ -6,23 +6,18 @@ printed, weights go where the critic says fake. Here the reward is maximised, as
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import torch
 from torch import Tensor
 
 __all__ = [
     "BASELINES",
     "CRITIC_LOSSES",
     "critic_loss",
-    "gradient_penalty",
     "reward_baseline",
     "weight_loss",
 ]
 
 CRITIC_LOSSES = ("wasserstein", "hinge")
 BASELINES = ("self_normalised", "minimum")
-SIDES = ("one", "two")
 
 
 def critic_loss(
@@ -49,31 +44,6 @@ def critic_loss(
     if kind == "hinge":
         return (1 - real).relu().mean() + (weights * (1 + fake).relu()).mean()
     return (weights * fake).mean() - real.mean()
-
-
-def gradient_penalty(
-    critic: Callable[[Tensor], Tensor],
-    real: Tensor,
-    fake: Tensor,
-    stream: torch.Generator,
-    *,
-    sides: str = "two",
-) -> Tensor:
-    """Mean squared distance of the slope from 1, on lines between reals and fakes (Gulrajani 2017).
-
-    Args:
-        real, fake: (n, ...) alike.
-        sides: two, or one: only slopes above 1 are punished.
-
-    ValueError: another word for the sides.
-    """
-    if sides not in SIDES:
-        raise ValueError(f"a gradient penalty has {' or '.join(SIDES)} sides, not {sides!r}")
-    share = torch.rand(len(real), *[1] * (real.ndim - 1), generator=stream).to(real)
-    between = (real + share * (fake - real)).detach().requires_grad_()
-    (slope,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
-    excess = slope.flatten(1).norm(dim=1) - 1
-    return (excess.relu() if sides == "one" else excess).square().mean()
 
 
 def reward_baseline(kind: str, weights: Tensor, scores: Tensor) -> Tensor:

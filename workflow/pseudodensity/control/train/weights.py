@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from pseudodensity.control.select.latent import expected_latent_acceptance, share_above
+from pseudodensity.control.train.adversarial import gradient_penalty
 from pseudodensity.control.train.loop import (
     ExponentialAverage,
     linear_decay,
@@ -28,7 +29,6 @@ from pseudodensity.control.train.weight_losses import (
     BASELINES,
     CRITIC_LOSSES,
     critic_loss,
-    gradient_penalty,
     weight_loss,
 )
 from pseudodensity.rng import generator as random_stream
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 # Keys of a recipe that the trainer reads.
-# critic_loss, normalised, penalty, penalty_sides: of the critic, see `weight_losses`.
+# critic_loss, normalised, penalty, penalty_sides: of the critic, see `weight_losses` and `adversarial`.
 # baseline, lambda_norm, lambda_clip, largest: of the weights; lambda1, lambda2 and m of the paper.
 # warm_up: steps of the critic alone, at the rate lr_warm_up. critic_steps, weight_steps: in one step.
 # decay_fraction: of the steps after warm-up, in which both rates fall to 0. ema_half_life: in latents.

@@ -11,10 +11,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
+from pseudodensity.control.train.adversarial import (
+    cross_entropy,
+    gradient_penalty,
+    squared_slope,
+)
 from pseudodensity.control.train.loop import ExponentialAverage
-from pseudodensity.control.train.weight_losses import critic_loss, gradient_penalty
+from pseudodensity.control.train.weight_losses import critic_loss
 from pseudodensity.control.train.weight_network import WeightNetwork, start_kinks
 from pseudodensity.control.train.weights import CollapseError, WeightTrainer
 from pseudodensity.generators.generator import BaseGenerator
@@ -165,20 +169,15 @@ def fit_discriminator(
         real = draw_reals(count, stream)
         both = torch.cat([real, fake]).requires_grad_()
         logits = critic(both)
-        (slope,) = torch.autograd.grad(logits.sum(), both, create_graph=True)
-        loss = _cross_entropy(logits[:count], logits[count:])
-        _descend(optimizer, loss + settings["penalty"] * slope.square().sum(1).mean())
+        loss = cross_entropy(logits[:count], logits[count:])
+        _descend(optimizer, loss + settings["penalty"] * squared_slope(logits, both))
     critic.eval().requires_grad_(False)
     stream = stream_of(seed, "discriminator held out")
     real = critic(draw_reals(settings["held_out"], stream))
     fake = critic(generator(normal_latents(settings["held_out"], stream)))
     widths = [layer.out_features for layer in critic.layers if hasattr(layer, "out_features")][:-1]
-    facts = {"auc": _auc(real, fake), "loss": _cross_entropy(real, fake).item()}
+    facts = {"auc": _auc(real, fake), "loss": cross_entropy(real, fake).item()}
     return stored(critic=critic), {"widths": widths, **facts}
-
-
-def _cross_entropy(real: Tensor, fake: Tensor) -> Tensor:
-    return (softplus(-real).mean() + softplus(fake).mean()) / 2
 
 
 def _auc(real: Tensor, fake: Tensor) -> float:
