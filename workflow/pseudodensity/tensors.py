@@ -22,7 +22,18 @@ from pseudodensity.artifacts import (
     seal_tensors,
 )
 
-__all__ = ["NonFiniteError", "load_tensors", "non_finite", "refuse_non_finite", "save_tensors"]
+__all__ = [
+    "NonFiniteError",
+    "join_parts",
+    "load_tensors",
+    "non_finite",
+    "refuse_non_finite",
+    "save_tensors",
+    "split_parts",
+]
+
+# Between the name of a part of a file and that of its tensor; it cannot occur in either.
+_SEPARATOR = "|"
 
 
 class NonFiniteError(ValueError):
@@ -112,3 +123,23 @@ def _check_spec(path: Path, found: Any, wanted: Mapping[str, Any]) -> None:
         f"{path} was made for another spec (it differs in {', '.join(differing)}): "
         "delete it, or restore the one that belongs to this config"
     )
+
+
+def join_parts(
+    parts: Mapping[str, Mapping[str, torch.Tensor]],
+) -> dict[str, torch.Tensor]:
+    """State dicts by the name of their part as tensors of one file."""
+    return {
+        f"{part}{_SEPARATOR}{name}": value
+        for part, state in parts.items()
+        for name, value in state.items()
+    }
+
+
+def split_parts(tensors: Mapping[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
+    """What `join_parts` joined."""
+    parts: dict[str, dict[str, torch.Tensor]] = {}
+    for key, value in tensors.items():
+        part, name = key.split(_SEPARATOR, 1)
+        parts.setdefault(part, {})[name] = value
+    return parts

@@ -17,8 +17,10 @@ __all__ = [
     "Tools",
     "accepted_stretches",
     "all_proposals",
+    "needs_discriminator",
     "no_column_settings",
     "one_each",
+    "stretches",
 ]
 
 Point = Mapping[str, Any]
@@ -149,6 +151,11 @@ def proposals_for(acceptance: float, count: int) -> int:
     if not 0 < acceptance <= 1:
         raise ValueError(f"a point is accepted with a probability in (0, 1], got {acceptance}")
     return math.ceil(count if acceptance == 1 else MARGIN * count / acceptance)
+
+
+def needs_discriminator(generator: Mapping[str, Any]) -> str | None:
+    """`why_not` of what asks a discriminator; generator: a declaration."""
+    return None if generator["discriminator"] else "needs a discriminator, and there is none"
 
 
 def no_column_settings(point: Point) -> dict[str, dict[str, Any]]:

@@ -12,12 +12,9 @@ from torch import nn
 
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.generators.build import build_discriminator, build_generator
-from pseudodensity.tensors import load_tensors, save_tensors
+from pseudodensity.tensors import join_parts, load_tensors, save_tensors, split_parts
 
 __all__ = ["CheckpointFile", "load_checkpoint", "load_generator", "save_checkpoint"]
-
-# The separator cannot occur in a parameter name.
-_SEPARATOR = "|"
 
 
 @dataclass(frozen=True)
@@ -55,18 +52,13 @@ class CheckpointFile:
 
 def save_checkpoint(path: str | Path, checkpoint: CheckpointFile, spec: Mapping[str, Any]) -> None:
     """Write a checkpoint, stamped with the ``spec`` that defines it."""
-    tensors = {
-        f"{part}{_SEPARATOR}{name}": value
-        for part, state in checkpoint.states.items()
-        for name, value in state.items()
-    }
     meta = {
         "architecture": checkpoint.architecture,
         "resolution": checkpoint.resolution,
         "settings": checkpoint.settings,
         "facts": checkpoint.facts,
     }
-    save_tensors(path, tensors, spec, meta)
+    save_tensors(path, join_parts(checkpoint.states), spec, meta)
 
 
 def load_checkpoint(path: str | Path, spec: Mapping[str, Any] | None = None) -> CheckpointFile:
@@ -78,10 +70,7 @@ def load_checkpoint(path: str | Path, spec: Mapping[str, Any] | None = None) -> 
     tensors, meta = load_tensors(path, spec)
     if "architecture" not in meta:
         raise ArtifactError(f"{path} is no checkpoint of this project")
-    states: dict[str, dict[str, torch.Tensor]] = {}
-    for key, value in tensors.items():
-        part, name = key.split(_SEPARATOR, 1)
-        states.setdefault(part, {})[name] = value
+    states = split_parts(tensors)
     return CheckpointFile(
         meta["architecture"], meta["resolution"], meta["settings"], states, meta["facts"]
     )

@@ -86,20 +86,6 @@ class MethodSets:
             "stands_for": dataset.get("stands_for"),
         }
 
-    def frontier(
-        self, checkpoint: Artifact, names: Sequence[str], grids: Mapping[str, Mapping[str, Any]]
-    ) -> tuple[list[Artifact], list[dict[str, Any]]]:
-        """Scores and rows of some methods on a checkpoint, with a row for each that is not served.
-
-        grids: name of a method -> its grid where that is not its own.
-        """
-        model = checkpoint.facts["model"]
-        found = [p for name in names for p in self.points(model, name, grids.get(name, {}))]
-        return self.scores(checkpoint, found), [
-            *self.rows(checkpoint, found),
-            *self.not_served(checkpoint, names),
-        ]
-
     def not_served(self, checkpoint: Artifact, names: Sequence[str]) -> list[dict[str, Any]]:
         """A row for each method that a model cannot serve, which says why."""
         declared, rows = self.plan.models.declaration(checkpoint.facts["model"]), []

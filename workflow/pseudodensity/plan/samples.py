@@ -8,7 +8,7 @@ from typing import Any
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.data import Data
 from pseudodensity.plan.methods import column_module, columns_needed, method, method_module
-from pseudodensity.plan.models import Models, generator_modules, tangent_modules
+from pseudodensity.plan.models import Models, generator_modules
 from pseudodensity.plan.pools import Pools
 
 __all__ = ["Samples"]
@@ -80,7 +80,6 @@ class Samples:
             for module, own in used:
                 needs |= self.pools.inputs_of(module, checkpoint, own)
                 modules += self.pools.modules_of(module, checkpoint, own)
-        modules += tangent_modules(facts["architecture"], modules)
         names = ("recipe", "mirror", "seed", "importance", "resolution")
         training = tuned and {name: tuned.spec[name] for name in names}
         spec = {**settings, "points": [dict(p) for p in points], "training": training}

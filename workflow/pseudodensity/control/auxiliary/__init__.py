@@ -12,5 +12,5 @@ method, and the functions
 ``why_not(generator) -> str | None``: why a generator (its declaration) cannot have one;
 ``trainer(workshop) -> Trainer``: for `pseudodensity.control.train.loop.run`; ``weights_to_keep`` gives
 the parts of the file;
-``restore(states, facts, workshop) -> Any``: what a column or a method computes with.
+``restore(states, workshop) -> Any``: what a column or a method computes with.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -12,12 +13,9 @@ from pseudodensity.control.auxiliary.workshop import Workshop
 from pseudodensity.control.train.finishing import complete
 from pseudodensity.plan.auxiliaries import auxiliary_module
 from pseudodensity.progress import Progress
-from pseudodensity.tensors import load_tensors, save_tensors
+from pseudodensity.tensors import join_parts, load_tensors, save_tensors, split_parts
 
 __all__ = ["load_auxiliary", "train_auxiliary"]
-
-# Between the name of a part and that of its tensor; it cannot occur in either.
-_SEPARATOR = "|"
 
 
 def train_auxiliary(
@@ -42,13 +40,8 @@ def train_auxiliary(
     trainer = _module(name).trainer(workshop)
 
     def save(weights: Mapping[str, Any]) -> None:
-        tensors = {
-            f"{part}{_SEPARATOR}{key}": value
-            for part, state in weights.items()
-            for key, value in state.items()
-        }
         told = {"network": name, "settings": dict(workshop.settings), "facts": trainer.facts()}
-        save_tensors(path, tensors, stamp, told)
+        save_tensors(path, join_parts(weights), stamp, told)
 
     iterations = workshop.settings["iterations"]
     complete(trainer, iterations, stamp, code, path, workdir, progress, save)
@@ -57,21 +50,11 @@ def train_auxiliary(
 def load_auxiliary(path: str | Path, workshop: Workshop) -> Any:
     """What a column or a method computes with: see ``restore`` of the module that trained it.
 
-    workshop: its settings are those of the file. ArtifactError: missing, damaged, or another file.
+    workshop: its settings give way to those of the file. ArtifactError: missing, damaged, or another file.
     """
     tensors, meta = load_tensors(path)
-    states: dict[str, dict[str, Any]] = {}
-    for key, value in tensors.items():
-        part, name = key.split(_SEPARATOR, 1)
-        states.setdefault(part, {})[name] = value
-    own = Workshop(
-        workshop.checkpoint,
-        meta["settings"],
-        workshop.seed,
-        backbone=workshop.backbone,
-        device=workshop.device,
-    )
-    return _module(meta["network"]).restore(states, meta["facts"], own)
+    own = replace(workshop, settings=meta["settings"])
+    return _module(meta["network"]).restore(split_parts(tensors), own)
 
 
 def _module(name: str) -> ModuleType:

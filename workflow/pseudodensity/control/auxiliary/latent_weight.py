@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pseudodensity.control.choice import needs_discriminator
+
 if TYPE_CHECKING:
     from pseudodensity.control.auxiliary.latent_space import LatentWeight
     from pseudodensity.control.auxiliary.workshop import Workshop
@@ -67,11 +69,8 @@ LIMITS = {
     "decay_fraction": (0, 1),
     "ema_half_life": (0, 1e9),
 }
-
-
-def why_not(generator: Mapping[str, Any]) -> str | None:
-    """It is trained against the discriminator as a critic."""
-    return None if generator["discriminator"] else "needs a discriminator, and there is none"
+# It is trained against the discriminator as a critic.
+why_not = needs_discriminator
 
 
 def trainer(workshop: Workshop) -> ImageWeightTrainer:
@@ -81,9 +80,7 @@ def trainer(workshop: Workshop) -> ImageWeightTrainer:
     return ImageWeightTrainer(workshop)
 
 
-def restore(
-    states: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any], workshop: Workshop
-) -> LatentWeight:
+def restore(states: Mapping[str, Mapping[str, Any]], workshop: Workshop) -> LatentWeight:
     """The averaged network, frozen, in its space."""
     from pseudodensity.control.auxiliary.latent_space import LatentSpace, LatentWeight
     from pseudodensity.control.train.image_weights import build_network

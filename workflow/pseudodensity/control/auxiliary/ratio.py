@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pseudodensity.control.choice import needs_discriminator
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -27,11 +29,8 @@ LIMITS = {
     "learning_rate": (1e-9, 10),
     "r1_gamma": (0, 1e6),
 }
-
-
-def why_not(generator: Mapping[str, Any]) -> str | None:
-    """It is a discriminator trained on."""
-    return None if generator["discriminator"] else "needs a discriminator, and there is none"
+# It is a discriminator, trained on.
+why_not = needs_discriminator
 
 
 def trainer(workshop: Workshop) -> RatioTrainer:
@@ -49,9 +48,7 @@ def trainer(workshop: Workshop) -> RatioTrainer:
     )
 
 
-def restore(
-    states: Mapping[str, Mapping[str, Any]], facts: Mapping[str, Any], workshop: Workshop
-) -> nn.Module:
+def restore(states: Mapping[str, Mapping[str, Any]], workshop: Workshop) -> nn.Module:
     """The discriminator with the head that was trained."""
     discriminator = workshop.discriminator()
     discriminator.head().load_state_dict(states["head"])

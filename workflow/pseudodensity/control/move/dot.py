@@ -10,6 +10,7 @@ from pseudodensity.control.choice import (
     Point,
     Tools,
     all_proposals,
+    needs_discriminator,
     no_column_settings,
     one_each,
 )
@@ -36,6 +37,7 @@ PAPER_LIPSCHITZ, PAPER_BATCH = 0.086, 4
 choose = all_proposals
 proposals = one_each
 column_settings = no_column_settings
+why_not = needs_discriminator
 
 
 def points(
@@ -49,11 +51,6 @@ def label(point: Point) -> str:
     """With the variant and, where they are ours to choose, the steps."""
     steps = "" if point["variant"] == "paper" else f", {point['steps']} steps"
     return f"DOT, {VARIANTS[point['variant']]}{steps}"
-
-
-def why_not(generator: Mapping[str, Any]) -> str | None:
-    """It needs a discriminator."""
-    return None if generator["discriminator"] else "needs a discriminator, and there is none"
 
 
 def maker(context: Tools) -> Maker:

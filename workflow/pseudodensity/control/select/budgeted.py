@@ -12,6 +12,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pseudodensity.control.auxiliary.ratio import why_not
 from pseudodensity.control.choice import (
     Choice,
     Point,
@@ -19,7 +20,7 @@ from pseudodensity.control.choice import (
     accepted_stretches,
     proposals_for,
 )
-from pseudodensity.control.select.ratio import burn_in_of, tuned_logits, why_not
+from pseudodensity.control.select.ratio import burn_in_of, tuned_logits
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pseudodensity.control.auxiliary.ratio import why_not
 from pseudodensity.control.choice import (
     Choice,
     Point,
@@ -12,7 +13,7 @@ from pseudodensity.control.choice import (
     accepted_stretches,
     proposals_for,
 )
-from pseudodensity.control.select.ratio import burn_in_of, tuned_logits, why_not
+from pseudodensity.control.select.ratio import burn_in_of, tuned_logits
 
 __all__ = ["choose", "column_settings", "label", "points", "proposals", "why_not"]
 

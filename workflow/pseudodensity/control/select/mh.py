@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pseudodensity.control.auxiliary.ratio import why_not
 from pseudodensity.control.choice import Choice, Point, Pool
-from pseudodensity.control.select.ratio import block_choice, burn_in_of, tuned_logits, why_not
+from pseudodensity.control.select.ratio import block_choice, burn_in_of, tuned_logits
 
 __all__ = ["choose", "column_settings", "label", "points", "proposals", "why_not"]
 

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from pseudodensity.control.choice import Choice, Point, Pool
+from pseudodensity.control.choice import Choice, Point, Pool, stretches
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["block_choice", "burn_in_of", "tuned_logits", "why_not"]
-
-
-def why_not(generator: Mapping[str, Any]) -> str | None:
-    """Their weight is a discriminator's density ratio."""
-    return None if generator["discriminator"] else "needs a discriminator, and there is none"
+__all__ = ["block_choice", "burn_in_of", "tuned_logits"]
 
 
 def tuned_logits(point: Point) -> dict[str, dict[str, Any]]:
@@ -39,8 +31,7 @@ def block_choice(
         chosen: (blocks,) int64, within the proposals from `start` on.
         length: proposals of a block. start: proposals that were spent on calibration.
     """
-    rows = chosen.numpy() + start
-    count = min(len(rows) // images, repeats)
-    taken = [rows[i * images : (i + 1) * images].astype(np.int64) for i in range(count)]
-    used = start + count * images * length if count else start + len(rows) * length
+    taken, _ = stretches(chosen.numpy() + start, images, repeats)
+    blocks = len(taken) * images or len(chosen)
+    used = start + blocks * length
     return Choice(taken, used, 1 / length, 1 / length, note=note)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -71,10 +69,6 @@ class ImageWeightTrainer(WeightTrainer):
     def weights_to_keep(self) -> dict[str, dict[str, Tensor]]:
         """The averaged weight network alone: nothing asks the critic again."""
         return {"average": super().weights_to_keep()["average"]}
-
-    def facts(self) -> dict[str, Any]:
-        """As `WeightTrainer.facts`, with m, ``largest``."""
-        return super().facts() | {"largest": self.recipe["largest"]}
 
 
 def build_network(space: LatentSpace, workshop: Workshop) -> WeightNetwork:

@@ -73,16 +73,6 @@ class Frontiers:
         grids += [self.grid["fid_sweep"]] if name == "importance" else []
         return self.sets.points(model, name, *grids)
 
-    def scores(self, checkpoint: Artifact, points: Sequence[Point]) -> list[Artifact]:
-        """See `MethodSets.scores`."""
-        return self.sets.scores(checkpoint, points)
-
-    def rows(
-        self, checkpoint: Artifact, points: Sequence[Point], **more: Any
-    ) -> list[dict[str, Any]]:
-        """See `MethodSets.rows`."""
-        return self.sets.rows(checkpoint, points, **more)
-
     # ---------------------------------------------------------------- one model's frontier
 
     def frontier(
@@ -91,8 +81,8 @@ class Frontiers:
         """Scores and rows of some methods on a checkpoint, with a row for each that is not served."""
         model = checkpoint.facts["model"]
         found = [point for name in names for point in self.points(model, name)]
-        rows = self.rows(checkpoint, found) + self.sets.not_served(checkpoint, names)
-        return self.scores(checkpoint, found), rows
+        rows = self.sets.rows(checkpoint, found) + self.sets.not_served(checkpoint, names)
+        return self.sets.scores(checkpoint, found), rows
 
     def combined(self, group: Mapping[str, Any], block: str) -> list[dict[str, Any]]:
         """Truncation, of the family that is customary, and importance sampling of Table 3."""
@@ -115,12 +105,12 @@ class Frontiers:
             lines.append((setting, setting, PLAIN))
             lines += [(setting, "pretrained", point) for point in own]
             lines += [(setting, setting, point) for point in own]
-        scores = [s for setting, own in asked.items() for s in self.scores(made[setting], own)]
+        scores = [s for setting, own in asked.items() for s in self.sets.scores(made[setting], own)]
         rows = []
         for group, setting, point in lines:
             facts = made[setting].facts
             more = {"group": group, "setting": setting, "tau": facts["tau"], "w": facts["w"]}
-            (row,) = self.rows(made[setting], [point], **more)
+            (row,) = self.sets.rows(made[setting], [point], **more)
             rows.append(row | {"reported": self.blocks.run(block)["reported"]})
         return scores, rows
 

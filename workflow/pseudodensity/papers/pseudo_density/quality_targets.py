@@ -85,8 +85,8 @@ def _sampled(
     """Importance sampling at inference against plain sampling, on the images of a frontier."""
     run, frontiers = paper.blocks.run(block), paper.frontiers
     points = [{"method": "importance", **run[setting]} for setting in WEIGHTED]
-    scores = frontiers.scores(base, [PLAIN, *points])
-    plain, *changed = frontiers.rows(base, [PLAIN, *points])
+    scores = frontiers.sets.scores(base, [PLAIN, *points])
+    plain, *changed = frontiers.sets.rows(base, [PLAIN, *points])
     for setting, row in zip(WEIGHTED, changed, strict=True):
         named = {"base": _set(plain), "changed": _set(row), "reference": _set(plain)}
         yield scores, start | {"how": "at inference", **run[setting], **named}

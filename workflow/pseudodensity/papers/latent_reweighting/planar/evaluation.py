@@ -7,9 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from pseudodensity.control.select.discriminator import Calibration
@@ -21,6 +18,7 @@ from pseudodensity.papers.latent_reweighting.planar.methods import (
     Proposals,
     TooFew,
     Tools,
+    best_fakes,
 )
 from pseudodensity.papers.latent_reweighting.planar.networks import (
     open_base,
@@ -161,9 +159,8 @@ class Trial:
         size = int(largest * self.count)
         latents = Proposals(self.count, size, self.settings["seed"], "latents", "test", number)
         fakes = tools.generator(latents.first(size))
-        guide = self.reals("guide", number)
-        _, taken = linear_sum_assignment(cdist(guide.numpy(), fakes.numpy()))
-        return Drawn(fakes[torch.from_numpy(taken)], self.count / size, size / self.count)
+        best = best_fakes(fakes, self.reals("guide", number))
+        return Drawn(best, self.count / size, size / self.count)
 
     def scores(self, made: Drawn, number: int) -> dict[str, float]:
         """Of a set, against the test reals of that number."""

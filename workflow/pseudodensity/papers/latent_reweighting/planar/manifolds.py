@@ -13,17 +13,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.optimize import linear_sum_assignment
-from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from pseudodensity.control.select.discriminator import Calibration
 from pseudodensity.control.select.latent import latent_log_acceptance
-from pseudodensity.control.train.weight_network import WeightNetwork, start_kinks
+from pseudodensity.control.train.weight_network import start_kinks
 from pseudodensity.generators.generator import BaseGenerator
 from pseudodensity.metrics.earth_mover import matched_cost
-from pseudodensity.papers.latent_reweighting.planar.methods import Drawn, Proposals, accepted
-from pseudodensity.papers.latent_reweighting.planar.networks import Perceptron
+from pseudodensity.papers.latent_reweighting.planar.methods import (
+    Drawn,
+    Proposals,
+    accepted,
+    best_fakes,
+    weighted,
+)
+from pseudodensity.papers.latent_reweighting.planar.networks import Perceptron, weight_network
 from pseudodensity.papers.latent_reweighting.planar.training import (
     KINKS,
     fit_discriminator,
@@ -109,16 +113,7 @@ def compare(
     weights, facts = fit_weights(
         generator, critic, law.draw, settings["weights"] | seed, "weights of Figure 2"
     )
-    network = WeightNetwork(
-        (2,), facts["widths"], stream_of(0), output=facts["output"], largest=facts["largest"]
-    )
-    parts = (
-        (name.partition(".")[2], value)
-        for name, value in weights.items()
-        if name.startswith("network.")
-    )
-    network.load_state_dict(dict(parts))
-    network.requires_grad_(False)
+    network = weight_network(weights, facts)
     critic = Perceptron(settings["widths"], stream_of(settings["seed"], "discriminator"))
     _, found = fit_discriminator(
         generator, critic, law.draw, settings["discriminator"] | seed, "Figure 2"
@@ -162,17 +157,14 @@ def _by_ratio(generator, log_ratio, count, proposals, stream) -> Drawn:
 
 
 def _by_weight(generator, network, largest, count, proposals, stream) -> Drawn:
-    latents, acceptance = accepted(
-        lambda z: (z, latent_log_acceptance(network(z), largest)), count, proposals, stream
-    )
+    latents, acceptance = weighted((network, largest), count, proposals, stream)
     return Drawn(generator(latents), acceptance)
 
 
 def _best(generator, law, largest, count, proposals, stream) -> Tensor:
     """The fakes that other reals take in the best match of m times as many fakes."""
     fakes = generator(proposals.first(int(largest * count)))
-    _, taken = linear_sum_assignment(cdist(law.draw(count, stream).numpy(), fakes.numpy()))
-    return fakes[torch.from_numpy(taken)]
+    return best_fakes(fakes, law.draw(count, stream))
 
 
 def _scored(samplers, law, settings) -> dict[str, np.ndarray]:

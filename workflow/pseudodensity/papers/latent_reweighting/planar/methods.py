@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 from torch import Tensor
 
 from pseudodensity.control.move.latent_ascent import ascend
@@ -20,7 +22,16 @@ from pseudodensity.control.train.weight_network import WeightNetwork
 from pseudodensity.papers.latent_reweighting.planar.networks import Perceptron, PointGenerator
 from pseudodensity.rng import generator as stream_of
 
-__all__ = ["METHODS", "Drawn", "Proposals", "TooFew", "Tools", "accepted"]
+__all__ = [
+    "METHODS",
+    "Drawn",
+    "Proposals",
+    "TooFew",
+    "Tools",
+    "accepted",
+    "best_fakes",
+    "weighted",
+]
 
 PAIRS = 1000  # of latents, for the Lipschitz constant of DOT
 
@@ -159,13 +170,13 @@ def dot(tools, setting, count, proposals, stream) -> Drawn:
 
 def latent_rs(tools, setting, count, proposals, stream) -> Drawn:
     """Latents are rejected by their weight before the generator runs."""
-    latents, acceptance = _weighted(tools.weights[setting["weights"]], count, proposals, stream)
+    latents, acceptance = weighted(tools.weights[setting["weights"]], count, proposals, stream)
     return Drawn(tools.generator(latents), acceptance)
 
 
 def latent_rs_printed(tools, setting, count, proposals, stream) -> Drawn:
     """The same with weights that were trained by the paper's own form."""
-    latents, acceptance = _weighted(tools.printed, count, proposals, stream)
+    latents, acceptance = weighted(tools.printed, count, proposals, stream)
     return Drawn(tools.generator(latents), acceptance)
 
 
@@ -178,7 +189,7 @@ def latent_ga(tools, setting, count, proposals, stream) -> Drawn:
 def latent_rs_ga(tools, setting, count, proposals, stream) -> Drawn:
     """Latents are rejected first, and those that are left climb."""
     network, largest = tools.weights[tools.chosen]
-    latents, acceptance = _weighted((network, largest), count, proposals, stream)
+    latents, acceptance = weighted((network, largest), count, proposals, stream)
     return Drawn(tools.generator(_climbed(network, latents, setting)), acceptance)
 
 
@@ -207,7 +218,8 @@ def _climbed(network: WeightNetwork, latents: Tensor, setting: Setting) -> Tenso
     )
 
 
-def _weighted(weights, count, proposals, stream) -> tuple[Tensor, float]:
+def weighted(weights, count, proposals, stream) -> tuple[Tensor, float]:
+    """Latents that are accepted by their weight, and their share. weights: a network with its m."""
     network, largest = weights
     return accepted(
         lambda z: (z, latent_log_acceptance(network(z), largest)), count, proposals, stream
@@ -227,3 +239,9 @@ def accepted(decide, count, proposals, stream) -> tuple[Tensor, float]:
             return kept[rows[:count]], len(rows) / size
         # A quarter more than it would take at the rate so far.
         size = math.ceil(size * max(1.5, 1.25 * count / max(1, len(rows))))
+
+
+def best_fakes(fakes: Tensor, guide: Tensor) -> Tensor:
+    """The fakes (k, 2) that the reals of a guide (n, 2) take in the match of least cost, (n, 2)."""
+    _, taken = linear_sum_assignment(cdist(guide.numpy(), fakes.numpy()))
+    return fakes[torch.from_numpy(taken)]

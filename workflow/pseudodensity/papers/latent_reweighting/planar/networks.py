@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,9 +13,17 @@ from torch import Tensor, nn
 from pseudodensity.control.train.weight_network import WeightNetwork
 from pseudodensity.generators.generator import BaseGenerator
 from pseudodensity.rng import generator as stream_of
-from pseudodensity.tensors import load_tensors
+from pseudodensity.tensors import join_parts, load_tensors, split_parts
 
-__all__ = ["Perceptron", "PointGenerator", "open_base", "open_critic", "open_weights", "stored"]
+__all__ = [
+    "Perceptron",
+    "PointGenerator",
+    "open_base",
+    "open_critic",
+    "open_weights",
+    "stored",
+    "weight_network",
+]
 
 
 class Perceptron(nn.Module):
@@ -58,11 +67,7 @@ def _layers(sizes: Sequence[int], stream: torch.Generator) -> nn.Sequential:
 
 def stored(**modules: nn.Module) -> dict[str, Tensor]:
     """Tensors of modules by name, for the file of an experiment."""
-    return {
-        f"{part}.{name}": tensor
-        for part, module in modules.items()
-        for name, tensor in module.state_dict().items()
-    }
+    return join_parts({part: module.state_dict() for part, module in modules.items()})
 
 
 def open_base(path: str | Path) -> tuple[PointGenerator, Perceptron]:
@@ -82,15 +87,17 @@ def open_critic(path: str | Path) -> tuple[Perceptron, dict]:
 def open_weights(path: str | Path) -> tuple[WeightNetwork, dict]:
     """The weight network of a file of `train_weights`, frozen, and the facts of its training."""
     tensors, facts = load_tensors(path)
+    return weight_network(tensors, facts), facts
+
+
+def weight_network(tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> WeightNetwork:
+    """The weight network, frozen, of what `train_weights` or `fit_weights` gave."""
     network = WeightNetwork(
         (2,), facts["widths"], stream_of(0), output=facts["output"], largest=facts["largest"]
     )
-    return _filled(network, tensors, "network"), facts
+    return _filled(network, tensors, "network")
 
 
 def _filled(module: nn.Module, tensors: Mapping[str, Tensor], part: str) -> nn.Module:
-    start = f"{part}."
-    module.load_state_dict(
-        {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
-    )
+    module.load_state_dict(split_parts(tensors)[part])
     return module.eval().requires_grad_(False)
