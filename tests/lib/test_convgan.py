@@ -28,7 +28,10 @@ def test_images_have_the_resolution_and_are_bounded(resolution, up, down):
     discriminator = build_discriminator("convgan", resolution, {"channels": down})
     images = generator(100 * torch.randn(5, 7))
     assert images.shape == (5, 3, resolution, resolution) and images.abs().max() <= 1
-    assert discriminator(images).shape == (5,)
+    logits = discriminator(images)
+    assert logits.shape == (5,)
+    # What columns and critics ask: one logit of each image, whatever shape the network gives.
+    torch.testing.assert_close(discriminator.eval().judge_each(images), logits)
 
 
 def test_no_image_and_no_logit_depends_on_its_batch_in_training_either():

@@ -11,6 +11,8 @@ rule experiment:
         "../../envs/conda.yaml"
     threads: 1
     resources:
+        device=runtime["device"],
+        gpu=asks("experiment", "gpu"),
         mem_mb=asks("experiment", "mem_mb"),
         runtime=asks("experiment", "runtime"),
     params:

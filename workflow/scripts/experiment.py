@@ -15,6 +15,8 @@ with logged(snakemake.log[0]):
     inputs = dict(snakemake.input.items())
     module, _, called = stamp["spec"]["function"].partition(":")
     function = getattr(import_module(f"pseudodensity.{module}"), called)
-    arrays, facts = function(inputs, stamp["spec"]["settings"])
+    # Where it runs is no part of what it is.
+    settings = stamp["spec"]["settings"] | {"device": snakemake.resources.device}
+    arrays, facts = function(inputs, settings)
     save_tensors(snakemake.output[0], arrays, stamp, facts)
     progress.say("done")

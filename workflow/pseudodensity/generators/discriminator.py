@@ -40,7 +40,7 @@ class StagedDiscriminator(nn.Module):
         references: at least :attr:`companions` images, that each image is compared with. By
         default there are none, and of m logits per image their mean is taken.
         """
-        return self(images).flatten(1).mean(1)
+        return self(images).reshape(len(images), -1).mean(1)
 
     def judge_both(self, real: Sequence[Tensor], fake: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Logits of two batches, each as in a call of its own."""

@@ -1,4 +1,4 @@
-"""What an experiment is made from: a paper's own computation that needs no pool and no data set."""
+"""What an experiment is made from: a paper's own computation, on a toy or on single samples of a model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ def experiment(
     Args:
         slug: for people.
         function: "module:function" inside the package; (inputs, settings) -> (arrays, facts): paths
-            by name and the settings, to arrays or tensors by name and what JSON can hold.
+            by name and the settings with ``device``, where it runs, to arrays or tensors by name and
+            what JSON can hold.
         settings: JSON-able, all that the function needs to know.
         needs: what it is made from, by name.
         imports: modules that the function imports by name, so that their code counts too.

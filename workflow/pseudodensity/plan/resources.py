@@ -9,7 +9,7 @@ from typing import Any
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.models import declaration
 
-__all__ = ["needs_gpu", "priority", "resources", "stored_images", "stored_images_of"]
+__all__ = ["priority", "resources", "stored_images", "stored_images_of"]
 
 # Kinds whose jobs run a network.
 ON_DEVICE = (
@@ -42,11 +42,6 @@ URGENT = {"data": 40, "extractor": 40, "features": 40, "density": 40}
 URGENT |= {"scores": 30, "finetuned": 25, "auxiliary": 25, "pool": 25, "reals": 22}
 
 
-def needs_gpu(kind: str, device: str) -> int:
-    """GPUs of a job: one where it runs a network on the config's device, none on a CPU."""
-    return int(device != "cpu" and kind in ON_DEVICE)
-
-
 def resources(artifact: Artifact, config: Mapping[str, Any]) -> dict[str, int]:
     """``gpu``, ``mem_mb``, ``runtime`` (minutes) and ``disk_mb`` of the job that makes an artefact."""
     images, side = _shape(artifact, config)
@@ -58,7 +53,7 @@ def resources(artifact: Artifact, config: Mapping[str, Any]) -> dict[str, int]:
     features = images * 4096 * 4 / 1e6 if artifact.kind != "data" else 0
     memory = min(MOST_MB, BASE_MB + working + 2 * features)
     return {
-        "gpu": needs_gpu(artifact.kind, config["runtime"]["device"]),
+        "gpu": int(config["runtime"]["device"] != "cpu" and _runs_network(artifact)),
         "mem_mb": math.ceil(memory),
         "runtime": _minutes(artifact, images, side),
         "disk_mb": math.ceil(stored * pixels / 1e6 + features + 100),
@@ -74,6 +69,12 @@ def stored_images(config: Mapping[str, Any], side: int, count: int) -> int:
 def stored_images_of(artifact: Artifact, config: Mapping[str, Any]) -> int:
     """How many images the job of a part of a pool stores."""
     return _stored(artifact, config, _shape(artifact, config)[0])
+
+
+def _runs_network(artifact: Artifact) -> bool:
+    """Whether a job is worth a GPU; of the experiments those on a trained model are."""
+    on_model = artifact.kind == "experiment" and "checkpoint" in artifact.needs
+    return on_model or artifact.kind in ON_DEVICE
 
 
 def priority(artifact: Artifact, longest: int) -> float:

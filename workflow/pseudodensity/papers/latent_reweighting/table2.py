@@ -63,20 +63,21 @@ def table2(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
     )
 
 
-def _milliseconds(path: str, labels: Sequence[str]) -> dict[str, float]:
-    """Label of a point -> mean time of one image in milliseconds; seconds of 1,000 are as many."""
-    found = {}
-    for label, cost in zip(labels, load_json(path)["sampling"], strict=True):
-        seconds = [s for s in cost["seconds"] if s is not None]
-        found[label] = float(np.mean(seconds)) if seconds else np.nan
-    return found
+def _milliseconds(path: str, labels: Sequence[str]) -> dict[str, np.ndarray]:
+    """Label of a point -> times of one image in milliseconds; seconds of 1,000 are as many."""
+    costs = load_json(path)["sampling"]
+    return {
+        label: np.array([s for s in cost["seconds"] if s is not None])
+        for label, cost in zip(labels, costs, strict=True)
+    }
 
 
 def _line(
-    row: Mapping[str, Any], found: Found, costs: Mapping[str, float], printed: pd.DataFrame
+    row: Mapping[str, Any], found: Found, costs: Mapping[str, np.ndarray], printed: pd.DataFrame
 ) -> dict[str, Any]:
     line = {key: row[key] for key in ("block", "model", "dataset", "stands_for", "seed")}
     line |= {"method": row["point"]["method"], "setting": found.label}
+    line["amount"] = _amount(row["point"])
     made = found.n * len(found.repeats)
     line |= {"n": found.n, "repeats": len(found.repeats), "n_real": found.n_real, "k": found.k}
     for score in SCORES:
@@ -87,7 +88,9 @@ def _line(
         }
     line["acceptance"] = found.facts["acceptance"]
     line["calls"] = found.facts["generator_calls"] / made if made else np.nan
-    line["ms"] = costs[found.label]
+    times = costs[found.label]
+    line |= {"ms": times.mean() if len(times) else np.nan, "ms_ci97": half_width(times)}
+    line["timings"] = len(times)
     line |= _paper(printed, row["of_paper"], row["point"])
     return line | {"note": found.facts["note"]}
 
@@ -110,6 +113,11 @@ def _paper(
     return empty
 
 
+def _amount(point: Mapping[str, Any]) -> int | None:
+    """What the paper calls n: candidates of SIR, steps of what moves latents."""
+    return point.get("candidates", point.get("steps"))
+
+
 def _words(point: Mapping[str, Any]) -> list[str]:
     """How the paper may call a point: with its n in Tables 4 and 5, without where n is 10."""
     names = {"plain": "plain", "sir": "SIR", "dot": "DOT", "latent_rs": "latentRS"}
@@ -117,7 +125,7 @@ def _words(point: Mapping[str, Any]) -> list[str]:
     title = names.get(point["method"])
     if title is None or point.get("variant") == "paper":
         return []
-    n = point.get("candidates", point.get("steps"))
+    n = _amount(point)
     return [title] if n is None else [f"{title} n={n}", *([title] if n == 10 else [])]
 
 
@@ -132,7 +140,7 @@ def _columns() -> list[Column]:
         *measured,
         Column("acceptance", "acceptance", 3, in_latex=False),
         Column("calls", "calls ↓", 1),
-        Column("ms", "ms ↓", 3),
+        Column("ms", "ms ↓", 3, spread="ms_ci97"),
         Column("paper_ms", "paper", 1, of_paper=True, optional=True),
         Column("note", "note", in_latex=False, optional=True),
     ]
