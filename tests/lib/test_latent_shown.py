@@ -24,8 +24,8 @@ from pseudodensity.papers.latent_reweighting.intervals import (
     half_width,
     mean_of,
 )
-from pseudodensity.papers.latent_reweighting.passes import measure_passes
-from pseudodensity.papers.latent_reweighting.shown import acceptances, ascents
+from pseudodensity.papers.latent_reweighting.images.passes import measure_passes
+from pseudodensity.papers.latent_reweighting.images.shown import acceptances, ascents
 from pseudodensity.papers.latent_reweighting.table6 import table6
 from pseudodensity.plan.code import ROOT
 from pseudodensity.report.statistics import paired

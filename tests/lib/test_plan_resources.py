@@ -47,8 +47,18 @@ def asked(plan: Plan, **runtime) -> list[tuple[str, dict]]:
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
 def test_every_job_that_runs_a_network_asks_for_one_gpu(default, device):
     gpus = {kind: found["gpu"] for kind, found in asked(default, device=device)}
+    # Of an experiment that depends on whether it has a trained model.
+    gpus["experiment"] = 0
     assert gpus == {kind: int(kind in NETWORKS) for kind in gpus}
     assert set(gpus) == (NETWORKS | ON_CPU) - {"imported"}
+
+
+def test_an_experiment_asks_for_a_gpu_if_it_is_about_a_trained_model(default):
+    config = default.config | {"runtime": default.config["runtime"] | {"device": "cuda"}}
+    made = [made for made in default.artifacts.values() if made.kind == "experiment"]
+    gpus = {resources(one, config)["gpu"] for one in made if "checkpoint" in one.needs}
+    others = {resources(one, config)["gpu"] for one in made if "checkpoint" not in one.needs}
+    assert gpus == {1} and others == {0}
 
 
 def test_none_does_on_a_cpu(default):

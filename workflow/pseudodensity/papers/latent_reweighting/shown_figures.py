@@ -1,6 +1,6 @@
 """Figures 4 to 9: samples with the probability that latentRS accepts them, and on their way up.
 
-``inputs``: ``samples``, one experiment of `shown` per panel. ``settings``: ``panels``, see `shown_tables`;
+``inputs``: ``samples``, one experiment of `images.shown` per panel. ``settings``: ``panels``, see `shown_tables`;
 ``k`` and ``extractor`` of the realism; ``seed`` of the latents; `ascents` also ``first`` and ``count``, which
 of the samples, ``step_size`` and ``shown``, how many climbed.
 """

@@ -1,6 +1,6 @@
 """Figures 4 to 9 in numbers: how acceptance goes with realism, and what ascent does to both.
 
-``inputs``: ``samples``, one experiment of `shown` per panel. ``settings``: ``panels``, per file: block, model,
+``inputs``: ``samples``, one experiment of `images.shown` per panel. ``settings``: ``panels``, per file: block, model,
 dataset, stands_for, seed; `ascents` also ``steps``; both ``k``.
 """
 

@@ -29,19 +29,19 @@ class Shown:
     def accepted(self, block: Block) -> Artifact:
         """Samples with their acceptance."""
         settings = dict(self.grid["acceptance"]) | {"seed": self.seed, "k": self.k}
-        return self._job("acceptance", block, "shown:acceptances", settings, judged=True)
+        return self._job("acceptance", block, "images.shown:acceptances", settings, judged=True)
 
     def climbed(self, block: Block) -> Artifact:
         """Samples on their way up, by the settings of latentGA."""
         (point,) = self.images.sets.points(block["model"], "latent_ga", {"steps": [1]})
         how = {name: point[name] for name in ("step_size", "projection")}
         settings = dict(self.grid["ascents"]["samples"]) | how | {"seed": self.seed, "k": self.k}
-        return self._job("ascents", block, "shown:ascents", settings, judged=True)
+        return self._job("ascents", block, "images.shown:ascents", settings, judged=True)
 
     def passes(self, block: Block) -> Artifact:
         """Times of the graphs."""
         settings = dict(self.grid["passes"]) | {"seed": self.seed}
-        return self._job("passes", block, "passes:measure_passes", settings)
+        return self._job("passes", block, "images.passes:measure_passes", settings)
 
     def panel(self, block: Block) -> dict[str, Any]:
         """What tables and figures call a block."""

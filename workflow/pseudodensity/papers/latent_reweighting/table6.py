@@ -1,6 +1,6 @@
 """Table 6: the time of one pass of each graph, beside the paper's.
 
-``inputs``: ``passes``, one experiment of `passes` per block; ``reported``. ``settings``: ``panels``, per file:
+``inputs``: ``passes``, one experiment of `images.passes` per block; ``reported``. ``settings``: ``panels``, per file:
 block, model, dataset, stands_for, seed and ``of_paper``, what the paper calls model and data set, or None;
 ``batch``.
 """

@@ -15,7 +15,7 @@ from torch import Tensor
 from pseudodensity.columns.context import clock
 from pseudodensity.control.auxiliary.file import load_auxiliary
 from pseudodensity.control.move.gradient import per_sample_gradient
-from pseudodensity.papers.latent_reweighting.shown import open_workshop
+from pseudodensity.papers.latent_reweighting.images.shown import open_workshop
 from pseudodensity.rng import normal
 
 __all__ = ["measure_passes"]

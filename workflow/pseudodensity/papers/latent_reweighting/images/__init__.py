@@ -1,0 +1,1 @@
+"""What is computed of single image models: samples that are accepted or climb, and times."""
