@@ -15,11 +15,14 @@ from pseudodensity.generators.build import build_generator
 from pseudodensity.papers.latent_reweighting.fig3_figure import precision_against_time
 from pseudodensity.papers.latent_reweighting.table2 import table2
 from pseudodensity.plan.code import ROOT
+from pseudodensity.plan.config import load_config
+from pseudodensity.plan.plan import Plan
 from pseudodensity.rng import normal
 
 torch.set_num_threads(1)
 
 REPORTED = ROOT.parents[1] / "config/reported/latent_reweighting.csv"
+CONFIG = ROOT.parents[1] / "config"
 
 
 class Right(nn.Module):
@@ -150,3 +153,53 @@ def test_the_figure_is_drawn_from_the_table(table, tmp_path):
     table.frame.assign(ms=np.nan).to_csv(tmp_path / "none.csv", index=False)
     with pytest.raises(ValueError, match="no method with a precision and a time"):
         precision_against_time({"table": tmp_path / "none.csv"}, look)
+
+
+# ------------------------------------------------------------------------ what judges Table 3
+
+LABELLED = {"model": "convgan", "dataset": "digits", "judge": "digits_cnn", "reported": None}
+
+
+def planned(labelled: list) -> Plan:
+    """The plan of the default config with other labelled blocks."""
+    changed = {"papers": {"latent_reweighting": {"images": {"labelled": labelled}}}}
+    config = load_config(CONFIG / "config.yaml", [], changed)
+    return Plan(config, ROOT.parent / "schemas", CONFIG / "papers")
+
+
+def judged(plan: Plan, table: str) -> dict[str, set[str]]:
+    """Metric -> extractors of its scores in a table."""
+    found: dict[str, set[str]] = {}
+    for made in plan.tables[f"latent_reweighting/{table}"].inputs["scores"]:
+        found.setdefault(made.spec["metric"], set()).add(made.spec["extractor"])
+    return found
+
+
+def test_a_classifier_of_the_set_alone_judges_table_3_and_changes_nothing_else():
+    plan = planned([LABELLED])
+    metrics = ("manifold", "frechet", "earth_mover")
+    assert judged(plan, "table2") == {name: {"judge_cnn"} for name in metrics}
+    assert judged(plan, "table3") == {name: {"digits_cnn"} for name in metrics}
+    looks = plan.figures["latent_reweighting/table3"].settings["metrics"]
+    assert looks == {name: "digits_cnn" for name in metrics}
+    (judge,) = [made for made in plan.artifacts.values() if made.slug == "digits_cnn"]
+    assert judge.kind == "extractor" and judge.spec["trained_on"] == ["digits"]
+    # No model, density or pool comes of it; what does is a column of the pool that was there.
+    users = {made.kind for made in plan.artifacts.values() if judge in made.upstream()}
+    assert users == {"features", "column"}
+    other = planned([LABELLED | {"judge": "judge_cnn"}])
+    gone = [made for path, made in other.artifacts.items() if path not in plan.artifacts]
+    assert gone and all(made.kind == "scores" for made in gone)
+    assert {made.spec["extractor"] for made in gone} == {"judge_cnn"}
+    table3 = {made.path for made in other.tables["latent_reweighting/table3"].inputs["scores"]}
+    assert {made.path for made in gone} <= table3
+
+
+def test_each_labelled_set_has_a_judge_of_its_own():
+    church = {"model": "projectedgan", "dataset": "church", "judge": "judge_cnn", "reported": None}
+    plan = planned([LABELLED, church])
+    for made in plan.tables["latent_reweighting/table3"].inputs["scores"]:
+        own = "digits_cnn" if "digits" in made.slug else "judge_cnn"
+        assert made.spec["extractor"] == own, made.slug
+    looks = plan.figures["latent_reweighting/table3"].settings["metrics"]
+    assert set(looks.values()) == {"digits_cnn and judge_cnn"}

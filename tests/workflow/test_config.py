@@ -112,6 +112,31 @@ def test_on_real_images_nothing_that_is_trained_on_them_judges(real_scale):
     assert scores and {job.spec["extractor"] for job in scores} == {"photographs"}
 
 
+def test_latent_reweighting_on_real_images_is_of_nothing_that_is_drawn_here(real_scale):
+    """Table 3 is judged by a classifier of its set, the others by the network that was never trained here."""
+    judges = {"table2": "photographs", "table3": "fashion_cnn", "all_methods": "photographs"}
+    for name, judge in judges.items():
+        target = real_scale.tables[f"latent_reweighting/{name}"]
+        assert target.missing is None, name
+        assert {made.spec["extractor"] for made in target.inputs["scores"]} == {judge}
+        trained = {
+            (j.facts["model"], j.facts["dataset"])
+            for j in real_scale.jobs(target)
+            if j.kind == "trained"
+        }
+        assert trained == {("convgan" if name == "table3" else "projectedgan", "fashion")}
+    rows = real_scale.tables["latent_reweighting/table3"].settings["rows"]
+    reported = pd.read_csv(ROOT / "config/reported/latent_reweighting.csv")
+    own = reported[reported["target"].eq("table3")]
+    for row in rows:
+        known = own["dataset"].eq(row["of_paper"]["dataset"]) & own["model"].eq(
+            row["of_paper"]["model"]
+        )
+        assert known.any()
+    fashion = real_scale.data.extractor("fashion_cnn")
+    assert fashion.spec["trained_on"] == ["fashion"]
+
+
 def test_real_images_that_were_not_fetched_are_said_in_one_line(real_scale, tmp_path):
     (tmp_path / read(SCALES / "real.yaml")["datasets"]["fashion"]["labels"]).unlink()
     with pytest.raises(

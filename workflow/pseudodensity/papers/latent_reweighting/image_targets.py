@@ -28,7 +28,7 @@ Point = Mapping[str, Any]
 class Images:
     """The image models of the paper. grid: ``images`` of the paper's list of runs.
 
-    ConfigError: a method or a setting that there is not.
+    ConfigError: a method, a setting or an extractor that there is not, or one that does not only judge.
     """
 
     def __init__(self, plan: Plan, grid: Mapping[str, Any]):
@@ -39,9 +39,8 @@ class Images:
                 f"config: {PLACE}.count is {grid['count']}, but sampling.max_proposals is {most}: no pool "
                 "would hold one repeat; lower the one or raise the other"
             )
-        self.sets = MethodSets(
-            plan, grid["count"], grid["repeats"], grid["set_repeats"], grid["metrics"]
-        )
+        self._check_judges()
+        self.sets = self._sets(grid["metrics"])
 
     def checkpoint(self, block: Mapping[str, Any]) -> Artifact:
         """The model of a block, of the first training seed."""
@@ -76,7 +75,44 @@ class Images:
 
     def scores(self, block: Mapping[str, Any], points: Sequence[Point]) -> list[Artifact]:
         """Scores of the points of a block."""
-        return self.sets.scores(self.checkpoint(block), points)
+        return self._sets(self.metrics(block)).scores(self.checkpoint(block), points)
+
+    def metrics(self, block: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """What judges a block: a labelled one names its own extractor, for all that look at features."""
+        own = {"extractor": block["judge"]} if "judge" in block else {}
+        return {
+            name: {**settings, **(own if "extractor" in settings else {})}
+            for name, settings in self.grid["metrics"].items()
+        }
+
+    def _sets(self, metrics: Mapping[str, Mapping[str, Any]]) -> MethodSets:
+        grid = self.grid
+        return MethodSets(self.plan, grid["count"], grid["repeats"], grid["set_repeats"], metrics)
+
+    def _check_judges(self) -> None:
+        config = self.plan.config
+        asked = {
+            f"metrics.{name}.extractor": settings["extractor"]
+            for name, settings in self.grid["metrics"].items()
+            if "extractor" in settings
+        }
+        asked |= {f"labelled.{i}.judge": b["judge"] for i, b in enumerate(self.grid["labelled"])}
+        taken = {
+            model["backbone"]: f"models.{name}.backbone"
+            for name, model in config["models"].items()
+            if model.get("backbone")
+        }
+        taken[self.plan.data.steering] = "density.extractor"
+        for place, name in asked.items():
+            if name not in config["extractors"]:
+                raise ConfigError(
+                    f"config: {PLACE}.{place} names {name!r}, which is not described under extractors"
+                )
+            if name in taken:
+                raise ConfigError(
+                    f"config: {PLACE}.{place} is {name!r}, which is {taken[name]} too: name another one, "
+                    "or a model is graded by what it was trained on or optimised"
+                )
 
     def costs(self, block: Mapping[str, Any], points: Sequence[Point]) -> Artifact:
         """Seconds of each point, measured side by side."""
@@ -100,7 +136,7 @@ def image_targets(images: Images) -> Iterator[Target]:
         "table3",
         grid["labelled"],
         grid["table2"],
-        "The same on a labelled data set with a small GAN of plain convolutions.",
+        "The same on labelled data with a small GAN of plain convolutions, by a classifier of the set.",
     )
     for name, block in zip(("table4", "table5"), grid["blocks"], strict=False):
         yield from _compared(
@@ -145,7 +181,10 @@ def _compared(
         "figure",
         f"{HERE}.fig3_figure:precision_against_time",
         {"table": f"results/{path}.csv"},
-        {"metrics": _judges(images), "methods": _titles(point for own in points for point in own)},
+        {
+            "metrics": _judges(images, blocks),
+            "methods": _titles(point for own in points for point in own),
+        },
         "Precision against the time that one image takes, with the front of the two.",
         category=CATEGORY,
     )
@@ -160,8 +199,14 @@ def _titles(points: Iterable[Point]) -> dict[str, str]:
     return {name: method(name).TITLE for name in names}
 
 
-def _judges(images: Images) -> dict[str, str]:
-    return {name: m["extractor"] for name, m in images.grid["metrics"].items() if "extractor" in m}
+def _judges(images: Images, blocks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Metric -> extractor that it looks at, or several of them where blocks have their own."""
+    found: dict[str, dict[str, None]] = {}
+    for block in blocks:
+        for name, settings in images.metrics(block).items():
+            if "extractor" in settings:
+                found.setdefault(name, {})[settings["extractor"]] = None
+    return {name: " and ".join(extractors) for name, extractors in found.items()}
 
 
 def _all_methods(images: Images) -> Iterator[Target]:
@@ -193,7 +238,7 @@ def _all_methods(images: Images) -> Iterator[Target]:
         "figure",
         "report.frontier_figures:methods_of_one_model",
         {"table": f"results/{name}.csv"},
-        look | {"extractors": _judges(images)},
+        look | {"extractors": _judges(images, [block])},
         caption,
         category=CATEGORY,
     )
