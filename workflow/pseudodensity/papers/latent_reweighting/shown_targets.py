@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from pseudodensity.papers.latent_reweighting.image_targets import CATEGORY, HERE, REPORTED, Images
@@ -22,8 +22,7 @@ class Shown:
 
     def __init__(self, images: Images, grid: Mapping[str, Any]):
         self.images, self.grid, self.plan = images, grid, images.plan
-        judge = images.grid["metrics"]["manifold"]
-        self.judge, self.k = judge["extractor"], judge["k"]
+        self.k = images.grid["metrics"]["manifold"]["k"]
         self.seed = self.plan.config["sampling"]["seed"]
 
     def accepted(self, block: Block) -> Artifact:
@@ -42,6 +41,10 @@ class Shown:
         """Times of the graphs."""
         settings = dict(self.grid["passes"]) | {"seed": self.seed}
         return self._job("passes", block, "images.passes:measure_passes", settings)
+
+    def judge(self, block: Block) -> str:
+        """The extractor in whose features realism is measured."""
+        return self.images.metrics(block)["manifold"]["extractor"]
 
     def panel(self, block: Block) -> dict[str, Any]:
         """What tables and figures call a block."""
@@ -64,9 +67,10 @@ class Shown:
         imports = (*generator_modules(facts["architecture"], discriminator=True),)
         imports += models.backbone_modules(facts["model"])
         if judged:
-            needs["extractor"] = self.plan.data.extractor(self.judge)
-            needs["real"] = self.plan.data.features(facts["dataset"], self.judge)
-            imports += self.plan.data.extractor_modules(self.judge)
+            judge = self.judge(block)
+            needs["extractor"] = self.plan.data.extractor(judge)
+            needs["real"] = self.plan.data.features(facts["dataset"], judge)
+            imports += self.plan.data.extractor_modules(judge)
         slug = f"{name}-{facts['model']}-{facts['dataset']}"
         return experiment(slug, f"{HERE}.{function}", settings, needs, imports)
 
@@ -79,8 +83,9 @@ def shown_targets(shown: Shown) -> Iterator[Target]:
     yield from _passes(shown, blocks)
 
 
-def _look(shown: Shown) -> dict[str, Any]:
-    return {"k": shown.k, "extractor": shown.judge, "seed": shown.seed}
+def _look(shown: Shown, blocks: Iterable[Block]) -> dict[str, Any]:
+    judges = dict.fromkeys(shown.judge(block) for block in blocks)
+    return {"k": shown.k, "extractor": " and ".join(judges), "seed": shown.seed}
 
 
 def _made(
@@ -101,7 +106,7 @@ def _acceptance(shown: Shown, blocks: list[Block]) -> Iterator[Target]:
     caption = (
         "Samples from the least to the most accepted by latentRS, and acceptance against realism."
     )
-    inputs, settings = {"samples": made}, {"panels": panels, **_look(shown)}
+    inputs, settings = {"samples": made}, {"panels": panels, **_look(shown, blocks)}
     yield Target(name, "table", table, inputs, settings, caption, category=CATEGORY)
     figure = f"{HERE}.shown_figures:acceptance"
     yield Target(name, "figure", figure, inputs, settings, caption, category=CATEGORY)
@@ -110,7 +115,6 @@ def _acceptance(shown: Shown, blocks: list[Block]) -> Iterator[Target]:
 def _ascents(shown: Shown, blocks: list[Block]) -> Iterator[Target]:
     place, grid = "latent_reweighting", shown.grid["ascents"]
     table, figure = f"{HERE}.shown_tables:ascents", f"{HERE}.shown_figures:ascents"
-    look = _look(shown) | {"shown": grid["samples"]["images"]}
     caption = "Latents that climb their weights (latentGA), with the probability of being accepted."
     steps = {"steps": grid["samples"]["steps"]}
     try:
@@ -121,7 +125,7 @@ def _ascents(shown: Shown, blocks: list[Block]) -> Iterator[Target]:
             yield Target(f"{place}/{name}", "figure", figure, missing=str(error))
         return
     panels = [panel | steps for panel in panels]
-    settings = {"panels": panels, **look}
+    settings = {"panels": panels, **_look(shown, blocks)}
     yield Target(
         f"{place}/ascents", "table", table, {"samples": made}, settings, caption, category=CATEGORY
     )
@@ -133,7 +137,8 @@ def _ascents(shown: Shown, blocks: list[Block]) -> Iterator[Target]:
             reason = f"config: papers.latent_reweighting.images has no block {drawn['blocks'][0]}"
             yield Target(f"{place}/{name}", "figure", figure, missing=reason)
             continue
-        own = look | {"panels": [panels[row] for row in rows]}
+        own = _look(shown, (blocks[row] for row in rows)) | {"shown": grid["samples"]["images"]}
+        own |= {"panels": [panels[row] for row in rows]}
         own |= {"first": drawn["first"], "count": drawn["count"]}
         own["step_size"] = made[0].spec["settings"]["step_size"]
         inputs = {"samples": [made[row] for row in rows]}
