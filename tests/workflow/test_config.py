@@ -8,6 +8,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from pseudodensity.control.train.weights import RECIPE, check_recipe
 from pseudodensity.papers.latent_reweighting.table1 import LAWS, METHODS
 from pseudodensity.plan.config import load_config
 from pseudodensity.plan.errors import ConfigError
@@ -182,6 +183,33 @@ def test_at_the_papers_scale_table1_is_whole_and_its_networks_run_on_gpus(papers
     # 70,000 images of 1,024 px as bytes are 220 GB.
     (faces,) = [job for job in jobs if job.path.startswith("results/data/faces-")]
     assert 220_000 < resources(faces, plan.config)["disk_mb"] < 240_000
+
+
+# Appendix E of the paper: lambda1, lambda2, m; layers; rates of critic and weights; steps of weights.
+LATENT_WEIGHTS = {
+    "progan": (20, 5, 3, [512] * 4, 1e-4, 1e-5, 3),
+    "stylegan2": (30, 5, 2, [512] * 3, 1e-4, 1e-5, 3),
+    "convgan": (10, 3, 3, [400] * 4, 4e-4, 1e-4, 1),
+}
+
+
+def test_at_the_papers_scale_latent_reweighting_has_its_models_and_its_settings(papers_scale):
+    plan = papers_scale
+    keys = ("lambda_norm", "lambda_clip", "largest", "widths", "lr_critic", "lr_weights")
+    for model, wanted in LATENT_WEIGHTS.items():
+        settings = plan.pools.auxiliaries.settings("latent_weight", model)
+        assert tuple(settings[key] for key in (*keys, "weight_steps")) == wanted, model
+        check_recipe({key: settings[key] for key in RECIPE})
+    reported = pd.read_csv(ROOT / "config/reported/latent_reweighting.csv")
+    for name in ("table2", "table3", "table4", "table5"):
+        target = plan.tables[f"latent_reweighting/{name}"]
+        assert target.missing is None
+        shown = {tuple(row["of_paper"].values()) for row in target.settings["rows"]}
+        printed = reported[reported["target"].eq(name)]
+        assert shown == set(zip(printed["model"], printed["dataset"], strict=True)), name
+    scores = plan.tables["latent_reweighting/table3"].inputs["scores"]
+    judges = {(made.slug.split("-")[1], made.spec["extractor"]) for made in scores}
+    assert judges == {("mnist", "mnist_cnn"), ("fashion", "fashion_cnn")}
 
 
 @pytest.mark.parametrize("scale", ["embedded", "paper"])
