@@ -20,23 +20,48 @@ from pseudodensity.plan.targets import UNKNOWN, listing, made_paths, unknown
 
 HERE = Path(workflow.basedir)
 PAGE = "results/index.html"
-# Page of findings -> the claims and pictures that it shows, and the targets whose cost it says (all if none
-# is named). That of config/scales/real.yaml shows what is measured on real images there.
-PICTURES = {
-    "table1": "Table 1: samples on the same latents, and the trade-off of every block",
-    "fig4": "Figure 4: precision and recall of every model",
-    "fig6": "Figure 6: every method on one model",
-    "fig7": "Figure 7: importance sampling by exact likelihood and by pseudo density",
-    "fig2": "Figure 2: extremes of pseudo density",
-    "fig3": "Figure 3: samples moved towards more and less density",
-}
+# Page of findings -> the table, the claims and the pictures that it shows, and the targets whose cost it says
+# (all of the main paper if none is named). That of config/scales/real.yaml shows what is measured on real images.
+TRADE_OFF = {"table1": "Table 1: samples on the same latents, and the trade-off of every block"}
+FRONTS = {"fig4": "Figure 4: precision and recall of every model"}
+LATENT = "latent_reweighting"
 FINDINGS = {
-    "findings": ("claims", tuple(PICTURES), ()),
-    "findings_real": (
-        "table1.claims",
-        ("table1", "fig4"),
-        ("table1", "table1.claims", "fig4"),
-    ),
+    "findings": {
+        "table": "table1",
+        "claims": "claims",
+        "pictures": TRADE_OFF
+        | FRONTS
+        | {
+            "fig6": "Figure 6: every method on one model",
+            "fig7": "Figure 7: importance sampling by exact likelihood and by pseudo density",
+            "fig2": "Figure 2: extremes of pseudo density",
+            "fig3": "Figure 3: samples moved towards more and less density",
+        },
+        "targets": (),
+    },
+    "findings_real": {
+        "table": "table1",
+        "claims": "table1.claims",
+        "pictures": TRADE_OFF | FRONTS,
+        "targets": ("table1", "table1.claims", "fig4"),
+    },
+    "findings_latent": {
+        "table": f"{LATENT}/table2",
+        "claims": f"{LATENT}/claims",
+        "pictures": {
+            f"{LATENT}/all_methods": "Precision, recall and cost of every method on one model",
+            f"{LATENT}/fig3": "Figure 3: precision against the time of one image",
+            f"{LATENT}/fig4": "Figure 4: images from the least to the most accepted, and acceptance against realism",
+            f"{LATENT}/fig5": "Figure 5: latents that climb their weights",
+            f"{LATENT}/table1": "Table 1: points of every method in the plane",
+            f"{LATENT}/fig2": "Figure 2: density ratio and latent weights",
+        },
+        "targets": tuple(
+            f"{LATENT}/{name}"
+            for name in ("table1", "fig2", "table2", "table3", "table4", "table5", "table6")
+        )
+        + (f"{LATENT}/fig4", f"{LATENT}/ascents", f"{LATENT}/all_methods", f"{LATENT}/claims"),
+    },
 }
 PAGE_GLOSSARY = str(HERE / "docs/glossary.md")
 PAGE_CATALOGUE = str(HERE / "config/reported/claims.csv")
@@ -229,15 +254,16 @@ def benchmarks(*names):
 
 
 def shown(what):
-    """What a page of findings shows of a kind: claims, pictures, titles or targets."""
+    """What a page of findings shows of a kind: table, claims, pictures, titles or targets."""
 
     def of_page(wildcards):
-        claims, pictures, targets = FINDINGS[wildcards.page]
+        page = FINDINGS[wildcards.page]
         return {
-            "claims": f"results/{claims}.csv",
-            "pictures": [f"results/{name}.png" for name in pictures],
-            "titles": [PICTURES[name] for name in pictures],
-            "targets": benchmarks(*targets),
+            "table": f"results/{page['table']}.csv",
+            "claims": f"results/{page['claims']}.csv",
+            "pictures": [f"results/{name}.png" for name in page["pictures"]],
+            "titles": list(page["pictures"].values()),
+            "targets": benchmarks(*page["targets"]),
         }[what]
 
     return of_page

@@ -1,6 +1,6 @@
 rule findings:
     input:
-        table1="results/table1.csv",
+        table=shown("table"),
         claims=shown("claims"),
         pictures=shown("pictures"),
     output:

@@ -33,6 +33,26 @@ INTRODUCTION = (
     "This page is written by `snakemake docs/{name}` from the tables of the run that it speaks of. "
     "Another processor rounds otherwise, which leads a training elsewhere, as another seed does."
 )
+# Table -> what the page shows of it.
+TABLES = {
+    "table1": [
+        Column("block", "block"),
+        Column("setting", ""),
+        Column("precision", "precision", 3, spread="precision_spread"),
+        Column("recall", "recall", 3, spread="recall_spread"),
+        Column("fid", "FID", 2, spread="fid_spread"),
+        Column("mean_pseudo_density", "pseudo density", 3),
+    ],
+    "table2": [
+        Column("block", "block"),
+        Column("setting", "method"),
+        Column("precision", "precision", 3, spread="precision_ci97"),
+        Column("recall", "recall", 3, spread="recall_ci97"),
+        Column("emd", "EMD", 2, spread="emd_ci97"),
+        Column("fid", "FID", 2, spread="fid_ci97"),
+        Column("ms", "ms of an image", 3),
+    ],
+}
 PACKAGES = ("torch", "torchvision", "timm", "faiss-cpu", "numpy", "scikit-learn", "snakemake")
 
 
@@ -115,7 +135,7 @@ def _palette(picture: Image.Image) -> list[int]:
 def write_findings(inputs: Any, settings: Any, path: str | Path) -> list[str]:
     """Write the page; the names of its pictures, which lie in a folder of its name beside it.
 
-    inputs: ``table1`` and ``claims``, CSVs; ``pictures``, PNGs.
+    inputs: ``table``, one of `TABLES`, and ``claims``, CSVs; ``pictures``, PNGs.
     settings: with the attributes ``commit``, ``config``, ``seeds``, ``targets`` (see `costs_frame`), ``titles`` of the
     pictures in order.
     """
@@ -123,8 +143,10 @@ def write_findings(inputs: Any, settings: Any, path: str | Path) -> list[str]:
     pictures = path.with_suffix("")
     pictures.mkdir(parents=True, exist_ok=True)
     lines = ["# Findings of one run", "", *_provenance(path.name, settings), ""]
-    lines += ["## Table 1", "", *_table1(inputs.table1), ""]
-    lines += ["## Claims of the main paper", "", *_claims(inputs.claims), ""]
+    columns = TABLES[Path(inputs.table).stem]
+    title = Path(inputs.table).stem.replace("table", "Table ")
+    lines += [f"## {title}", "", *_body(Table("", pd.read_csv(inputs.table), columns)), ""]
+    lines += ["## Claims of the paper", "", *_claims(inputs.claims), ""]
     lines += ["## What the targets cost", "", *_costs(settings.targets), ""]
     lines += ["## Pictures", ""]
     names = []
@@ -145,22 +167,21 @@ def _provenance(name: str, settings: Any) -> list[str]:
     return [INTRODUCTION.format(name=name), "", *(f"- {fact}" for fact in facts)]
 
 
-def _table1(csv: str) -> list[str]:
-    frame = pd.read_csv(csv)
-    columns = [Column("block", "block"), Column("setting", "")]
-    columns += [
-        Column("precision", "precision", 3, spread="precision_spread"),
-        Column("recall", "recall", 3, spread="recall_spread"),
-        Column("fid", "FID", 2, spread="fid_spread"),
-        Column("mean_pseudo_density", "pseudo density", 3),
-    ]
-    return _body(Table("", frame, columns))
-
-
 def _claims(csv: str) -> list[str]:
+    """The first contrast of each claim, over all blocks where there are several."""
     frame = pd.read_csv(csv)
-    first = frame.drop_duplicates("id")[["id", "claim", "answer"]]
-    columns = [Column("id", "id"), Column("claim", "claim"), Column("answer", "answer")]
+    leading = frame["measured"].eq(frame.groupby("id")["measured"].transform("first"))
+    # The line over all blocks stands behind those of the blocks.
+    first = frame[leading].drop_duplicates("id", keep="last")
+    columns = [
+        Column("id", "id"),
+        Column("claim", "claim"),
+        Column("measured", "first of what is measured"),
+    ]
+    columns += [
+        Column("effect", "effect", format="+.3f", low="low", high="high"),
+        Column("answer", "answer"),
+    ]
     return _body(Table("", first, columns))
 
 
