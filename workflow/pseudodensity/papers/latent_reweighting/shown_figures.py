@@ -134,8 +134,8 @@ def _ascents_caption(settings: Mapping[str, Any]) -> str:
     return (
         f"Each line climbs the weight of one latent (latentGA, steps of {settings['step_size']:g}): samples "
         f"{first + 1} to {first + count} of seed {settings['seed']}, not selected. Below each: min(w / m, 1), "
-        f"the probability that latentRS would accept it. n = {settings['shown']:,} climbed in all, see the "
-        f"table ascents. {_realism(settings)}"
+        f"the probability that latentRS would accept it. The table ascents is of "
+        f"n = {settings['shown']:,} that climbed, with their realism."
     )
 
 
