@@ -27,7 +27,7 @@ from pseudodensity.report.drawing import (
     theme,
 )
 from pseudodensity.report.pareto import pareto_front
-from pseudodensity.report.titles import block_title
+from pseudodensity.report.titles import title_and_aside
 
 __all__ = ["precision_against_time"]
 
@@ -56,7 +56,7 @@ def precision_against_time(inputs: Mapping[str, Any], settings: Mapping[str, Any
 
 def _panel(axes: Axes, lines: pd.DataFrame, styles: Mapping[str, MethodStyle]) -> None:
     first = lines.iloc[0]
-    subtitle(axes, block_title(first))
+    subtitle(axes, *title_and_aside(first))
     axes.set_xscale("log")
     axes.set_xlabel("time of one image (ms of one core)")
     front = np.asarray(pareto_front(-lines["ms"].to_numpy(), lines["precision"].to_numpy()))

@@ -69,7 +69,7 @@ def _ordered(
     axes: Axes, panel: Mapping[str, Any], arrays: Mapping[str, np.ndarray], columns: int
 ) -> None:
     pairs = zip(*(arrays[name][arrays["rows"]] for name in ("acceptance", "realism")), strict=True)
-    below = [f"{accepted:.2f} · {realism:.2f}" for accepted, realism in pairs]
+    below = [f"{accepted:.2f}\n{realism:.2f}" for accepted, realism in pairs]
     show_images(axes, arrays["images"], columns, below)
     subtitle(axes, *title_and_aside(panel))
 
@@ -92,7 +92,7 @@ def _acceptance_caption(arrays: Mapping[str, np.ndarray], settings: Mapping[str,
     return (
         f"{len(arrays['rows'])} of the first n = {len(arrays['acceptance']):,} samples of seed "
         f"{settings['seed']}, at equal distances in the order of their acceptance: the least accepted first. "
-        f"Below each: its acceptance min(w / m, 1) and its realism. {_realism(settings)}"
+        f"Below each: its acceptance min(w / m, 1), and its realism. {_realism(settings)}"
     )
 
 
