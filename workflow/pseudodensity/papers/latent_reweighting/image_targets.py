@@ -14,7 +14,7 @@ from pseudodensity.plan.methods import check_grid, check_settings, method, metho
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.target import Target
 
-__all__ = ["Images", "image_targets"]
+__all__ = ["Images", "image_targets", "judges"]
 
 HERE = "papers.latent_reweighting"
 REPORTED = "config/reported/latent_reweighting.csv"
@@ -182,7 +182,7 @@ def _compared(
         f"{HERE}.fig3_figure:precision_against_time",
         {"table": f"results/{path}.csv"},
         {
-            "metrics": _judges(images, blocks),
+            "metrics": judges(images, blocks),
             "methods": _titles(point for own in points for point in own),
         },
         "Precision against the time that one image takes, with the front of the two.",
@@ -199,7 +199,7 @@ def _titles(points: Iterable[Point]) -> dict[str, str]:
     return {name: method(name).TITLE for name in names}
 
 
-def _judges(images: Images, blocks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def judges(images: Images, blocks: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Metric -> extractor that it looks at, or several of them where blocks have their own."""
     found: dict[str, dict[str, None]] = {}
     for block in blocks:
@@ -238,7 +238,7 @@ def _all_methods(images: Images) -> Iterator[Target]:
         "figure",
         "report.frontier_figures:methods_of_one_model",
         {"table": f"results/{name}.csv"},
-        look | {"extractors": _judges(images, [block])},
+        look | {"extractors": judges(images, [block])},
         caption,
         category=CATEGORY,
     )

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pseudodensity.papers.latent_reweighting.image_targets import CATEGORY, HERE, REPORTED, Images
+from pseudodensity.papers.latent_reweighting.image_targets import (
+    CATEGORY,
+    HERE,
+    REPORTED,
+    Images,
+    judges,
+)
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.experiments import experiment
@@ -60,11 +66,11 @@ class Shown:
         *,
         judged: bool = False,
     ) -> Artifact:
-        checkpoint, facts = self.images.checkpoint(block), self.images.checkpoint(block).facts
-        models = self.plan.models
+        checkpoint, models = self.images.checkpoint(block), self.plan.models
+        facts = checkpoint.facts
         needs = {"checkpoint": checkpoint, **models.backbone(facts["model"])}
         needs["latent_weight"] = self.plan.pools.auxiliaries.of("latent_weight", checkpoint)
-        imports = (*generator_modules(facts["architecture"], discriminator=True),)
+        imports = generator_modules(facts["architecture"], discriminator=True)
         imports += models.backbone_modules(facts["model"])
         if judged:
             judge = self.judge(block)
@@ -83,9 +89,9 @@ def shown_targets(shown: Shown) -> Iterator[Target]:
     yield from _passes(shown, blocks)
 
 
-def _look(shown: Shown, blocks: Iterable[Block]) -> dict[str, Any]:
-    judges = dict.fromkeys(shown.judge(block) for block in blocks)
-    return {"k": shown.k, "extractor": " and ".join(judges), "seed": shown.seed}
+def _look(shown: Shown, blocks: Sequence[Block]) -> dict[str, Any]:
+    extractor = judges(shown.images, blocks)["manifold"]
+    return {"k": shown.k, "extractor": extractor, "seed": shown.seed}
 
 
 def _made(
@@ -137,7 +143,7 @@ def _ascents(shown: Shown, blocks: list[Block]) -> Iterator[Target]:
             reason = f"config: papers.latent_reweighting.images has no block {drawn['blocks'][0]}"
             yield Target(f"{place}/{name}", "figure", figure, missing=reason)
             continue
-        own = _look(shown, (blocks[row] for row in rows)) | {"shown": grid["samples"]["images"]}
+        own = _look(shown, [blocks[row] for row in rows]) | {"shown": grid["samples"]["images"]}
         own |= {"panels": [panels[row] for row in rows]}
         own |= {"first": drawn["first"], "count": drawn["count"]}
         own["step_size"] = made[0].spec["settings"]["step_size"]
