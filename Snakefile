@@ -47,6 +47,12 @@ rule latent_reweighting:
         all_of("latent_reweighting"),
 
 
+# Polarity sampling: its law on toys, and images by polarity.
+rule polarity:
+    input:
+        all_of("polarity"),
+
+
 # What can be asked for, what it is and what it costs: snakemake targets
 rule targets:
     log:

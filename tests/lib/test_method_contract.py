@@ -40,7 +40,7 @@ GENERATORS = {
     name: declared(module, "DECLARATION")
     for name, module in modules_declaring("generators", "DECLARATION").items()
 }
-POOLS = {"model", "own", "reals", "training"}
+POOLS = {"model", "own", "moved", "reals", "training"}
 MAKERS = [name for name in methods() if declared(method_module(name), "POOL") == "own"]
 CHOOSERS = [name for name in methods() if name not in MAKERS]
 IMAGES, REPEATS = 50, 3
@@ -85,7 +85,7 @@ def test_a_method_says_what_it_is(name):
     for column in set(needs) - {"density"}:
         assert declared(column_module(column), "NAME") == column
     # Nothing but the density is known of real images and of images that the method makes itself.
-    assert pool == "model" or set(needs) <= {"density"}
+    assert pool in ("model", "moved") or set(needs) <= {"density"}
     defaults = declared(module, "DEFAULTS")
     assert isinstance(defaults, dict) and json.loads(json.dumps(defaults)) == defaults
     words = {key: value for key, value in defaults.items() if isinstance(value, str)}
@@ -96,6 +96,11 @@ def test_a_method_says_what_it_is(name):
     if pool == "own":
         assert isinstance(declared(module, "INPUTS"), tuple)
         assert list(inspect.signature(method(name).maker).parameters) == ["context"]
+    if pool == "moved":
+        shown = method(name).shown(asked(name)[0])
+        assert method(shown["method"]).POOL == "own" and "\n" not in method(shown["method"]).label(
+            shown
+        )
 
 
 @every_method

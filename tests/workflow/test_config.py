@@ -30,6 +30,7 @@ OPEN = {
     },
     "latent_reweighting": set(),
     "metric_checks": set(),
+    "polarity": set(),
     "pseudo_density": set(),
 }
 # They constrain what another part of the schema closes.

@@ -313,7 +313,14 @@ MEANT = [
         # The tangents of both StyleGANs stand in one module.
         lambda path: "stylegan3" in path or ("/volume-" in path and "stylegan" in path),
     ),
-    ("control/select/polarity.py", "-polarity-", lambda path: "-polarity-" in path),
+    (
+        "control/select/polarity.py",
+        "-polarity-",
+        # Polarity under truncation chooses by it, and two experiments on polarity do.
+        lambda path: any(
+            part in path for part in ("-polarity-", "_polarity-", "/known-maps-", "-nearest-")
+        ),
+    ),
     (
         "generators/stylegan_tangents.py",
         "/volume-",

@@ -2,7 +2,8 @@
 
 A method is a module with the literal constants NAME, TITLE, PAPER, SOURCE (equation or algorithm), NEEDS
 (columns beside the judges' features), POOL ("model": proposals of the generator; "own": images that the
-method makes itself; "reals": real images, fresh ones where their law is known; "training": the data set
+method makes itself; "moved": images that another method makes of the same latents, with the columns of the
+latents; "reals": real images, fresh ones where their law is known; "training": the data set
 itself), DEFAULTS (settings that config `methods.<name>` may change; words among them have their known
 values in CHOICES), GRID (what its points differ in: key -> sane values, which a paper may replace) and LIMITS
 (key of either -> least and most that makes sense; none need be there), and with the functions
@@ -16,6 +17,7 @@ values in CHOICES), GRID (what its points differ in: key -> sane values, which a
 - ``choose(pool, point, images, repeats) -> Choice``.
 
 A method with POOL "own" has ``maker(context) -> Maker`` too, and INPUTS, what its job reads (see
-`pseudodensity.plan.pools`). The rules read these modules, so they
+`pseudodensity.plan.pools`). One with "moved" has ``shown(point) -> Point`` of the method that makes the
+images, one with "own". The rules read these modules, so they
 import torch only inside the functions that compute.
 """

@@ -59,7 +59,7 @@ class MethodSets:
             items = [self.plan.pools.item(checkpoint, point, *how) for point in own]
             dataset = checkpoint.facts["dataset"]
             # Real images are the same for every model of a data set.
-            of_model = method(name).POOL in ("model", "own")
+            of_model = method(name).POOL in ("model", "own", "moved")
             slug = f"{checkpoint.slug if of_model else dataset}-{name}"
             made += self.plan.pools.scores(slug, dataset, items, *how, self.metrics).values()
         return made

@@ -244,6 +244,8 @@ class Pools:
             name: self.column(name, settings, parts, count)
             for name, settings in columns_needed(point).items()
         }
+        if module.POOL == "moved":  # the same latents, and what is known of them
+            parts = self.proposals(checkpoint, count, module.shown(point))
         return Item(parts, columns, point, count)
 
     def scores(

@@ -72,7 +72,7 @@ def wanted_frame(
 ) -> pd.DataFrame:
     """One line per goal: the setting, what it reaches on the half that did not find it, its cost."""
     served = [row for row in rows if "point" in row]
-    served = [r for r in served if method(r["point"]["method"]).POOL in ("model", "own")]
+    served = [r for r in served if method(r["point"]["method"]).POOL in ("model", "own", "moved")]
     lines = [line for row in served if (line := _line(row, book)) is not None]
     answers = []
     for goal in goals:

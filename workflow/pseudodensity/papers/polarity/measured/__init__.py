@@ -1,0 +1,1 @@
+"""What the paper measures on images that no score says. Runs as experiments."""

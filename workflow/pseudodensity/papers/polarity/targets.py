@@ -1,0 +1,37 @@
+"""The tables and figures of polarity sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pseudodensity.papers.polarity.image_targets import image_targets
+from pseudodensity.papers.polarity.images import Images
+from pseudodensity.papers.polarity.toy_targets import toy_targets
+from pseudodensity.plan.plan import Plan
+from pseudodensity.plan.target import Target
+
+__all__ = ["targets"]
+
+CATALOGUE = "config/reported/claims.csv"
+# Tables that claims are answered from.
+ANSWERING = ("table2", "table3", "table4", "fig3", "fig6")
+
+
+def targets(plan: Plan, grid: Mapping[str, Any]) -> Iterator[Target]:
+    """Figure 11, which is about generators whose law is known; what is about images; the claims."""
+    yield from toy_targets(grid["fig11"])
+    made = list(image_targets(Images(plan, grid)))
+    yield from made
+    tables = {target.name for target in made if target.kind == "table" and not target.missing}
+    answers = {
+        name: f"results/polarity/{name}.csv" for name in ANSWERING if f"polarity/{name}" in tables
+    }
+    yield Target(
+        "polarity/claims",
+        "table",
+        "papers.polarity.claims:claims",
+        inputs={"catalogue": CATALOGUE, **answers},
+        caption="What the paper on polarity sampling claims, each claim put to the test.",
+        category="Polarity sampling",
+    )

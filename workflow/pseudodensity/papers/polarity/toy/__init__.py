@@ -1,0 +1,1 @@
+"""Generators of which everything is known, and what both algorithms draw from them. Runs as experiments."""
