@@ -34,10 +34,11 @@ def test_distances_are_those_by_brute_force():
     draw = numpy_generator(0, "rows")
     training, images = (draw.standard_normal((n, 7)).astype(np.float32) for n in (60, 9))
     images[0] = training[5]
-    found = nearest_training(training, images, 3)
+    found, rows = nearest_training(training, images, 3)
     every = np.linalg.norm(images[:, None].astype(float) - training[None], axis=2)
     assert found == pytest.approx(np.sort(every, axis=1)[:, :3], abs=1e-6)
-    assert found[0, 0] == 0
+    assert found[0, 0] == 0 and rows[0, 0] == 5
+    assert np.array_equal(rows, np.argsort(every, axis=1)[:, :3])
 
 
 @pytest.fixture
@@ -101,17 +102,19 @@ def test_fronts_are_compared_beyond_the_plain_precision():
 
 
 def test_the_gain_in_fid_is_that_of_table_2():
-    table = pd.DataFrame([NAMES, NAMES]).assign(
-        polarity=[np.nan, -0.1],
-        gain=[np.nan, 0.3],
-        gain_low=[np.nan, 0.1],
-        gain_high=[np.nan, 0.5],
-        gain_p=[np.nan, 0.01],
-        paper_fid=[3.97, 3.92],
+    table = pd.DataFrame([NAMES, NAMES, NAMES]).assign(
+        space=[None, "pixel", "style"],
+        polarity=[np.nan, -0.1, np.nan],
+        gain=[np.nan, 0.3, 0.0],
+        gain_low=[np.nan, 0.1, np.nan],
+        gain_high=[np.nan, 0.5, np.nan],
+        gain_p=[np.nan, 0.01, np.nan],
+        paper_fid=[3.97, 3.92, np.nan],
     )
-    (line,) = best_lines(table)
-    assert (line["effect"], line["low"], line["p"]) == (0.3, 0.1, 0.01)
-    assert line["paper_effect"] == pytest.approx(0.05)
+    pixel, style = best_lines(table)
+    assert (pixel["effect"], pixel["low"], pixel["p"]) == (0.3, 0.1, 0.01)
+    assert pixel["paper_effect"] == pytest.approx(0.05)
+    assert "pixel space" in pixel["measured"] and "nothing beat" in style["notes"]
 
 
 def test_what_settles_is_the_step_before_the_last():

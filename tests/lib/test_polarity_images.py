@@ -208,18 +208,22 @@ def test_figure_2_has_a_row_for_each_score(by_k, tmp_path):
 
 
 def test_table_2_reports_what_did_not_choose_beside_the_paper(tmp_path):
+    """In pixel space -0.1 is best on the first half; in style space nothing is."""
     points = [{"method": "plain"}]
-    points += [{"method": "polarity", "polarity": rho} for rho in (0, -0.1, 0.1)]
-    fids = [(9, 9, 4, 4), (9, 9, 6, 6), (7, 7, 5, 5.5), (8, 8, 1, 1)]
+    own = {"method": "polarity"}
+    points += [own | {"polarity": rho, "space": "pixel"} for rho in (0, -0.1, 0.1)]
+    points += [own | {"polarity": rho, "space": "style"} for rho in (0, 0.1)]
+    fids = [(9, 9, 4, 4), (9, 9, 6, 6), (7, 7, 5, 5.5), (8, 8, 1, 1), (9, 9, 6, 6), (9, 10, 1, 1)]
     rows, path = book_of(tmp_path, points, [repeats_of(*own) for own in fids])
     reported = ROOT / "config/reported/polarity.csv"
     frame = table2({"scores": [path], "reported": reported}, {"rows": rows}).frame
-    plain, best = frame.to_dict("records")
+    plain, best, style = frame.to_dict("records")
     assert plain["fid"] == 4 and pd.isna(plain["polarity"])
     assert best["polarity"] == -0.1 and best["fid"] == 5.25 and best["fid_at_zero"] == 6
     assert best["gain"] == pytest.approx(0.75) and not best["improves"]
     assert plain["paper_fid"] == 3.97 and best["paper_fid"] == 3.92
     assert best["paper_polarity"] == -0.001 and best["paper_precision"] == 0.61
+    assert style["space"] == "style" and pd.isna(style["polarity"]) and style["gain"] == 0
 
 
 def test_figure_3_knows_the_front_of_all(tmp_path):

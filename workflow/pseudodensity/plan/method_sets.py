@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from pseudodensity.plan.artifact import Artifact
-from pseudodensity.plan.methods import method, points
+from pseudodensity.plan.declared import declared
+from pseudodensity.plan.methods import (
+    check_grid,
+    check_settings,
+    method,
+    method_module,
+    points,
+)
 from pseudodensity.plan.plan import Plan
 
 __all__ = ["MethodSets"]
@@ -43,6 +51,33 @@ class MethodSets:
         settings = self.plan.config["methods"]
         found = [point for grid in grids for point in points(name, grid, settings, declared)]
         return [point for i, point in enumerate(found) if point not in found[:i]]
+
+    def asked(
+        self, place: str, model: str, methods: Mapping[str, Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Points of some methods on a model, none twice.
+
+        Args:
+            place: where the config has them, for a complaint.
+            methods: name -> lists of values: of a key of the method's grid, or of one of its settings.
+
+        ConfigError: a method, a key or a value that there is not.
+        """
+        found: list[dict[str, Any]] = []
+        for name, values in methods.items():
+            module = method_module(name)
+            own = declared(module, "GRID")
+            grid = {key: value for key, value in values.items() if key in own}
+            varied = {key: value for key, value in values.items() if key not in own}
+            check_grid(place, name, grid)
+            for key, choices in varied.items():
+                for choice in choices:
+                    check_settings(f"{place}.{name}", module, {key: choice})
+            for point in self.points(model, name, grid):
+                for choice in product(*varied.values()):
+                    changed = point | dict(zip(varied, choice, strict=True))
+                    found += [changed] if changed not in found else []
+        return found
 
     def how(self, name: str) -> tuple[int, int]:
         """Images and repeats of the points of a method."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import product
 from typing import Any
 
 from pseudodensity.plan.artifact import Artifact
-from pseudodensity.plan.declared import declared
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.method_sets import MethodSets
-from pseudodensity.plan.methods import check_grid, check_settings, method, method_module
+from pseudodensity.plan.methods import method
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.target import Target
 
@@ -52,21 +50,7 @@ class Images:
 
         asked: name -> lists of values: of a key of the method's grid, or of one of its settings.
         """
-        found: list[dict[str, Any]] = [dict(PLAIN)]
-        for name, values in asked.items():
-            module = method_module(name)
-            own = declared(module, "GRID")
-            grid = {key: value for key, value in values.items() if key in own}
-            varied = {key: value for key, value in values.items() if key not in own}
-            check_grid(PLACE, name, grid)
-            for key, choices in varied.items():
-                for choice in choices:
-                    check_settings(f"{PLACE}.{name}", module, {key: choice})
-            for point in self.sets.points(model, name, grid):
-                for choice in product(*varied.values()):
-                    changed = point | dict(zip(varied, choice, strict=True))
-                    found += [changed] if changed not in found else []
-        return found
+        return [dict(PLAIN), *self.sets.asked(PLACE, model, asked)]
 
     def rows(self, block: Mapping[str, Any], points: Sequence[Point]) -> list[dict[str, Any]]:
         """Points of a block as rows, with what the paper calls its model and data set."""

@@ -1,4 +1,4 @@
-"""Claims 001-1 to 001-4 and 001-6, from the CSVs of figures 3 and 6 and of tables 2 to 4."""
+"""The claims of the paper, from the CSVs of its figures and tables."""
 
 from __future__ import annotations
 
@@ -12,9 +12,18 @@ from pseudodensity.papers.polarity.fig3 import of_polarity, of_truncation
 from pseudodensity.papers.polarity.singular_values import DIALS
 from pseudodensity.report.claims import Contrast, Line, block_line, contrast_lines
 from pseudodensity.report.pareto import net_share
-from pseudodensity.report.statistics import Estimate, Mean, difference
+from pseudodensity.report.statistics import Estimate, Mean, difference, log_ratio
 
-__all__ = ["best_lines", "front_lines", "nearest_lines", "settled_lines", "trade_lines"]
+__all__ = [
+    "best_lines",
+    "front_lines",
+    "nearest_lines",
+    "path_lines",
+    "rival_lines",
+    "settled_lines",
+    "simple_lines",
+    "trade_lines",
+]
 
 ONE_MODEL = "interval over sampling repeats of one trained model"
 NO_INTERVAL = "no interval, as a front has no repeats"
@@ -65,20 +74,23 @@ def front_lines(points: pd.DataFrame) -> list[Line]:
 
 def best_lines(table: pd.DataFrame) -> list[Line]:
     """001-3: gain in FID of the polarity that other repeats chose. table: of `table2`."""
-    contrast = Contrast("001-3", "FID at polarity 0 minus FID at the chosen polarity", 1)
-    found = []
-    for own in _blocks(table):
-        plain, best = own.iloc[0], own.iloc[1]
-        none = pd.isna(best["polarity"])
-        note = "nothing beat polarity 0 on the repeats that choose" if none else ONE_MODEL
-        if not none:
-            note = f"ρ = {best['polarity']:g}; {note}"
-        estimate = Estimate(*(best[f"gain{end}"] for end in ("", "_low", "_high", "_p")))
-        paper = plain["paper_fid"] - best["paper_fid"]
-        found.append(
-            block_line(contrast, estimate, best, seeds=1, note=note, paper_effect=float(paper))
-        )
-    return contrast_lines(contrast, found)
+    lines = []
+    for space, chosen in table[table["space"].notna()].groupby("space", sort=False):
+        words = f"FID at polarity 0 minus FID at the chosen polarity, {space} space"
+        contrast, found = Contrast("001-3", words, 1), []
+        for _, best in chosen.iterrows():
+            plain = table[table["block"].eq(best["block"])].iloc[0]
+            none = pd.isna(best["polarity"])
+            note = "nothing beat polarity 0 on the repeats that choose" if none else ONE_MODEL
+            if not none:
+                note = f"ρ = {best['polarity']:g}; {note}"
+            estimate = Estimate(*(best[f"gain{end}"] for end in ("", "_low", "_high", "_p")))
+            paper = float(plain["paper_fid"] - best["paper_fid"])
+            found.append(
+                block_line(contrast, estimate, best, seeds=1, note=note, paper_effect=paper)
+            )
+        lines += contrast_lines(contrast, found)
+    return lines
 
 
 def settled_lines(table: pd.DataFrame, dial: str) -> list[Line]:
@@ -105,13 +117,65 @@ def nearest_lines(table: pd.DataFrame) -> list[Line]:
     """001-6, of a GAN: distance of the modes to training images against that of the model. table: of `fig6`."""
     lines = []
     for space, own in table.groupby("space", sort=False):
-        modes = own.loc[own["polarity"].idxmin()]
+        modes = own.loc[[own["polarity"].idxmin()]]
         words = f"distance of modes of a GAN to training images against ρ = 0, {space}"
-        ends = (modes[f"change{end}"] for end in ("", "_low", "_high", "_p"))
-        note = f"ρ = {modes['polarity']:g}; interval over images of one trained model"
-        contrast = Contrast("001-6", words, 0, "log-ratio")
-        lines.append(block_line(contrast, Estimate(*ends), modes, seeds=1, note=note))
+        lines += _changes(Contrast("001-6", words, 0, "log-ratio"), modes)
     return lines
+
+
+def simple_lines(table: pd.DataFrame) -> list[Line]:
+    """001-5: total variation of modes against that of the model, as a stand-in of "simple". table: of `fig4`."""
+    own = table[table["measure"].eq("total variation")]
+    modes = own.loc[own.groupby("section", sort=False)["polarity"].idxmin()]
+    return _changes(
+        Contrast("001-5", "total variation of modes against ρ = 0", -1, "log-ratio"), modes
+    )
+
+
+def path_lines(table: pd.DataFrame) -> list[Line]:
+    """001-7: path length at the most negative polarity against polarity 0. table: of `fig7`."""
+    lines = []
+    for section, own in table.groupby("section", sort=False):
+        words = f"path length at the most negative polarity against ρ = 0, {section}"
+        modes = own.loc[[own["polarity"].idxmin()]]
+        lines += _changes(Contrast("001-7", words, -1, "log-ratio"), modes)
+    return lines
+
+
+def rival_lines(table: pd.DataFrame) -> list[Line]:
+    """001-8: FID of polarity at the paper's exponent over that of SIR and of DOT, with the most images.
+    table: of `table1`."""
+    lines, largest = [], table[table["n"].eq(table["n"].max())]
+    ours = largest[largest["method"].eq("polarity") & largest["paper_fid"].notna()]
+    for method in ("sir", "dot"):
+        rivals = largest[largest["method"].eq(method) & largest["fid"].notna()]
+        if len(ours) and len(rivals):
+            at, rival = ours.iloc[0], rivals.iloc[0]
+            estimate = log_ratio(_mean(at, "fid"), _mean(rival, "fid"))
+            paper = float(np.log(at["paper_fid"] / rival["paper_fid"]))
+            words = f"FID of polarity over that of {method.upper()}"
+            note = f"ρ = {at['polarity']:g}, n = {at['n']:,}; {ONE_MODEL}"
+            lines.append(
+                block_line(
+                    Contrast("001-8", words, -1, "log-ratio"),
+                    estimate,
+                    at,
+                    seeds=1,
+                    note=note,
+                    paper_effect=paper,
+                )
+            )
+    return lines
+
+
+def _changes(contrast: Contrast, rows: pd.DataFrame) -> list[Line]:
+    """A line for each row of `spread_lines`."""
+    found = []
+    for _, row in rows.iterrows():
+        estimate = Estimate(*(row[f"change{end}"] for end in ("", "_low", "_high", "_p")))
+        note = f"ρ = {row['polarity']:g}; interval over images of one trained model"
+        found.append(block_line(contrast, estimate, row, seeds=1, note=note))
+    return found
 
 
 def _blocks(points: pd.DataFrame) -> Iterator[pd.DataFrame]:

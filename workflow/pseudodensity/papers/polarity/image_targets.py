@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from pseudodensity.papers.polarity.images import CATEGORY, HERE, PLAIN, Images
@@ -10,7 +11,7 @@ from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.target import Target
 
-__all__ = ["image_targets"]
+__all__ = ["image_targets", "judges", "missing"]
 
 # Setting of polarity that a table varies -> the table.
 TABLES = {"top": "table3", "volumes": "table4"}
@@ -19,11 +20,31 @@ ALONG = f"{HERE}.singular_values:along"
 
 
 def image_targets(images: Images) -> Iterator[Target]:
-    """Figure 2 with Tables 3 and 4; Figure 3 and Table 2, of all models;
-    Figure 6."""
+    """Table 1; Figure 2 with Tables 3 and 4; Figures 1 and 3 and Table 2, of all models."""
+    yield from _beside_others(images)
     yield from _singular_values(images)
     yield from _all_models(images)
-    yield from _nearest(images)
+
+
+def _beside_others(images: Images) -> Iterator[Target]:
+    name, function = "polarity/table1", f"{HERE}.table1:table1"
+    try:
+        checkpoint = images.checkpoint(images.grid["table1"]["block"])
+        sets = list(images.beside_others())
+        scores = {f"scores_{own.images}": own.scores(checkpoint, points) for own, points in sets}
+        rows = {f"scores_{own.images}": own.rows(checkpoint, points) for own, points in sets}
+    except ConfigError as error:
+        yield missing(name, "table", function, error)
+        return
+    yield Target(
+        name,
+        "table",
+        function,
+        scores | {"reported": REPORTED},
+        {"rows": rows},
+        "Polarity beside SIR, DOT and latent reweighting, all with the same number of images.",
+        CATEGORY,
+    )
 
 
 def _singular_values(images: Images) -> Iterator[Target]:
@@ -42,7 +63,7 @@ def _singular_values(images: Images) -> Iterator[Target]:
             scores = images.sets.scores(checkpoint, points)
             rows = images.sets.rows(checkpoint, points)
         except ConfigError as error:
-            yield _missing(path, "table", ALONG, error)
+            yield missing(path, "table", ALONG, error)
             continue
         settings = {"rows": rows, "dial": dial, "target": name}
         yield Target(path, "table", ALONG, {"scores": scores}, settings, captions[dial], CATEGORY)
@@ -64,17 +85,22 @@ def _all_models(images: Images) -> Iterator[Target]:
     try:
         for block in images.blocks():
             checkpoint = images.checkpoint(block)
-            points = [dict(PLAIN), *images.polarity(block, images.grid["polarity"])]
-            both = {"table2": points, "fig3": points + images.rivals(block)}
+            exponents = images.grid["polarity"]
+            spaces = [images.polarity(block, exponents, space) for space in images.spaces(block)]
+            both = {
+                "table2": [dict(PLAIN), *chain(*spaces)],
+                "fig3": [dict(PLAIN), *spaces[0], *images.rivals(block)],
+            }
             for name, own in both.items():
                 rows[name] += images.sets.rows(checkpoint, own)
                 scores[name] += images.sets.scores(checkpoint, own)
         if not rows["table2"]:
             raise ConfigError("config: none of the models has volumes that can be had")
     except ConfigError as error:
-        yield _missing("polarity/table2", "table", f"{HERE}.table2:table2", error)
-        yield _missing("polarity/fig3", "table", f"{HERE}.fig3:fig3", error)
-        yield _missing("polarity/fig3", "figure", f"{HERE}.fig3_figure:fig3_figure", error)
+        yield missing("polarity/table2", "table", f"{HERE}.table2:table2", error)
+        yield missing("polarity/fig3", "table", f"{HERE}.fig3:fig3", error)
+        yield missing("polarity/fig3", "figure", f"{HERE}.fig3_figure:fig3_figure", error)
+        yield missing("polarity/fig1", "figure", f"{HERE}.fig1_figure:fig1_figure", error)
         return
     yield Target(
         "polarity/table2",
@@ -104,23 +130,16 @@ def _all_models(images: Images) -> Iterator[Target]:
         caption,
         CATEGORY,
     )
-
-
-def _nearest(images: Images) -> Iterator[Target]:
-    table, figure = f"{HERE}.fig6:fig6", f"{HERE}.fig6_figure:fig6_figure"
-    try:
-        measured = images.nearest()
-        names = images.sets.titles(images.checkpoint(images.grid["fig6"]["block"]))
-    except ConfigError as error:
-        yield _missing("polarity/fig6", "table", table, error)
-        yield _missing("polarity/fig6", "figure", figure, error)
-        return
-    settings = {"names": names, "k": images.grid["fig6"]["k"]}
-    caption = "Distance of samples to their nearest training images, by polarity."
-    for kind, function in (("table", table), ("figure", figure)):
-        yield Target(
-            "polarity/fig6", kind, function, {"measured": measured}, settings, caption, CATEGORY
-        )
+    block = images.grid["fig1"]["block"]
+    yield Target(
+        "polarity/fig1",
+        "figure",
+        f"{HERE}.fig1_figure:fig1_figure",
+        {"table": "results/polarity/fig3.csv"},
+        {"block": f"{block['model']}-{block['dataset']}", "extractors": judges(images)},
+        "Precision and recall along truncation and along polarity, of one model.",
+        CATEGORY,
+    )
 
 
 def judges(images: Images) -> dict[str, str]:
@@ -129,5 +148,6 @@ def judges(images: Images) -> dict[str, str]:
     return {name: m["extractor"] for name, m in metrics.items() if "extractor" in m}
 
 
-def _missing(path: str, kind: Any, function: str, error: ConfigError) -> Target:
+def missing(path: str, kind: Any, function: str, error: ConfigError) -> Target:
+    """A target that the config cannot make, and why."""
     return Target(path, kind, function, category=CATEGORY, missing=str(error))

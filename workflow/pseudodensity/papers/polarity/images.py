@@ -8,7 +8,6 @@ from typing import Any
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.declared import declared
 from pseudodensity.plan.errors import ConfigError
-from pseudodensity.plan.experiments import experiment
 from pseudodensity.plan.method_sets import MethodSets
 from pseudodensity.plan.methods import check_settings, method_module
 from pseudodensity.plan.plan import Plan
@@ -52,10 +51,17 @@ class Images:
             if self.plan.models.declaration(model)["no_jacobian"] is None:
                 yield {"model": model, "dataset": dataset}
 
-    def polarity(self, block: Block, exponents: Sequence[float]) -> list[dict[str, Any]]:
+    def spaces(self, block: Block) -> list[str]:
+        """Spaces in which the volumes of a model can be had."""
+        mapped = self.plan.models.declaration(block["model"])["w_space"]
+        return ["pixel", "style"] if mapped else ["pixel"]
+
+    def polarity(
+        self, block: Block, exponents: Sequence[float], space: str = "pixel"
+    ) -> list[dict[str, Any]]:
         """Points of polarity with replacement, as in Algorithm 1, with the settings of the config.
 
-        ConfigError: the model cannot serve it.
+        space: of the volumes, see `log_volumes`. ConfigError: the model cannot serve it.
         """
         found = self.sets.points(
             block["model"], "polarity", {"exponents": exponents, "replacement": [True]}
@@ -65,7 +71,7 @@ class Images:
             raise ConfigError(
                 f"config: {PLACE} asks for polarity of {block['model']}, but it {reason}"
             )
-        return found
+        return [point | {"space": space} for point in found]
 
     def rivals(self, block: Block) -> list[dict[str, Any]]:
         """Points of truncation, and of polarity under each psi of it; none where there is no truncation."""
@@ -78,40 +84,14 @@ class Images:
         both = self.sets.points(model, "truncated_polarity", together)
         return self.sets.points(model, "truncation", psis) + [point | shared for point in both]
 
-    def nearest(self) -> Artifact:
-        """Distances of Figure 6. ConfigError: the model or the extractor cannot serve it."""
-        grid, plan = self.grid["fig6"], self.plan
-        block, name, images = grid["block"], grid["extractor"], grid["images"]
-        if name not in plan.config["extractors"] or name in (
-            plan.data.steering,
-            *plan.config["judges"],
-        ):
-            raise ConfigError(
-                f"config: {PLACE}.fig6.extractor is {name!r}: name one under extractors that neither steers "
-                "nor judges"
-            )
-        (point,) = self.polarity(block, [0])
-        item = plan.pools.item(self.checkpoint(block), point, images, self.repeats)
-        dataset = block["dataset"]
-        needs: dict[str, Artifact | tuple[Artifact, ...]] = {
-            "described": item.parts,
-            "volume": item.columns["volume"],
-            "data": plan.data.dataset(dataset),
-            "features": plan.data.features(dataset, name),
-            "extractor": plan.data.extractor(name),
-        }
-        reals = plan.pools.reals(dataset, images)
-        if reals[0].rows != "all":  # else there are none but the training images
-            needs["reals"] = reals
-        own = {key: grid[key] for key in ("polarity", "images", "k")}
-        settings = own | {"volumes": item.count, "title": name, "seed": plan.pools.seed}
-        return experiment(
-            f"{block['model']}-{dataset}-nearest",
-            f"{HERE}.measured.distances:distances",
-            settings,
-            needs,
-            plan.data.extractor_modules(name),
-        )
+    def beside_others(self) -> Iterator[tuple[MethodSets, list[dict[str, Any]]]]:
+        """Points of Table 1, once for each number of images. ConfigError: the model cannot serve polarity."""
+        grid, own = self.grid["table1"], self.grid["images"]
+        block = grid["block"]
+        others = self.sets.asked(f"{PLACE}.table1.methods", block["model"], grid["methods"])
+        points = [dict(PLAIN), *others, *self.polarity(block, grid["polarity"])]
+        for count in grid["counts"]:
+            yield MethodSets(self.plan, count, own["repeats"], grid["set_repeats"]), points
 
     def along(
         self, place: str, block: Block, exponents: Sequence[float], dial: str, values: Sequence[int]

@@ -1,4 +1,4 @@
-"""Table 2: FID, precision and recall of every model at its best polarity, in pixel space.
+"""Table 2: FID, precision and recall of every model at its best polarity, in every space that it has.
 
 ``inputs``: ``scores``, paths of scores files; ``reported``, config/reported/polarity.csv. ``settings``:
 ``rows``, see `MethodSets.rows`: the plain model and every polarity of each block.
@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,6 @@ from pseudodensity.report.titles import block_title
 __all__ = ["table2"]
 
 SCORES = {"fid": "FID ↓", "precision": "precision ↑", "recall": "recall ↑"}
-SPACE = "polarity pixel"  # the only space of the paper's that is here
 NOTES = (
     (
         "ρ is chosen by FID on the first half of the repeats; all numbers are of the other half, whose latents "
@@ -35,13 +34,13 @@ NOTES = (
     ),
     (
         "*paper*: what it prints for its own models, data and networks: only the direction can be compared. "
-        "Its other spaces (VGG, Inception, style) are not run here."
+        "Its spaces of features (VGG, Inception) are not run here."
     ),
 )
 
 
 def table2(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
-    """Two lines per model: the plain model and the chosen polarity."""
+    """Lines of a model: the model itself, and the polarity chosen in each space."""
     book, reported = ScoreBook(inputs["scores"]), pd.read_csv(inputs["reported"])
     printed = reported[reported["target"].eq("table2")]
     lines: list[dict[str, Any]] = []
@@ -64,21 +63,30 @@ def table2(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
 def _block(
     rows: Sequence[Mapping[str, Any]], book: ScoreBook, printed: pd.DataFrame
 ) -> list[dict[str, Any]]:
-    found = {row["point"].get("polarity"): book.find(row["pool"], row["point"]) for row in rows}
-    plain, ours = found.pop(None), {rho: one.repeats for rho, one in found.items()}
-    usable = {rho: repeats for rho, repeats in ours.items() if len(repeats) == len(ours[0])}
+    plain = book.find(rows[0]["pool"], rows[0]["point"])
     names = {key: rows[0][key] for key in ("block", "model", "dataset", "stands_for", "seed")}
     names |= {"n": plain.n, "n_real": plain.n_real, "k": plain.k, "repeats": len(plain.repeats)}
     papers = _of_paper(printed, names)
     first = names | {"setting": "the model", "improves": None} | _scores(halves(plain.repeats)[1])
+    lines = [first | papers("standard")]
+    for space in dict.fromkeys(row["point"]["space"] for row in rows[1:]):
+        own = [row for row in rows[1:] if row["point"]["space"] == space]
+        line = names | {"setting": f"polarity, {space}", "space": space} | _chosen(own, book)
+        lines.append(line | papers(f"polarity {space}"))
+    return lines
+
+
+def _chosen(rows: Sequence[Mapping[str, Any]], book: ScoreBook) -> dict[str, Any]:
+    """What the polarity of one space does that is chosen on one half of the repeats, on the other half."""
+    found = {row["point"]["polarity"]: book.find(row["pool"], row["point"]) for row in rows}
+    ours = {rho: one.repeats for rho, one in found.items()}
+    usable = {rho: repeats for rho, repeats in ours.items() if len(repeats) == len(ours[0])}
     best = best_polarity(usable)
     chosen = 0.0 if best.polarity is None else best.polarity
-    second = names | {"setting": "polarity", "polarity": best.polarity, "improves": best.improves}
-    second |= {"gain": best.gain.effect, "gain_low": best.gain.low, "gain_high": best.gain.high}
-    second |= {"gain_p": best.gain.p, "ess": found[chosen].facts["ess"]}
-    second |= _scores(halves(usable[chosen])[1])
-    second |= {"fid_at_zero": _scores(halves(usable[0])[1])["fid"]}
-    return [first | papers["standard"], second | papers[SPACE]]
+    line = {"polarity": best.polarity, "improves": best.improves, "ess": found[chosen].facts["ess"]}
+    line |= {"gain": best.gain.effect, "gain_low": best.gain.low, "gain_high": best.gain.high}
+    line |= {"gain_p": best.gain.p} | _scores(halves(usable[chosen])[1])
+    return line | {"fid_at_zero": _scores(halves(usable[0])[1])["fid"]}
 
 
 def _scores(repeats: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -89,18 +97,19 @@ def _scores(repeats: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return line
 
 
-def _of_paper(printed: pd.DataFrame, names: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """What the paper prints for the model that this one stands in for, plain and in pixel space."""
+def _of_paper(printed: pd.DataFrame, names: Mapping[str, Any]) -> Callable[[str], dict[str, float]]:
+    """Setting -> what the paper prints for the model that this one stands in for."""
     own = printed[printed["dataset"].eq(names["stands_for"])]
     own = own[own["model"].str.startswith(names["model"])]
-    found = {}
-    for setting in ("standard", SPACE):
+
+    def told(setting: str) -> dict[str, float]:
         rows = own[own["setting"].eq(setting)]
         values = rows.set_index("metric")["value"]
         line = {f"paper_{score}": float(values.get(score, np.nan)) for score in SCORES}
         rho = rows["rho"].iloc[0] if len(rows) else np.nan
-        found[setting] = line | {"paper_polarity": float(rho)}
-    return found
+        return line | {"paper_polarity": float(rho)}
+
+    return told
 
 
 def _columns() -> list[Column]:

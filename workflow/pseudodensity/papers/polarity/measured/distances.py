@@ -6,28 +6,28 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 
 from pseudodensity.artifacts import load_npy
-from pseudodensity.columns.pool import Pool, open_pool
-from pseudodensity.control.select.polarity import polarity_log_weights
-from pseudodensity.control.select.schemes import effective_sample_size, resample
+from pseudodensity.columns.pool import open_pool
 from pseudodensity.feature_sets import frame
 from pseudodensity.features.build import load_extractor
 from pseudodensity.features.extractor import extract
 from pseudodensity.neighbors import nearest
-from pseudodensity.rng import generator as stream_of
+from pseudodensity.papers.polarity.measured.draws import draw_by_polarity, open_volumes
 
 __all__ = ["distances", "nearest_training"]
 
 PIXELS = "pixels"
 
 
-def nearest_training(training: np.ndarray, images: np.ndarray, k: int) -> np.ndarray:
-    """Euclidean distances (n, k) float64 of rows (n, d) to their k nearest of `training` (N, d)."""
+def nearest_training(
+    training: np.ndarray, images: np.ndarray, k: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Euclidean distances (n, k) float64 of rows (n, d) to their k nearest of `training` (N, d), and which
+    these are, (n, k) int64."""
     reals, others = frame(training=training, images=images)
-    squared, _ = nearest(others, reals, k, exclude_self=False)
-    return (squared.sqrt() / reals.scale).numpy()
+    squared, rows = nearest(others, reals, k, exclude_self=False)
+    return (squared.sqrt() / reals.scale).numpy(), rows.numpy()
 
 
 def distances(
@@ -40,21 +40,12 @@ def distances(
     settings: ``polarity``, exponents; ``images`` of each; ``volumes``, how many latents may be chosen; ``k``
     neighbours; ``title`` of the extractor; ``seed`` of the pool.
 
-    Samples are drawn without replacement, as in the authors' code: at strong exponents draws with
-    replacement would be one image many times.
-
     arrays: ``pixels`` (float pixels from 0 to 1) and ``features``, (rows, images, k) float64. facts:
     ``rows``, dicts with name, polarity (None for real images) and ess; ``extractor``.
     """
-    pool = open_pool(
-        inputs["described"], {"volume": inputs["volume"]}, np.empty(0), settings["seed"]
-    )
-    pool = pool.first(settings["volumes"])
-    shown, rows = [], []
-    for exponent in settings["polarity"]:
-        chosen, ess = _chosen(pool, exponent, settings["images"])
-        shown.append(pool.images(chosen))
-        rows.append({"name": f"ρ = {exponent:g}", "polarity": exponent, "ess": ess})
+    pool = open_volumes(inputs, settings)
+    chosen, rows = draw_by_polarity(pool, settings["polarity"], settings["images"])
+    shown = [pool.images(each) for each in chosen]
     if inputs.get("reals"):
         reals = open_pool(inputs["reals"], {}, np.empty(0), settings["seed"])
         shown.append(reals.images(np.arange(settings["images"])))
@@ -62,19 +53,13 @@ def distances(
     training, features = load_npy(inputs["data"]), load_npy(inputs["features"])
     extractor, k = load_extractor(inputs["extractor"]), settings["k"]
     found = {
-        PIXELS: [nearest_training(_flat(training), _flat(images), k) for images in shown],
-        "features": [nearest_training(features, extract(extractor, images), k) for images in shown],
+        PIXELS: [nearest_training(_flat(training), _flat(images), k)[0] for images in shown],
+        "features": [
+            nearest_training(features, extract(extractor, images), k)[0] for images in shown
+        ],
     }
     arrays = {name: np.stack(each) for name, each in found.items()}
     return arrays, {"rows": rows, "extractor": settings["title"]}
-
-
-def _chosen(pool: Pool, exponent: float, images: int) -> tuple[np.ndarray, float]:
-    """Proposals (images,) and the effective sample size of the weights."""
-    weights = polarity_log_weights(torch.from_numpy(pool.values("volume")), exponent)
-    stream = stream_of(pool.seed, "nearest training images", exponent)
-    drawn = resample(weights, images, stream, replacement=False)
-    return drawn.numpy(), effective_sample_size(weights)
 
 
 def _flat(images: np.ndarray) -> np.ndarray:

@@ -1,0 +1,72 @@
+"""Figures 4 to 7: samples of single models, their nearest training images, and path lengths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pseudodensity.papers.polarity.image_targets import missing
+from pseudodensity.papers.polarity.images import CATEGORY, HERE
+from pseudodensity.papers.polarity.single_models import SingleModels
+from pseudodensity.plan.artifact import Artifact
+from pseudodensity.plan.errors import ConfigError
+from pseudodensity.plan.target import Target
+
+__all__ = ["shown_targets"]
+
+Made = tuple[Artifact | Sequence[Artifact], Mapping[str, Any]]
+
+
+def shown_targets(models: SingleModels) -> Iterator[Target]:
+    """Each of them a table and a figure."""
+    captions = {
+        "fig4": "Samples by polarity in two spaces, with the nearest training image under each.",
+        "fig5": "Modes of some models, with the nearest training image under each.",
+    }
+    for name, caption in captions.items():
+        yield from _both(name, "fig4", caption, lambda name=name: _samples(models, name))
+    yield from _both(
+        "fig6",
+        "fig6",
+        "Distance of samples to their nearest training images, by polarity.",
+        lambda: _nearest(models),
+    )
+    yield from _both(
+        "fig7",
+        "fig7",
+        "Perceptual path length by polarity, between latents and in style space.",
+        lambda: _paths(models),
+    )
+
+
+def _both(name: str, drawn: str, caption: str, make: Callable[[], Made]) -> Iterator[Target]:
+    """The table and the figure of what is measured. drawn: the module that does both."""
+    functions = {
+        "table": f"{HERE}.{drawn}:{drawn}",
+        "figure": f"{HERE}.{drawn}_figure:{drawn}_figure",
+    }
+    try:
+        measured, settings = make()
+    except ConfigError as error:
+        for kind, function in functions.items():
+            yield missing(f"polarity/{name}", kind, function, error)
+        return
+    inputs = {"measured": measured}
+    for kind, function in functions.items():
+        yield Target(f"polarity/{name}", kind, function, inputs, settings, caption, CATEGORY)
+
+
+def _samples(models: SingleModels, name: str) -> Made:
+    panels = models.images.grid[name]["panels"]
+    made = [models.samples(name, panel["block"], panel["space"]) for panel in panels]
+    named = [models.titles(panel["block"]) | {"space": panel["space"]} for panel in panels]
+    return made, {"panels": named, "figure": int(name.removeprefix("fig"))}
+
+
+def _nearest(models: SingleModels) -> Made:
+    grid = models.images.grid["fig6"]
+    return models.nearest(), {"names": models.titles(grid["block"]), "k": grid["k"]}
+
+
+def _paths(models: SingleModels) -> Made:
+    return models.paths(), {"names": models.titles(models.images.grid["fig7"]["block"])}
