@@ -170,3 +170,15 @@ def test_batches_are_whole_groups():
     context = Context({}, {}, 0, {}, Progress("x", 10, every=1e9), 5)
     assert [len(b) for b in context.batches(range(3, 13))] == [5, 5]
     assert [len(b) for b in context.batches(range(3, 13), 4)] == [8, 2]
+
+
+def test_volumes_of_features_are_those_of_generator_and_extractor_in_one(context_of):
+    context = context_of("volume")
+    # Few singular values: those near the rounding error of the largest are no numbers to compare.
+    context.settings |= {"space": "feature", "extractor": "by name", "top": 3}
+    both = torch.nn.Sequential(context.generator, context.extractor)
+    jacobians = [
+        torch.func.jacfwd(lambda z: both(z[None])[0])(z) for z in context.latents(range(3))
+    ]
+    expected = [float(torch.linalg.svdvals(j.double())[:3].log().sum()) for j in jacobians]
+    assert compute("volume", context, range(3)).values == pytest.approx(expected, rel=1e-3)

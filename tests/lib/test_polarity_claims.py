@@ -103,7 +103,8 @@ def test_fronts_are_compared_beyond_the_plain_precision():
 
 def test_the_gain_in_fid_is_that_of_table_2():
     table = pd.DataFrame([NAMES, NAMES, NAMES]).assign(
-        space=[None, "pixel", "style"],
+        space=[None, "pixel", "features of judge"],
+        circular=[None, False, True],
         polarity=[np.nan, -0.1, np.nan],
         gain=[np.nan, 0.3, 0.0],
         gain_low=[np.nan, 0.1, np.nan],
@@ -111,10 +112,11 @@ def test_the_gain_in_fid_is_that_of_table_2():
         gain_p=[np.nan, 0.01, np.nan],
         paper_fid=[3.97, 3.92, np.nan],
     )
-    pixel, style = best_lines(table)
+    pixel, circular = best_lines(table)
     assert (pixel["effect"], pixel["low"], pixel["p"]) == (0.3, 0.1, 0.01)
     assert pixel["paper_effect"] == pytest.approx(0.05)
-    assert "pixel space" in pixel["measured"] and "nothing beat" in style["notes"]
+    assert pixel["measured"].endswith("pixel") and "nothing beat" in circular["notes"]
+    assert circular["measured"].endswith("features of judge (circular)")
 
 
 def test_what_settles_is_the_step_before_the_last():

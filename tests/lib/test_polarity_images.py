@@ -19,6 +19,7 @@ from pseudodensity.papers.polarity.fig3_figure import fig3_figure
 from pseudodensity.papers.polarity.singular_values import along
 from pseudodensity.papers.polarity.table2 import table2
 from pseudodensity.plan.config import load_config
+from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.plan import Plan
 from pseudodensity.rng import numpy_generator
 
@@ -129,8 +130,8 @@ def plan():
 
 def test_volumes_are_those_of_the_pool_and_images_those_of_the_truncation(plan):
     checkpoint = plan.models.pretrained("stylegan2", "faces", 0)
-    settings = {"volumes": 32, "top": 8, "route": "auto", "space": "pixel", "replacement": True}
-    alone = {"method": "polarity", "polarity": -0.2} | settings
+    settings = {"volumes": 32, "top": 8, "route": "auto", "space": "pixel", "extractor": None}
+    alone = {"method": "polarity", "polarity": -0.2, "replacement": True} | settings
     together = {"method": "truncated_polarity", "family": "style", "psi": 0.7} | alone
     together["method"] = "truncated_polarity"
     plain, both = (plan.pools.item(checkpoint, point, 24, 2) for point in (alone, together))
@@ -138,6 +139,34 @@ def test_volumes_are_those_of_the_pool_and_images_those_of_the_truncation(plan):
     assert both.pool != plain.pool and both.count == plain.count == 64
     truncation = truncated_polarity.shown(together)
     assert both.pool == plan.pools.item(checkpoint, truncation, 24, 2).pool
+
+
+def test_volumes_of_features_are_made_of_their_extractor(plan):
+    checkpoint = plan.models.pretrained("progan", "faces", 0)
+    settings = {"volumes": 32, "top": 8, "route": "auto", "replacement": True}
+    point = {"method": "polarity", "polarity": -0.2, "space": "feature"} | settings
+    found = [
+        plan.pools.item(checkpoint, point | {"extractor": name}, 24, 2).columns["volume"][0]
+        for name in ("backbone_cnn", "judge_cnn")
+    ]
+    assert [column.needs["extractor"].slug for column in found] == ["backbone_cnn", "judge_cnn"]
+    assert found[0].path != found[1].path
+    assert "features of judge_cnn" in polarity.label(point | {"extractor": "judge_cnn"})
+    for wrong in ({"extractor": None}, {"space": "pixel", "extractor": "judge_cnn"}):
+        with pytest.raises(ConfigError, match="needs an extractor, and no other has one"):
+            plan.pools.item(checkpoint, point | wrong, 24, 2)
+
+
+def test_a_figure_that_a_config_cannot_make_says_why():
+    """Paths in style space of a model that has none, and more samples than there are volumes."""
+    own = {"fig7": {"block": {"model": "progan", "dataset": "faces"}}, "fig6": {"images": 65}}
+    overlay = [ROOT / "config/scales/smoke.yaml"]
+    config = load_config(ROOT / "config/config.yaml", overlay, {"papers": {"polarity": own}})
+    plan = Plan(config, ROOT / "workflow/schemas", ROOT / "config/papers")
+    missing = {target.name: target.missing for target in plan.of_paper["polarity"]}
+    assert "name a StyleGAN" in missing["polarity/fig7"]
+    assert "65 samples at once, but there are 64 volumes" in missing["polarity/fig6"]
+    assert missing["polarity/fig4"] is None
 
 
 def test_every_k_has_a_column_and_all_models_with_volumes_are_there(plan):
@@ -208,22 +237,27 @@ def test_figure_2_has_a_row_for_each_score(by_k, tmp_path):
 
 
 def test_table_2_reports_what_did_not_choose_beside_the_paper(tmp_path):
-    """In pixel space -0.1 is best on the first half; in style space nothing is."""
+    """In pixel space -0.1 is best on the first half; in the judge's own nothing is."""
     points = [{"method": "plain"}]
     own = {"method": "polarity"}
-    points += [own | {"polarity": rho, "space": "pixel"} for rho in (0, -0.1, 0.1)]
-    points += [own | {"polarity": rho, "space": "style"} for rho in (0, 0.1)]
+    points += [
+        own | {"polarity": rho, "space": "pixel", "extractor": None} for rho in (0, -0.1, 0.1)
+    ]
+    judged = {"space": "feature", "extractor": "judge"}
+    points += [own | {"polarity": rho} | judged for rho in (0, 0.1)]
     fids = [(9, 9, 4, 4), (9, 9, 6, 6), (7, 7, 5, 5.5), (8, 8, 1, 1), (9, 9, 6, 6), (9, 10, 1, 1)]
     rows, path = book_of(tmp_path, points, [repeats_of(*own) for own in fids])
     reported = ROOT / "config/reported/polarity.csv"
-    frame = table2({"scores": [path], "reported": reported}, {"rows": rows}).frame
-    plain, best, style = frame.to_dict("records")
+    asked = {"rows": rows, "judges": ["judge"]}
+    frame = table2({"scores": [path], "reported": reported}, asked).frame
+    plain, best, circular = frame.to_dict("records")
     assert plain["fid"] == 4 and pd.isna(plain["polarity"])
     assert best["polarity"] == -0.1 and best["fid"] == 5.25 and best["fid_at_zero"] == 6
     assert best["gain"] == pytest.approx(0.75) and not best["improves"]
     assert plain["paper_fid"] == 3.97 and best["paper_fid"] == 3.92
     assert best["paper_polarity"] == -0.001 and best["paper_precision"] == 0.61
-    assert style["space"] == "style" and pd.isna(style["polarity"]) and style["gain"] == 0
+    assert circular["space"] == "features of judge" and circular["gain"] == 0
+    assert pd.isna(circular["polarity"]) and circular["circular"] and not best["circular"]
 
 
 def test_figure_3_knows_the_front_of_all(tmp_path):

@@ -187,7 +187,8 @@ class Pools:
             elif name == "density":
                 found[name] = self.data.density(dataset)
             elif name == "extractor":
-                found[name] = self.data.extractor(settings["extractor"])
+                if settings[name] is not None:
+                    found[name] = self.data.extractor(settings[name])
             elif name == "backbone":
                 found |= self.models.backbone(model)
             elif name in auxiliaries():
@@ -205,7 +206,7 @@ class Pools:
         """A column or a method, and the modules that its inputs are opened with."""
         inputs, architecture = declared(module, "INPUTS"), checkpoint.facts["architecture"]
         modules = (module, *tangent_modules(architecture, (module,)))
-        if "extractor" in inputs:
+        if "extractor" in inputs and settings["extractor"] is not None:
             modules += self.data.extractor_modules(settings["extractor"])
         if "backbone" in inputs:  # what looks at it is a discriminator
             modules += generator_modules(architecture, discriminator=True)
@@ -231,6 +232,7 @@ class Pools:
             return Item(self.training(dataset), {}, point, None)
         try:
             count = module.proposals(point, images, repeats)
+            needed = columns_needed(point)
         except ValueError as error:
             raise ConfigError(f"config: {module.label(point)}: {error}") from None
         if module.POOL == "reals":
@@ -241,8 +243,7 @@ class Pools:
         count = min(count, self.config["sampling"]["max_proposals"])
         parts = self.proposals(checkpoint, count)
         columns = {
-            name: self.column(name, settings, parts, count)
-            for name, settings in columns_needed(point).items()
+            name: self.column(name, settings, parts, count) for name, settings in needed.items()
         }
         if module.POOL == "moved":  # the same latents, and what is known of them
             parts = self.proposals(checkpoint, count, module.shown(point))

@@ -22,9 +22,10 @@ PAPER = "001"
 SOURCE = "Algorithm 1"
 NEEDS = ("volume",)
 POOL = "model"
-# volumes: of one repeat; every repeat has its own. top, route, space: of each volume, see `log_volumes`.
-DEFAULTS = {"volumes": 2000, "top": 30, "route": "auto", "space": "pixel"}
-CHOICES = {"route": ["auto", "exact", "mapping"], "space": ["pixel", "style"]}
+# volumes: of one repeat; every repeat has its own. top, route, space: of each volume, see `log_volumes`;
+# extractor: whose features they are in, where space is "feature".
+DEFAULTS = {"volumes": 2000, "top": 30, "route": "auto", "space": "pixel", "extractor": None}
+CHOICES = {"route": ["auto", "exact", "mapping"], "space": ["pixel", "style", "feature"]}
 GRID = {"exponents": [-0.1, 0.1], "replacement": [True]}
 LIMITS = {"volumes": (2, 100_000_000), "top": (1, 1_000_000)}
 
@@ -43,7 +44,9 @@ def points(
 def label(point: Point) -> str:
     """In the paper's words."""
     kind = "with" if point["replacement"] else "without"
-    return f"polarity {point['polarity']:g}, {kind} replacement"
+    words = {"pixel": "", "style": ", style space"}
+    space = words.get(point["space"], f", features of {point['extractor']}")
+    return f"polarity {point['polarity']:g}, {kind} replacement{space}"
 
 
 def why_not(generator: Mapping[str, Any]) -> str | None:
@@ -65,8 +68,13 @@ def proposals(point: Point, images: int, repeats: int) -> int:
 
 
 def column_settings(point: Point) -> dict[str, dict[str, Any]]:
-    """What a volume is."""
-    return {"volume": {key: point[key] for key in ("top", "route", "space")}}
+    """What a volume is. ValueError: a space of features without its extractor, or the other way round."""
+    if (point["space"] == "feature") != (point["extractor"] is not None):
+        raise ValueError(
+            "space 'feature' needs an extractor, and no other has one: set methods.polarity.extractor to a name "
+            "under extractors, or to null"
+        )
+    return {"volume": {key: point[key] for key in ("top", "route", "space", "extractor")}}
 
 
 def choose(pool: Pool, point: Point, images: int, repeats: int) -> Choice:

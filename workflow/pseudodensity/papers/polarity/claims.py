@@ -28,7 +28,7 @@ __all__ = ["claims"]
 
 REMARKS = {
     "001-2": "Fronts of precision and recall beyond the plain model's precision; more in `polarity/fig3`.",
-    "001-3": "The choice is made on repeats whose latents do not report. Its spaces of features are not here yet.",
+    "001-3": "The choice is made on repeats whose latents do not report.",
     "001-4": "The paper's models have 512 singular values, those of the embedded config 64: what counts is "
     "whether the last steps still change the FID.",
     "001-5": "Total variation stands for *simple*; whether modes are prototypes is for people to see in "

@@ -76,7 +76,8 @@ def best_lines(table: pd.DataFrame) -> list[Line]:
     """001-3: gain in FID of the polarity that other repeats chose. table: of `table2`."""
     lines = []
     for space, chosen in table[table["space"].notna()].groupby("space", sort=False):
-        words = f"FID at polarity 0 minus FID at the chosen polarity, {space} space"
+        circular = " (circular)" if chosen["circular"].any() else ""
+        words = f"FID at polarity 0 minus FID at the chosen polarity, {space}{circular}"
         contrast, found = Contrast("001-3", words, 1), []
         for _, best in chosen.iterrows():
             plain = table[table["block"].eq(best["block"])].iloc[0]

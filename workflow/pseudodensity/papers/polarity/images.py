@@ -12,21 +12,24 @@ from pseudodensity.plan.method_sets import MethodSets
 from pseudodensity.plan.methods import check_settings, method_module
 from pseudodensity.plan.plan import Plan
 
-__all__ = ["CATEGORY", "HERE", "PLAIN", "Images"]
+__all__ = ["CATEGORY", "HERE", "PLACE", "PLAIN", "Block", "Images"]
 
 HERE = "papers.polarity"
 CATEGORY = "Polarity sampling"
 PLACE = "papers.polarity"
 PLAIN = {"method": "plain"}
+PIXEL = {"space": "pixel", "extractor": None}
 
 Point = Mapping[str, Any]
 Block = Mapping[str, str]
+Space = Mapping[str, str | None]  # space of volumes, and the extractor of one of features
 
 
 class Images:
     """The image models of the paper. grid: the paper's list of runs.
 
-    ConfigError: more images of a repeat than a pool may hold.
+    ConfigError: more images of a repeat than a pool may hold; an extractor that there is not, or one that
+    steers or judges where it may not.
     """
 
     def __init__(self, plan: Plan, grid: Mapping[str, Any]):
@@ -37,8 +40,25 @@ class Images:
                 f"config: {PLACE}.images.count is {own['count']}, but sampling.max_proposals is {most}: no "
                 "pool would hold one repeat; lower the one or raise the other"
             )
+        self._check_extractors()
         self.repeats = own["repeats"]
         self.sets = MethodSets(plan, own["count"], own["repeats"], own["repeats"])
+
+    def _check_extractors(self) -> None:
+        known = self.plan.config["extractors"]
+        for name in self.grid["table2"]["features"]:
+            if name not in known:
+                raise ConfigError(
+                    f"config: {PLACE}.table2.features names {name!r}, which is not described under extractors"
+                )
+        taken = (self.plan.data.steering, *self.plan.config["judges"])
+        for figure in ("fig4", "fig5", "fig6", "fig7"):
+            name = self.grid[figure]["extractor"]
+            if name not in known or name in taken:
+                raise ConfigError(
+                    f"config: {PLACE}.{figure}.extractor is {name!r}: name one under extractors that neither "
+                    "steers nor judges"
+                )
 
     def checkpoint(self, block: Block) -> Artifact:
         """The model of a block, of the first training seed. ConfigError: it cannot be had."""
@@ -51,27 +71,29 @@ class Images:
             if self.plan.models.declaration(model)["no_jacobian"] is None:
                 yield {"model": model, "dataset": dataset}
 
-    def spaces(self, block: Block) -> list[str]:
-        """Spaces in which the volumes of a model can be had."""
+    def spaces(self, block: Block) -> list[Space]:
+        """Spaces of Table 2 in which the volumes of a model can be had."""
+        features = self.grid["table2"]["features"]
+        wanted = [name for name, own in features.items() if own is None or block in own]
         mapped = self.plan.models.declaration(block["model"])["w_space"]
-        return ["pixel", "style"] if mapped else ["pixel"]
+        found = [{"space": space, "extractor": None} for space in ("pixel", "style")[: 1 + mapped]]
+        return found + [{"space": "feature", "extractor": name} for name in wanted]
 
     def polarity(
-        self, block: Block, exponents: Sequence[float], space: str = "pixel"
+        self, block: Block, exponents: Sequence[float], space: Space = PIXEL
     ) -> list[dict[str, Any]]:
         """Points of polarity with replacement, as in Algorithm 1, with the settings of the config.
 
-        space: of the volumes, see `log_volumes`. ConfigError: the model cannot serve it.
+        space: of the volumes. ConfigError: the model cannot serve it.
         """
-        found = self.sets.points(
-            block["model"], "polarity", {"exponents": exponents, "replacement": [True]}
-        )
+        grid = {"exponents": exponents, "replacement": [True]}
+        found = self.sets.points(block["model"], "polarity", grid)
         if not found:
             reason = self.plan.models.declaration(block["model"])["no_jacobian"]
             raise ConfigError(
                 f"config: {PLACE} asks for polarity of {block['model']}, but it {reason}"
             )
-        return [point | {"space": space} for point in found]
+        return [point | space for point in found]
 
     def rivals(self, block: Block) -> list[dict[str, Any]]:
         """Points of truncation, and of polarity under each psi of it; none where there is no truncation."""

@@ -72,14 +72,8 @@ class SingleModels:
         self, name: str, block: Block, space: str, count: int
     ) -> tuple[Needs, dict[str, Any]]:
         """The pool and the volumes that `count` samples are drawn from, and what names them."""
-        images, extractor = self.images, self.images.grid[name]["extractor"]
-        steering, judges = self.plan.data.steering, self.plan.config["judges"]
-        if extractor not in self.plan.config["extractors"] or extractor in (steering, *judges):
-            raise ConfigError(
-                f"config: {PLACE}.{name}.extractor is {extractor!r}: name one under extractors that neither "
-                "steers nor judges"
-            )
-        (point,) = images.polarity(block, [0], space)
+        images = self.images
+        (point,) = images.polarity(block, [0], {"space": space, "extractor": None})
         size = images.grid["images"]["count"]
         item = self.plan.pools.item(images.checkpoint(block), point, size, images.repeats)
         if count > item.count:
@@ -87,7 +81,8 @@ class SingleModels:
                 f"config: {PLACE}.{name}.images asks for {count} samples at once, but there are {item.count} "
                 f"volumes: lower it, or raise methods.polarity.volumes or {PLACE}.images.repeats"
             )
-        settings = {"volumes": item.count, "title": extractor, "seed": self.plan.pools.seed}
+        settings = {"volumes": item.count, "seed": self.plan.pools.seed}
+        settings["title"] = images.grid[name]["extractor"]
         return {"described": item.parts, "volume": item.columns["volume"]}, settings
 
     def _training(self, block: Block, extractor: str) -> Needs:

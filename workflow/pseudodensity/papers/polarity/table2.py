@@ -1,12 +1,13 @@
-"""Table 2: FID, precision and recall of every model at its best polarity, in every space that it has.
+"""Table 2: FID, precision and recall of every model at its best polarity, in each space of its volumes.
 
 ``inputs``: ``scores``, paths of scores files; ``reported``, config/reported/polarity.csv. ``settings``:
-``rows``, see `MethodSets.rows`: the plain model and every polarity of each block.
+``rows``, see `MethodSets.rows`: the plain model and every polarity of each block; ``judges``, extractors of the
+metrics.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,11 @@ NOTES = (
     ),
     (
         "*paper*: what it prints for its own models, data and networks: only the direction can be compared. "
-        "Its spaces of features (VGG, Inception) are not run here."
+        "Its spaces of features are those of VGG and Inception."
+    ),
+    (
+        "*circular*: the volumes are in the space of a network that judges here, as the paper has it for "
+        "Inception and FID: such a gain says little of the images."
     ),
 )
 
@@ -46,8 +51,8 @@ def table2(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
     lines: list[dict[str, Any]] = []
     for block in dict.fromkeys(row["block"] for row in settings["rows"]):
         own = [row for row in settings["rows"] if row["block"] == block]
-        lines += _block(own, book, printed)
-    frame = pd.DataFrame(lines).astype({"improves": "boolean"})
+        lines += _block(own, book, printed, settings["judges"])
+    frame = pd.DataFrame(lines).astype({"improves": "boolean", "circular": "boolean"})
     firsts = {block: own.iloc[0] for block, own in frame.groupby("block", sort=False)}
     return Table(
         title="Table 2 of polarity sampling: the best polarity of every model",
@@ -61,7 +66,10 @@ def table2(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
 
 
 def _block(
-    rows: Sequence[Mapping[str, Any]], book: ScoreBook, printed: pd.DataFrame
+    rows: Sequence[Mapping[str, Any]],
+    book: ScoreBook,
+    printed: pd.DataFrame,
+    judges: Collection[str],
 ) -> list[dict[str, Any]]:
     plain = book.find(rows[0]["pool"], rows[0]["point"])
     names = {key: rows[0][key] for key in ("block", "model", "dataset", "stands_for", "seed")}
@@ -69,11 +77,17 @@ def _block(
     papers = _of_paper(printed, names)
     first = names | {"setting": "the model", "improves": None} | _scores(halves(plain.repeats)[1])
     lines = [first | papers("standard")]
-    for space in dict.fromkeys(row["point"]["space"] for row in rows[1:]):
-        own = [row for row in rows[1:] if row["point"]["space"] == space]
+    for space in dict.fromkeys(_space(row["point"]) for row in rows[1:]):
+        own = [row for row in rows[1:] if _space(row["point"]) == space]
         line = names | {"setting": f"polarity, {space}", "space": space} | _chosen(own, book)
+        line["circular"] = own[0]["point"]["extractor"] in judges
         lines.append(line | papers(f"polarity {space}"))
     return lines
+
+
+def _space(point: Mapping[str, Any]) -> str:
+    """pixel | style | features of an extractor."""
+    return f"features of {point['extractor']}" if point["extractor"] else point["space"]
 
 
 def _chosen(rows: Sequence[Mapping[str, Any]], book: ScoreBook) -> dict[str, Any]:
@@ -126,6 +140,7 @@ def _columns() -> list[Column]:
         Column("fid_at_zero", "FID at ρ = 0", 2),
         Column("gain", "gain", format="+.3f", low="gain_low", high="gain_high"),
         Column("improves", "beyond the interval"),
+        Column("circular", "circular"),
         Column("ess", "effective sample size", 0),
     ]
 
