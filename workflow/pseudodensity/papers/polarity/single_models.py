@@ -13,7 +13,7 @@ from pseudodensity.plan.models import generator_modules, tangent_modules
 __all__ = ["SingleModels"]
 
 Needs = dict[str, Artifact | tuple[Artifact, ...]]
-PATHS = "papers.polarity.measured.path_lengths"
+VOLUMES = ("generators.volumes",)
 
 
 class SingleModels:
@@ -64,7 +64,8 @@ class SingleModels:
         settings = {key: grid[key] for key in ("polarity", "images")} | own
         imports = plan.data.extractor_modules(grid["extractor"])
         architecture = checkpoint.facts["architecture"]
-        imports += generator_modules(architecture) + tangent_modules(architecture, (PATHS,))
+        # A speed is pushed through the generator as a column of a volume is.
+        imports += generator_modules(architecture) + tangent_modules(architecture, VOLUMES)
         function = f"{HERE}.measured.path_lengths:path_lengths"
         return experiment(f"{_slug(block)}-paths", function, settings, needs, imports)
 
