@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pseudodensity.report.findings import TABLES, write_findings
+from pseudodensity.report.findings import TABLES, costs_frame, write_findings
 
 
 def claim(measured, block, answer, effect=0.1):
@@ -58,3 +58,10 @@ def test_the_table_and_the_pictures_of_the_page_are_shown(written):
     assert "c0ffee" in text and "![A](page/fig.png)" in text
     with Image.open(written / "page/fig.png") as picture:
         assert picture.width == 1000
+
+
+def test_a_target_without_jobs_has_no_cost_to_show(tmp_path):
+    (tmp_path / "job.tsv").write_text("s\tcpu_time\n5\t90\n")
+    frame = costs_frame({"results/a.csv": [tmp_path / "job.tsv"], "results/b.csv": []})
+    assert frame["target"].tolist() == ["results/a.csv"]
+    assert frame["core_minutes"].tolist() == [1.5]

@@ -91,13 +91,16 @@ def costs_frame(targets: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """Jobs and core minutes of each target, from nothing.
 
     targets: name -> benchmark files of all its jobs; a job that was not measured counts as a job, and
-    `measured` says how many were.
+    `measured` says how many were. A target without jobs, which has its numbers from its own table, is left
+    out.
     """
     minutes = {
         path: core_minutes(path) for paths in targets.values() for path in dict.fromkeys(paths)
     }
     lines = []
     for name, paths in targets.items():
+        if not paths:
+            continue
         found = [minutes[path] for path in paths if minutes[path] is not None]
         line = {"target": name, "jobs": len(paths), "measured": len(found)}
         lines.append(line | {"core_minutes": sum(found)})
