@@ -55,6 +55,7 @@ SETTINGS = {
     },
     "progan": {"z_dim": 8, "channel_base": 64, "channel_max": 8},
     "convgan": {"z_dim": 8, "channels": [8, 8, 4]},
+    "hvae": {"channels": [8, 8, 8, 4], "latents": [4, 1]},
     "vqgpt": TOKENISER
     | {"norm_groups": 4, "code_width": 4, "layers": 1, "width": 16, "heads": 2, "dropout": 0.0},
 }
@@ -151,8 +152,8 @@ def test_a_discriminator_compares_with_none_unless_it_says_so():
 
 
 NEVER_BY = {
-    "drs": {"diffusion", "vqgpt", "external"},
-    "dot": {"diffusion", "vqgpt", "external"},
+    "drs": {"diffusion", "hvae", "vqgpt", "external"},
+    "dot": {"diffusion", "hvae", "vqgpt", "external"},
     "polarity": {"diffusion", "vqgpt"},
     "truncation": {"vqgpt"},
     "importance": set(),

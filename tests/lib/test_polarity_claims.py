@@ -52,18 +52,18 @@ def measured(tmp_path):
     path = tmp_path / "measured.safetensors"
     arrays = {"pixels": own, "features": own * 10}
     save_tensors(path, arrays, {"kind": "experiment"}, facts | {"extractor": "backbone_cnn"})
-    return {"measured": path}
+    return {"measured": [path]}
 
 
 def test_figure_6_compares_with_polarity_zero(measured):
-    frame = fig6(measured, {"names": NAMES, "k": 3}).frame
+    frame = fig6(measured, {"panels": [NAMES | {"kind": "GAN"}], "k": 3}).frame
     modes, model, reals = frame[frame["space"].eq("features")].to_dict("records")
     assert modes["change"] == pytest.approx(np.log(0.5), abs=0.01)
     assert modes["change_high"] < 0 and modes["mean"] == pytest.approx(5.25, abs=0.05)
     assert pd.isna(model["change"]) and abs(reals["change"]) < 0.01
     assert reals["quarter"] < reals["median"] < reals["three_quarters"]
-    figure = fig6_figure(measured, {"names": NAMES, "k": 3})
-    assert len(figure.axes) == 2 and "backbone_cnn" in figure.axes[1].get_title(loc="left")
+    figure = fig6_figure(measured, {"panels": [NAMES | {"kind": "GAN"}], "k": 3})
+    assert len(figure.axes) == 2 and "backbone_cnn" in figure.axes[1].texts[0].get_text()
 
 
 # ------------------------------------------------------------------------ claims

@@ -249,6 +249,13 @@ def test_modes_are_compared_with_the_model():
     assert first["effect"] == second["effect"] == -1 and "paths in w" in second["measured"]
 
 
+def test_the_modes_of_a_gan_are_claimed_to_stay_and_those_of_a_vae_to_come_nearer():
+    own = [spread("", kind).assign(kind=kind, space="pixels") for kind in ("GAN", "VAE")]
+    gan, vae = claims_images.nearest_lines(pd.concat(own, ignore_index=True))
+    assert gan["sign"] == 0 and vae["sign"] == -1 and vae["effect"] == -1
+    assert "of a VAE" in vae["measured"]
+
+
 def test_figure_1_draws_one_model_along_both_dials(tmp_path):
     columns = ("block", "method", "psi", "polarity", "precision", "recall")
     lines = [("b", "plain", None, None, 0.5, 0.5), ("b", "truncation", 0.5, None, 0.7, 0.2)]

@@ -198,7 +198,10 @@ def _plane(axes: Axes, points: pd.DataFrame, styles: Styles, references: Sequenc
     set_ranges(axes, *(own.filter(regex=f"^{name}(_low|_high)?$").stack() for name in PLANE))
     if beside.any():
         _overview(axes, pd.concat([points[beside], plain]), own, styles)
-    for axis in (axes.xaxis, axes.yaxis):  # a range with some room may go beyond what a share can be
+    for axis in (
+        axes.xaxis,
+        axes.yaxis,
+    ):  # a range with some room may go beyond what a share can be
         low, high = axis.get_view_interval()
         axis.set_ticks([t for t in axis.get_majorticklocs() if max(low, 0) <= t <= min(high, 1)])
 

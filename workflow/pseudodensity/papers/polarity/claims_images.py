@@ -27,6 +27,8 @@ __all__ = [
 
 ONE_MODEL = "interval over sampling repeats of one trained model"
 NO_INTERVAL = "no interval, as a front has no repeats"
+# Kind of a model -> what its modes' distance to training images does: it stays, or falls.
+MODES = {"GAN": 0, "VAE": -1}
 
 
 def trade_lines(points: pd.DataFrame) -> list[Line]:
@@ -115,12 +117,13 @@ def settled_lines(table: pd.DataFrame, dial: str) -> list[Line]:
 
 
 def nearest_lines(table: pd.DataFrame) -> list[Line]:
-    """001-6, of a GAN: distance of the modes to training images against that of the model. table: of `fig6`."""
+    """001-6: distance of modes to training images against that of the model, which falls for a VAE and stays
+    for a GAN. table: of `fig6`."""
     lines = []
-    for space, own in table.groupby("space", sort=False):
-        modes = own.loc[[own["polarity"].idxmin()]]
-        words = f"distance of modes of a GAN to training images against ρ = 0, {space}"
-        lines += _changes(Contrast("001-6", words, 0, "log-ratio"), modes)
+    for (kind, space), own in table.groupby(["kind", "space"], sort=False):
+        modes = own.loc[own.groupby("section", sort=False)["polarity"].idxmin()]
+        words = f"distance of modes of a {kind} to training images against ρ = 0, {space}"
+        lines += _changes(Contrast("001-6", words, MODES[kind], "log-ratio"), modes)
     return lines
 
 

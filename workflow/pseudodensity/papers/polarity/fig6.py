@@ -1,7 +1,7 @@
 """Figure 6 in numbers: distance of samples to their nearest training images, by polarity.
 
-``inputs``: ``measured``, the experiment. ``settings``: ``names``, block, model, dataset and stands_for of the
-model; ``k``.
+``inputs``: ``measured``, an experiment for each panel. ``settings``: ``panels``, of each block, model, dataset
+and stands_for of the model, and its ``kind``, GAN or VAE; ``k``.
 """
 
 from __future__ import annotations
@@ -22,24 +22,26 @@ SPACES = ("pixels", "features")
 
 
 def fig6(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
-    """One line per space and set of images."""
-    facts, arrays = load_facts(inputs["measured"]), load_arrays(inputs["measured"], SPACES)
-    lines = []
-    for space in SPACES:
-        # A number for each image: its k distances are not independent.
-        means = [own.mean(axis=1) for own in arrays[space]]
-        named = settings["names"] | {"space": space}
-        lines += [named | line for line in spread_lines(facts["rows"], means)]
-    frame = pd.DataFrame(lines)
+    """A section for each model and space, a line for each set of images."""
+    lines, images = [], 0
+    for panel, path in zip(settings["panels"], inputs["measured"], strict=True):
+        facts, arrays = load_facts(path), load_arrays(path, SPACES)
+        images = arrays["pixels"].shape[1]
+        words = {"pixels": "pixels", "features": f"features of {facts['extractor']}"}
+        for space in SPACES:
+            # A number for each image: its k distances are not independent.
+            means = [own.mean(axis=1) for own in arrays[space]]
+            named = dict(panel) | {"space": space}
+            named["section"] = f"{block_title(panel)}, {words[space]}"
+            lines += [named | line for line in spread_lines(facts["rows"], means)]
     return Table(
         title="Figure 6 of polarity sampling: distance to the nearest training images",
-        frame=frame,
+        frame=pd.DataFrame(lines),
         columns=COLUMNS,
-        section="space",
-        section_titles={"pixels": "pixels", "features": f"features of {facts['extractor']}"},
+        section="section",
         introduction=(
-            f"{block_title(settings['names'])}: distance of an image to its {settings['k']} nearest training "
-            f"images, their mean; {arrays['pixels'].shape[1]:,} images of each kind."
+            f"Distance of an image to its {settings['k']} nearest training images, their mean; {images:,} images "
+            "of each kind."
         ),
         notes=[
             (

@@ -1,15 +1,16 @@
 """Figure 6: how far samples lie from their nearest training images, by polarity.
 
-``inputs``: ``measured``, the experiment. ``settings``: as of `fig6`.
+``inputs`` and ``settings``: as of `fig6`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pseudodensity.papers.polarity.fig6 import SPACES
@@ -23,24 +24,39 @@ PANEL = 3.4  # inches
 
 
 def fig6_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figure:
-    """A panel for each space, a curve for each set of images."""
-    facts, arrays = load_facts(inputs["measured"]), load_arrays(inputs["measured"], SPACES)
-    words = {"pixels": "pixels", "features": f"features of {facts['extractor']}"}
+    """A line of panels for each model, a panel for each space, a curve for each set of images."""
+    panels = list(zip(settings["panels"], inputs["measured"], strict=True))
     with theme():
-        figure = Figure(figsize=(2 * PANEL, PANEL))
-        for axes, space in zip(figure.subplots(1, 2), SPACES, strict=True):
-            for i, (row, own) in enumerate(zip(facts["rows"], arrays[space], strict=True)):
-                look = {"color": PALETTE[i % len(PALETTE)]}
-                if row["polarity"] is None:
-                    look = {"color": GREY, "linestyle": "--"}
-                # All k distances of every image, as in the paper.
-                sns.kdeplot(np.ravel(own), ax=axes, label=row["name"], cut=0, **look)
-            subtitle(axes, words[space])
+        figure = Figure(figsize=(2 * PANEL, PANEL * len(panels)))
+        grid = figure.subplots(len(panels), 2, squeeze=False, sharex="col")
+        for line, (panel, path) in zip(grid, panels, strict=True):
+            facts, arrays = load_facts(path), load_arrays(path, SPACES)
+            words = {"pixels": "pixels", "features": f"features of {facts['extractor']}"}
+            for axes, space in zip(line, SPACES, strict=True):
+                _curves(axes, facts["rows"], arrays[space])
+                subtitle(
+                    axes,
+                    *(
+                        (block_title(panel), words[space])
+                        if space == "pixels"
+                        else ("", words[space])
+                    ),
+                )
+        for axes in grid[-1]:
             axes.set_xlabel(f"distance to {settings['k']} nearest training images")
-        figure.axes[0].legend(fontsize=8)
+        grid[0][0].legend(fontsize=8)
         return finish(
             figure,
-            f"{block_title(settings['names'])}. Euclidean distances of {arrays['pixels'].shape[1]:,} images of "
-            "each kind, pixels from 0 to 1. Held-out real images are fresh ones of the law that the training "
-            "images come from. The features neither steer nor judge.",
+            f"Euclidean distances of {arrays['pixels'].shape[1]:,} images of each kind, pixels from 0 to 1. "
+            "Held-out real images are fresh ones of the law that the training images come from. The features "
+            "neither steer nor judge.",
         )
+
+
+def _curves(axes: Axes, rows: Sequence[Mapping[str, Any]], distances: np.ndarray) -> None:
+    for i, (row, own) in enumerate(zip(rows, distances, strict=True)):
+        look = {"color": PALETTE[i % len(PALETTE)]}
+        if row["polarity"] is None:
+            look = {"color": GREY, "linestyle": "--"}
+        # All k distances of every image, as in the paper.
+        sns.kdeplot(np.ravel(own), ax=axes, label=row["name"], cut=0, **look)

@@ -65,7 +65,9 @@ def _samples(models: SingleModels, name: str) -> Made:
 
 def _nearest(models: SingleModels) -> Made:
     grid = models.images.grid["fig6"]
-    return models.nearest(), {"names": models.titles(grid["block"]), "k": grid["k"]}
+    made = [models.nearest(panel["block"]) for panel in grid["panels"]]
+    named = [models.titles(panel["block"]) | {"kind": panel["kind"]} for panel in grid["panels"]]
+    return made, {"panels": named, "k": grid["k"]}
 
 
 def _paths(models: SingleModels) -> Made:

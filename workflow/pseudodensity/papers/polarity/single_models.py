@@ -26,10 +26,9 @@ class SingleModels:
         """How tables and figures call a model."""
         return self.images.sets.titles(self.images.checkpoint(block))
 
-    def nearest(self) -> Artifact:
-        """Distances of Figure 6. ConfigError, as of all here: the model or the extractor cannot serve it."""
-        grid, plan = self.images.grid["fig6"], self.plan
-        block, dataset = grid["block"], grid["block"]["dataset"]
+    def nearest(self, block: Block) -> Artifact:
+        """Distances of Figure 6. ConfigError, as of all here: the model cannot serve it."""
+        grid, plan, dataset = self.images.grid["fig6"], self.plan, block["dataset"]
         needs, own = self._drawn("fig6", block, "pixel", grid["images"])
         needs |= self._training(block, grid["extractor"])
         reals = plan.pools.reals(dataset, grid["images"])
