@@ -141,6 +141,30 @@ def test_volumes_are_those_of_the_pool_and_images_those_of_the_truncation(plan):
     assert both.pool == plan.pools.item(checkpoint, truncation, 24, 2).pool
 
 
+def test_who_asks_for_more_volumes_shares_the_first_ones():
+    """However many are asked for, files of the same rows are the same; only the last may be shorter."""
+    plan = Plan(
+        load_config(ROOT / "config/config.yaml", [], {}),
+        ROOT / "workflow/schemas",
+        ROOT / "config/papers",
+    )
+    parts = plan.pools.proposals(plan.models.pretrained("progan", "faces", 0), 20000)
+    settings = {"top": 8, "route": "auto", "space": "pixel", "extractor": None}
+    few, more = (plan.pools.column("volume", settings, parts, count) for count in (5000, 16000))
+    assert [column.rows for column in few] == [
+        "0000000-0002000",
+        "0002000-0004000",
+        "0004000-0005000",
+    ]
+    assert few[:2] == more[:2] and few[2] != more[2]
+    ends = [tuple(map(int, column.rows.split("-"))) for column in more]
+    assert [row for start, stop in ends for row in range(start, stop)] == list(range(16000))
+    # Columns of whole parts know no count.
+    assert [c.rows for c in plan.pools.column("logits", {}, parts, 16000)] == [
+        p.rows for p in parts
+    ]
+
+
 def test_volumes_of_features_are_made_of_their_extractor(plan):
     checkpoint = plan.models.pretrained("progan", "faces", 0)
     settings = {"volumes": 32, "top": 8, "route": "auto", "replacement": True}

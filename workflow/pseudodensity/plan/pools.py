@@ -27,6 +27,8 @@ __all__ = ["Item", "Pools", "images_of"]
 
 Point = Mapping[str, Any]
 FRESH = ("procedural",)  # kinds of data sets whose law can be drawn from anew
+# Rows in one file of a column that covers no more than is asked for: who asks for more shares the first ones.
+BLOCK = 2000
 
 
 @dataclass(frozen=True)
@@ -151,8 +153,10 @@ class Pools:
             start, stop = map(int, part.rows.split("-"))
             if start >= count:
                 break
-            rows = part.rows if whole else f"{start:07d}-{min(stop, count):07d}"
-            found.append(self._column_part(name, key, part, rows))
+            last, step = (stop, stop - start) if whole else (min(stop, count), BLOCK)
+            for first in range(start, last, step):
+                rows = f"{first:07d}-{min(first + step, last):07d}"
+                found.append(self._column_part(name, key, part, rows))
         return tuple(found)
 
     def _made_column(self, name: str, key: str, part: Artifact, rows: str) -> Artifact:
