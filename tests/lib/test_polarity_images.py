@@ -160,7 +160,7 @@ def test_who_asks_for_more_volumes_shares_the_first_ones():
     ends = [tuple(map(int, column.rows.split("-"))) for column in more]
     assert [row for start, stop in ends for row in range(start, stop)] == list(range(16000))
     # Columns of whole parts know no count.
-    assert [c.rows for c in plan.pools.column("logits", {}, parts, 16000)] == [
+    assert [c.rows for c in plan.pools.column("logits", {"auxiliary": None}, parts, 16000)] == [
         p.rows for p in parts
     ]
 
