@@ -213,6 +213,20 @@ def test_at_the_papers_scale_latent_reweighting_has_its_models_and_its_settings(
     assert judges == {("mnist", "mnist_cnn"), ("fashion", "fashion_cnn")}
 
 
+def test_at_the_papers_scale_polarity_has_its_models_and_marks_what_is_circular(papers_scale):
+    made = papers_scale.of_paper["polarity"]
+    assert [target.name for target in made if target.missing] == []
+    table = papers_scale.tables["polarity/table2"]
+    blocks = {row["block"] for row in table.settings["rows"]}
+    assert blocks == {"stylegan2-faces", "stylegan2-church", "stylegan3-faces", "progan-celebahq"}
+    spaces = {row["point"].get("extractor") for row in table.settings["rows"]} - {None}
+    assert spaces == set(table.settings["judges"]) == {"vgg16", "inception"}
+    volumes = {
+        job.spec["settings"]["top"] for job in papers_scale.jobs(table) if job.slug == "volume"
+    }
+    assert volumes == {30}
+
+
 @pytest.mark.parametrize("scale", ["embedded", "paper"])
 def test_what_judges_neither_steers_nor_trains(scale, request):
     plan = request.getfixturevalue("default" if scale == "embedded" else "papers_scale")

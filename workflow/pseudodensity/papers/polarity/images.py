@@ -46,7 +46,7 @@ class Images:
 
     def _check_extractors(self) -> None:
         known = self.plan.config["extractors"]
-        for name in self.grid["table2"]["features"]:
+        for name in (own["extractor"] for own in self.grid["table2"]["features"]):
             if name not in known:
                 raise ConfigError(
                     f"config: {PLACE}.table2.features names {name!r}, which is not described under extractors"
@@ -65,16 +65,24 @@ class Images:
         seed = self.plan.config["seeds"][0]
         return self.plan.models.pretrained(block["model"], block["dataset"], seed)
 
-    def blocks(self) -> Iterator[Block]:
-        """Every model with every data set of the config whose volumes can be had."""
-        for model, dataset in self.plan.models.pairs():
-            if self.plan.models.declaration(model)["no_jacobian"] is None:
-                yield {"model": model, "dataset": dataset}
+    def blocks(self) -> list[Block]:
+        """The models of Table 2 and Figure 3 with their data sets: those that the config names, else every
+        one whose volumes can be had."""
+        if self.grid["blocks"] is not None:
+            return self.grid["blocks"]
+        models = self.plan.models
+        return [
+            {"model": model, "dataset": dataset}
+            for model, dataset in models.pairs()
+            if models.declaration(model)["no_jacobian"] is None
+        ]
 
     def spaces(self, block: Block) -> list[Space]:
         """Spaces of Table 2 in which the volumes of a model can be had."""
         features = self.grid["table2"]["features"]
-        wanted = [name for name, own in features.items() if own is None or block in own]
+        wanted = [
+            own["extractor"] for own in features if own["blocks"] is None or block in own["blocks"]
+        ]
         mapped = self.plan.models.declaration(block["model"])["w_space"]
         found = [{"space": space, "extractor": None} for space in ("pixel", "style")[: 1 + mapped]]
         return found + [{"space": "feature", "extractor": name} for name in wanted]
