@@ -18,8 +18,8 @@ def claim(measured, block, answer, effect=0.1):
 @pytest.fixture
 def written(tmp_path):
     """A page of a made-up run of Table 2."""
-    numbers = {column.name: 0.5 for column in TABLES["table2"]}
-    numbers |= {column.spread: 0.01 for column in TABLES["table2"] if column.spread}
+    numbers = {column.name: 0.5 for column in TABLES["findings_latent"]}
+    numbers |= {column.spread: 0.01 for column in TABLES["findings_latent"] if column.spread}
     lines = [numbers | {"block": "b", "setting": name} for name in ("plain", "SIR")]
     pd.DataFrame(lines).to_csv(tmp_path / "table2.csv", index=False)
     claims = [
@@ -40,12 +40,12 @@ def written(tmp_path):
     settings = SimpleNamespace(
         commit="c0ffee", config="mine", seeds=[0], targets={"t": ["none.tsv"]}, titles=["A"]
     )
-    assert write_findings(inputs, settings, tmp_path / "docs/page.md") == ["fig.png"]
+    assert write_findings(inputs, settings, tmp_path / "docs/findings_latent.md") == ["fig.png"]
     return tmp_path / "docs"
 
 
 def test_a_claim_is_answered_by_its_line_over_all_blocks(written):
-    text = (written / "page.md").read_text()
+    text = (written / "findings_latent.md").read_text()
     (line,) = [line for line in text.splitlines() if "000-1" in line]
     assert "reproduced" in line and "+0.200" in line and "precision" in line
     assert "no difference seen" not in text, "of a claim the first contrast is shown"
@@ -53,10 +53,10 @@ def test_a_claim_is_answered_by_its_line_over_all_blocks(written):
 
 
 def test_the_table_and_the_pictures_of_the_page_are_shown(written):
-    text = (written / "page.md").read_text()
+    text = (written / "findings_latent.md").read_text()
     assert "## Table 2" in text and "| b | SIR | 0.500 ± 0.010" in text
-    assert "c0ffee" in text and "![A](page/fig.png)" in text
-    with Image.open(written / "page/fig.png") as picture:
+    assert "c0ffee" in text and "![A](findings_latent/fig.png)" in text
+    with Image.open(written / "findings_latent/fig.png") as picture:
         assert picture.width == 1000
 
 

@@ -62,6 +62,25 @@ FINDINGS = {
         )
         + (f"{LATENT}/fig4", f"{LATENT}/ascents", f"{LATENT}/all_methods", f"{LATENT}/claims"),
     },
+    "findings_polarity": {
+        "table": "polarity/table2",
+        "claims": "polarity/claims",
+        "pictures": {
+            "polarity/fig1": "Figure 1: precision and recall along truncation and along polarity",
+            "polarity/fig3": "Figure 3: polarity, truncation, and both",
+            "polarity/fig2": "Figure 2: singular values and latents that it takes",
+            "polarity/fig4": "Figure 4: samples by polarity in two spaces",
+            "polarity/fig5": "Figure 5: modes",
+            "polarity/fig6": "Figure 6: distance to training images, of a GAN and of a VAE",
+            "polarity/fig7": "Figure 7: perceptual path length",
+            "polarity/fig11": "Figure 11: laws that are known",
+        },
+        "targets": tuple(
+            f"polarity/{name}"
+            for name in ("table1", "table2", "table3", "table4", "fig3", "fig4", "fig5", "fig6")
+        )
+        + ("polarity/fig7", "polarity/fig11", "polarity/claims"),
+    },
 }
 PAGE_GLOSSARY = str(HERE / "docs/glossary.md")
 PAGE_CATALOGUE = str(HERE / "config/reported/claims.csv")

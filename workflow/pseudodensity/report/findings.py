@@ -33,17 +33,19 @@ INTRODUCTION = (
     "This page is written by `snakemake docs/{name}` from the tables of the run that it speaks of. "
     "Another processor rounds otherwise, which leads a training elsewhere, as another seed does."
 )
-# Table -> what the page shows of it.
+TABLE1 = [
+    Column("block", "block"),
+    Column("setting", ""),
+    Column("precision", "precision", 3, spread="precision_spread"),
+    Column("recall", "recall", 3, spread="recall_spread"),
+    Column("fid", "FID", 2, spread="fid_spread"),
+    Column("mean_pseudo_density", "pseudo density", 3),
+]
+# Page -> what it shows of its table.
 TABLES = {
-    "table1": [
-        Column("block", "block"),
-        Column("setting", ""),
-        Column("precision", "precision", 3, spread="precision_spread"),
-        Column("recall", "recall", 3, spread="recall_spread"),
-        Column("fid", "FID", 2, spread="fid_spread"),
-        Column("mean_pseudo_density", "pseudo density", 3),
-    ],
-    "table2": [
+    "findings": TABLE1,
+    "findings_real": TABLE1,
+    "findings_latent": [
         Column("block", "block"),
         Column("setting", "method"),
         Column("precision", "precision", 3, spread="precision_ci97"),
@@ -51,6 +53,15 @@ TABLES = {
         Column("emd", "EMD", 2, spread="emd_ci97"),
         Column("fid", "FID", 2, spread="fid_ci97"),
         Column("ms", "ms of an image", 3),
+    ],
+    "findings_polarity": [
+        Column("block", "block"),
+        Column("setting", "method"),
+        Column("polarity", "ρ", format="g"),
+        Column("precision", "precision", 3, low="precision_low", high="precision_high"),
+        Column("recall", "recall", 3, low="recall_low", high="recall_high"),
+        Column("fid", "FID", 2, low="fid_low", high="fid_high"),
+        Column("gain", "gain in FID over ρ = 0", format="+.3f", low="gain_low", high="gain_high"),
     ],
 }
 PACKAGES = ("torch", "torchvision", "timm", "faiss-cpu", "numpy", "scikit-learn", "snakemake")
@@ -138,7 +149,7 @@ def _palette(picture: Image.Image) -> list[int]:
 def write_findings(inputs: Any, settings: Any, path: str | Path) -> list[str]:
     """Write the page; the names of its pictures, which lie in a folder of its name beside it.
 
-    inputs: ``table``, one of `TABLES`, and ``claims``, CSVs; ``pictures``, PNGs.
+    inputs: ``table``, of which `TABLES` says what the page shows, and ``claims``, CSVs; ``pictures``, PNGs.
     settings: with the attributes ``commit``, ``config``, ``seeds``, ``targets`` (see `costs_frame`), ``titles`` of the
     pictures in order.
     """
@@ -146,7 +157,7 @@ def write_findings(inputs: Any, settings: Any, path: str | Path) -> list[str]:
     pictures = path.with_suffix("")
     pictures.mkdir(parents=True, exist_ok=True)
     lines = ["# Findings of one run", "", *_provenance(path.name, settings), ""]
-    columns = TABLES[Path(inputs.table).stem]
+    columns = TABLES[path.stem]
     title = Path(inputs.table).stem.replace("table", "Table ")
     lines += [f"## {title}", "", *_body(Table("", pd.read_csv(inputs.table), columns)), ""]
     lines += ["## Claims of the paper", "", *_claims(inputs.claims), ""]
