@@ -28,7 +28,7 @@ __all__ = ["Item", "Pools", "images_of"]
 Point = Mapping[str, Any]
 FRESH = ("procedural",)  # kinds of data sets whose law can be drawn from anew
 # Rows in one file of a column that covers no more than is asked for: who asks for more shares the first ones.
-BLOCK = 2000
+BLOCK = 4000
 
 
 @dataclass(frozen=True)
