@@ -34,7 +34,9 @@ STAMP = {"kind": "trained", "spec": {"architecture": "stylegan2", "resolution": 
 PROPOSALS, REPEATS, FEW = 200, 2, 16
 DRS = {"method": "drs", "gamma_percentile": 80.0, "acceptance": 0.2, "calibration": "isotonic"}
 DOT = {"method": "dot", "steps": 2, "step_size": 0.05, "pairs": 10}
-VOLUME = {"volumes": 2000, "top": 30, "route": "auto", "space": "pixel", "extractor": None}
+VOLUME = {"volumes": 2000, "top": 30, "route": "auto", "space": "pixel", "extractor": None} | {
+    "prior": "model"
+}
 POINTS = [
     {"method": "plain"},
     {"method": "importance", "tau": 50, "w": 0.01},

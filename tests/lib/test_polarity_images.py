@@ -41,7 +41,7 @@ def trial(number: int) -> dict[float, list[dict[str, float]]]:
     side = frechet.prepare({"features": reals.astype(np.float32)})
     found = {}
     for exponent in EXPONENTS:
-        point = {"polarity": exponent, "replacement": True, "volumes": VOLUMES}
+        point = {"polarity": exponent, "replacement": True, "volumes": VOLUMES, "prior": "model"}
         rows = polarity.choose(pool, point, IMAGES, REPEATS).rows
         fids = [frechet.score(side, {"features": fakes[r].astype(np.float32)}) for r in rows]
         found[exponent] = [{"fid": one["fid"]} for one in fids]
@@ -107,7 +107,7 @@ def test_where_nothing_beats_polarity_zero_nothing_is_chosen():
 def test_under_truncation_the_same_latents_are_chosen():
     volumes = numpy_generator(0, "volumes").standard_normal(400)
     pool = Pool({"volume": Column(volumes)}, 3)
-    own = {"polarity": 0.4, "replacement": True, "volumes": 200}
+    own = {"polarity": 0.4, "replacement": True, "volumes": 200, "prior": "model"}
     (point,) = truncated_polarity.points(
         {"style": [0.7], "exponents": [0.4]}, own | {"top": 30}, {"truncation": ["style"]}
     )
@@ -131,7 +131,12 @@ def plan():
 def test_volumes_are_those_of_the_pool_and_images_those_of_the_truncation(plan):
     checkpoint = plan.models.pretrained("stylegan2", "faces", 0)
     settings = {"volumes": 32, "top": 8, "route": "auto", "space": "pixel", "extractor": None}
-    alone = {"method": "polarity", "polarity": -0.2, "replacement": True} | settings
+    alone = {
+        "method": "polarity",
+        "polarity": -0.2,
+        "replacement": True,
+        "prior": "model",
+    } | settings
     together = {"method": "truncated_polarity", "family": "style", "psi": 0.7} | alone
     together["method"] = "truncated_polarity"
     plain, both = (plan.pools.item(checkpoint, point, 24, 2) for point in (alone, together))
@@ -163,7 +168,7 @@ def test_who_asks_for_more_volumes_shares_the_first_ones():
 
 def test_volumes_of_features_are_made_of_their_extractor(plan):
     checkpoint = plan.models.pretrained("progan", "faces", 0)
-    settings = {"volumes": 32, "top": 8, "route": "auto", "replacement": True}
+    settings = {"volumes": 32, "top": 8, "route": "auto", "replacement": True, "prior": "model"}
     point = {"method": "polarity", "polarity": -0.2, "space": "feature"} | settings
     found = [
         plan.pools.item(checkpoint, point | {"extractor": name}, 24, 2).columns["volume"][0]

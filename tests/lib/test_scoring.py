@@ -141,8 +141,14 @@ def test_a_point_with_too_small_a_pool_says_so(model, count, there):
 
 
 def test_a_method_reads_its_columns_from_their_files(model, tmp_path):
-    point = {"method": "polarity", "polarity": 0.5, "replacement": True, "volumes": 200}
-    point |= {"top": 30, "route": "auto", "space": "pixel"}
+    point = {
+        "method": "polarity",
+        "polarity": 0.5,
+        "replacement": True,
+        "volumes": 200,
+        "prior": "model",
+    }
+    point |= {"top": 30, "route": "auto", "space": "pixel", "extractor": None}
     volumes = [tmp_path / "a", tmp_path / "b"]
     for path, values in zip(volumes, (np.arange(500.0), np.arange(100.0)), strict=True):
         save_column(path, Column(values / 1000), {})

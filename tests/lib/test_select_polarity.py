@@ -8,7 +8,12 @@ import torch
 from scipy.stats import chisquare, kstest
 
 from pseudodensity.columns.pool import Column, Pool
-from pseudodensity.control.select.polarity import choose, polarity_log_weights
+from pseudodensity.control.select.polarity import (
+    choose,
+    column_settings,
+    label,
+    polarity_log_weights,
+)
 from pseudodensity.control.select.schemes import effective_sample_size, resample
 from pseudodensity.generators.toy import Affine, GaussianGrid, TwoPieces
 from pseudodensity.report.statistics import t_interval
@@ -102,6 +107,22 @@ def test_a_prior_that_does_not_fit_is_refused(prior):
         polarity_log_weights(torch.zeros(2), 1.0, prior)
 
 
+def test_a_uniform_prior_fills_the_range_of_the_latents():
+    """Latents N(0, 1) cut at 2: without their own prior, at polarity 0, what is drawn is uniform there."""
+    latents = numpy_generator(0, "latents").standard_normal(60_000)
+    latents = latents[np.abs(latents) < 2]
+    columns = {"volume": Column(np.zeros(len(latents))), "log_prior": Column(-(latents**2) / 2)}
+    point = {"polarity": 0.0, "replacement": True, "volumes": len(latents), "space": "pixel"}
+    asked = {"top": 1, "route": "auto", "extractor": None, "prior": "uniform"}
+    (rows,) = choose(Pool(columns, 1), point | asked, 2000, 1).rows
+    assert kstest(latents[rows], "uniform", (-2, 4)).pvalue > 0.01
+    (plain,) = choose(Pool(columns, 1), point | asked | {"prior": "model"}, 2000, 1).rows
+    assert kstest(latents[plain], "uniform", (-2, 4)).pvalue < 1e-6
+    assert column_settings(point | asked)["log_prior"] == {}
+    assert "log_prior" not in column_settings(point | asked | {"prior": "model"})
+    assert label(point | asked).endswith("uniform prior")
+
+
 # ------------------------------------------------------------------ intervals over repeats
 
 VOLUMES, REPEATS, TRIALS = 150, 4, 300
@@ -113,7 +134,13 @@ def share_covered(shared: bool) -> float:
     Log-volumes are N(0, 1/4); in proportion to volume^rho they are N(rho / 4, 1/4).
     """
     polarity, covered = 0.8, 0
-    point = {"method": "polarity", "polarity": polarity, "replacement": True, "volumes": VOLUMES}
+    point = {
+        "method": "polarity",
+        "polarity": polarity,
+        "replacement": True,
+        "volumes": VOLUMES,
+        "prior": "model",
+    }
     for trial in range(TRIALS):
         draw = numpy_generator(trial, "log-volumes")
         values = 0.5 * draw.standard_normal(VOLUMES if shared else VOLUMES * REPEATS)
@@ -138,7 +165,13 @@ def test_an_interval_over_repeats_that_share_volumes_is_too_narrow():
 
 def test_no_two_repeats_have_a_volume_in_common():
     volumes = numpy_generator(0, "volumes").standard_normal(1000)
-    point = {"method": "polarity", "polarity": 0.3, "replacement": True, "volumes": 300}
+    point = {
+        "method": "polarity",
+        "polarity": 0.3,
+        "replacement": True,
+        "volumes": 300,
+        "prior": "model",
+    }
     choice = choose(Pool({"volume": Column(volumes)}, 0), point, 100, 5)
     assert len(choice.rows) == 3 and choice.used == 900  # three repeats have volumes of their own
     for repeat, rows in enumerate(choice.rows):

@@ -203,12 +203,13 @@ def metric_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def columns_needed(point: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Columns that a point reads beside those of every pool, with their settings."""
+    """Columns that a point reads beside those of every pool, with their settings: those of NEEDS, and what
+    else its ``column_settings`` names."""
     module = method(point["method"])
     asked = module.column_settings(point)
     return {
         name: column_settings(name, asked.get(name, {}))
-        for name in module.NEEDS
+        for name in dict.fromkeys([*module.NEEDS, *asked])
         if name not in ALWAYS_THERE
     }
 

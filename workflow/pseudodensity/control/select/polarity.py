@@ -23,9 +23,21 @@ SOURCE = "Algorithm 1"
 NEEDS = ("volume",)
 POOL = "model"
 # volumes: of one repeat; every repeat has its own. top, route, space: of each volume, see `log_volumes`;
-# extractor: whose features they are in, where space is "feature".
-DEFAULTS = {"volumes": 2000, "top": 30, "route": "auto", "space": "pixel", "extractor": None}
-CHOICES = {"route": ["auto", "exact", "mapping"], "space": ["pixel", "style", "feature"]}
+# extractor: whose features they are in, where space is "feature". prior: the model's own, or uniform, which divides
+# its density out: for a few dimensions only, see `polarity_log_weights`.
+DEFAULTS = {
+    "volumes": 2000,
+    "top": 30,
+    "route": "auto",
+    "space": "pixel",
+    "extractor": None,
+    "prior": "model",
+}
+CHOICES = {
+    "route": ["auto", "exact", "mapping"],
+    "space": ["pixel", "style", "feature"],
+    "prior": ["model", "uniform"],
+}
 GRID = {"exponents": [-0.1, 0.1], "replacement": [True]}
 LIMITS = {"volumes": (2, 100_000_000), "top": (1, 1_000_000)}
 
@@ -46,7 +58,8 @@ def label(point: Point) -> str:
     kind = "with" if point["replacement"] else "without"
     words = {"pixel": "", "style": ", style space"}
     space = words.get(point["space"], f", features of {point['extractor']}")
-    return f"polarity {point['polarity']:g}, {kind} replacement{space}"
+    prior = ", uniform prior" if point["prior"] == "uniform" else ""
+    return f"polarity {point['polarity']:g}, {kind} replacement{space}{prior}"
 
 
 def why_not(generator: Mapping[str, Any]) -> str | None:
@@ -74,7 +87,8 @@ def column_settings(point: Point) -> dict[str, dict[str, Any]]:
             "space 'feature' needs an extractor, and no other has one: set methods.polarity.extractor to a name "
             "under extractors, or to null"
         )
-    return {"volume": {key: point[key] for key in ("top", "route", "space", "extractor")}}
+    asked = {"volume": {key: point[key] for key in ("top", "route", "space", "extractor")}}
+    return asked | ({"log_prior": {}} if point["prior"] == "uniform" else {})
 
 
 def choose(pool: Pool, point: Point, images: int, repeats: int) -> Choice:
@@ -88,11 +102,12 @@ def choose(pool: Pool, point: Point, images: int, repeats: int) -> Choice:
     from pseudodensity.rng import generator as stream_of
 
     volumes, size = pool.values("volume"), point["volumes"]
+    prior = pool.values("log_prior") if point["prior"] == "uniform" else np.zeros(len(volumes))
     rows, sizes = [], []
     for repeat in range(min(repeats, len(volumes) // size)):
         start = repeat * size
-        own = torch.from_numpy(volumes[start : start + size])
-        weights = polarity_log_weights(own, point["polarity"])
+        own, priors = (torch.from_numpy(all_[start : start + size]) for all_ in (volumes, prior))
+        weights = polarity_log_weights(own, point["polarity"], priors)
         stream = stream_of(pool.seed, "polarity", repeat)
         drawn = resample(weights, images, stream, replacement=point["replacement"])
         rows.append(start + drawn.numpy())

@@ -22,9 +22,20 @@ PAPER = "001"
 SOURCE = "section 4.1, figure 3"
 NEEDS = ("volume",)
 POOL = "moved"
-# As of polarity: volumes of one repeat; top, route, space, extractor of each volume.
-DEFAULTS = {"volumes": 2000, "top": 30, "route": "auto", "space": "pixel", "extractor": None}
-CHOICES = {"route": ["auto", "exact", "mapping"], "space": ["pixel", "style", "feature"]}
+# As of polarity.
+DEFAULTS = {
+    "volumes": 2000,
+    "top": 30,
+    "route": "auto",
+    "space": "pixel",
+    "extractor": None,
+    "prior": "model",
+}
+CHOICES = {
+    "route": ["auto", "exact", "mapping"],
+    "space": ["pixel", "style", "feature"],
+    "prior": ["model", "uniform"],
+}
 # psi by family, and polarity.
 GRID = {"style": [0.7], "scale": [0.85], "resample": [1.0], "exponents": [-0.1, 0.1]}
 LIMITS = {
