@@ -237,9 +237,15 @@ def set_ranges(
         axis.set_major_locator(MaxNLocator(nbins=ticks, steps=[1, 2, 2.5, 5, 10]))
 
 
-def subtitle(axes: Axes, title: str, below: str = "", colour: str = "0.3") -> None:
-    """A bold title on the left, and a plain line in a colour between it and the axes."""
-    axes.set_title(title, pad=17 if below else 6)
+def subtitle(
+    axes: Axes, title: str, below: str = "", colour: str = "0.3", letters: int | None = None
+) -> None:
+    """A bold title on the left, and a plain line in a colour between it and the axes.
+
+    letters: of a line of the title, which is broken where it is longer; None for one line.
+    """
+    lines = [title] if letters is None else textwrap.wrap(title, letters)
+    axes.set_title("\n".join(lines), pad=17 if below else 6)
     place = {"xycoords": "axes fraction", "textcoords": "offset points", "xytext": (0, 4)}
     axes.annotate(below, (0, 1), **place, va="bottom", fontsize=8.5, color=colour)
 

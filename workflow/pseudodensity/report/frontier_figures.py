@@ -15,7 +15,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -79,7 +78,7 @@ def precision_recall(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> 
             own = points[points["block"].eq(block)]
             _plane(axes, own, styles, references)
             title, aside = title_and_aside(own.iloc[0])
-            subtitle(axes, "\n".join(textwrap.wrap(title, TITLE_WIDTH)), aside)
+            subtitle(axes, title, aside, letters=TITLE_WIDTH)
         _legend(grid.figure, _entries(styles), len(blocks), across)
         return finish(grid.figure, _caption(points, settings))
 

@@ -31,7 +31,7 @@ from pseudodensity.report.titles import title_and_aside
 
 __all__ = ["precision_against_time"]
 
-PANEL = 3.4  # inches
+PANEL, TITLE_LETTERS = 3.4, 30  # inches, of a line of a title
 
 
 def precision_against_time(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figure:
@@ -56,7 +56,7 @@ def precision_against_time(inputs: Mapping[str, Any], settings: Mapping[str, Any
 
 def _panel(axes: Axes, lines: pd.DataFrame, styles: Mapping[str, MethodStyle]) -> None:
     first = lines.iloc[0]
-    subtitle(axes, *title_and_aside(first))
+    subtitle(axes, *title_and_aside(first), letters=TITLE_LETTERS)
     axes.set_xscale("log")
     axes.set_xlabel("time of one image (ms of one core)")
     front = np.asarray(pareto_front(-lines["ms"].to_numpy(), lines["precision"].to_numpy()))

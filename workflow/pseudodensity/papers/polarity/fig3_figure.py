@@ -35,6 +35,7 @@ from pseudodensity.report.titles import title_and_aside
 __all__ = ["fig3_figure"]
 
 PANEL, ACROSS = 2.9, 3  # inches, panels
+TITLE_LETTERS = 26
 POLARITY, TRUNCATION = PALETTE[0], PALETTE[3]
 
 
@@ -62,7 +63,7 @@ def fig3_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figur
 
 def _panel(axes: Axes, points: pd.DataFrame) -> None:
     title, aside = title_and_aside(points.iloc[0])
-    subtitle(axes, title, aside)
+    subtitle(axes, title, aside, letters=TITLE_LETTERS)
     plain = points[points["method"].eq("plain")]
     truncated = of_truncation(points).assign(psi=lambda own: own["psi"].fillna(1.0))
     _line(axes, truncated.sort_values("psi"), TRUNCATION, "D")

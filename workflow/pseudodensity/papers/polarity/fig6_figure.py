@@ -34,20 +34,13 @@ def fig6_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figur
             words = {"pixels": "pixels", "features": f"features of {facts['extractor']}"}
             for axes, space in zip(line, SPACES, strict=True):
                 _curves(axes, facts["rows"], arrays[space])
-                subtitle(
-                    axes,
-                    *(
-                        (block_title(panel), words[space])
-                        if space == "pixels"
-                        else ("", words[space])
-                    ),
-                )
+                subtitle(axes, panel["model"], words[space])
         for axes in grid[-1]:
             axes.set_xlabel(f"distance to {settings['k']} nearest training images")
         grid[0][0].legend(fontsize=8)
         return finish(
             figure,
-            f"Euclidean distances of {arrays['pixels'].shape[1]:,} images of each kind, pixels from 0 to 1. "
+            f"{'; '.join(map(block_title, settings['panels']))}. Euclidean distances of {arrays['pixels'].shape[1]:,} images of each kind, pixels from 0 to 1. "
             "Held-out real images are fresh ones of the law that the training images come from. The features "
             "neither steer nor judge.",
         )
