@@ -299,7 +299,7 @@ def show_images(
         rows: name of each line of images, and the colour of that name.
     """
     words = max((text.count("\n") + 1 for text in below), default=0)
-    room = 0.17 * words + 0.05 if words else 0.0
+    room = 0.22 * words + 0.05 if words else 0.0
     _, side, across, down = _cell(images.shape[-1], room)
     axes.imshow(tile(images, columns, room), interpolation="auto", aspect="equal")
     axes.set_anchor("NW")
