@@ -23,6 +23,7 @@ from pseudodensity.generators.checkpoint import (
     load_generator,
     save_checkpoint,
 )
+from pseudodensity.images.labels import Labels
 from pseudodensity.progress import Progress
 from pseudodensity.rng import normal, numpy_generator
 from pseudodensity.tensors import save_tensors
@@ -47,6 +48,16 @@ SETTINGS = {
     "convgan": {
         "generator": {"z_dim": 4, "channels": [8, 8, 4]},
         "discriminator": {"channels": [4, 8]},
+    },
+    "biggan": {
+        "generator": {
+            "classes": 3,
+            "z_dim": 4,
+            "class_dim": 4,
+            "channels": [8, 8, 4],
+            "attention": None,
+        },
+        "discriminator": {"classes": 3, "channels": [4, 8, 8], "attention": None},
     },
     "diffusion": {
         "generator": {
@@ -87,6 +98,7 @@ RECIPES = {
     "projectedgan": GAN_RECIPE | {"loss": "hinge", "r1_gamma": 0, "augment": ["translation"]},
     "progan": PENALISED | {"loss": "wasserstein", "drift": 0.001},
     "convgan": PENALISED | {"loss": "hinge"},
+    "biggan": GAN_RECIPE | {"loss": "hinge"},
     "diffusion": {
         "batch_size": 4,
         "lr": 1e-3,
@@ -101,6 +113,13 @@ RECIPES = {
 @pytest.fixture(scope="module")
 def backbone():
     return build_extractor({"kind": "small_cnn", "size": 16, "widths": [4, 8], "blocks": 1})
+
+
+def labels_of(architecture: str) -> dict:
+    """Classes 0, 1 and 2 in turn of the 40 images, for a model that learns classes."""
+    classes = np.arange(40)[:, None] % 3
+    labels = Labels(classes, ["class"], [3], np.zeros(40), np.zeros((40, 0), np.float32))
+    return {"labels": labels} if architecture == "biggan" else {}
 
 
 def backbone_of(architecture: str, backbone) -> dict:
@@ -174,7 +193,7 @@ def test_settings_that_do_not_fit_are_named():
         build_generator("projectedgan", 16, {"ngff": 4})
     assert "\n" not in str(error.value)
     with pytest.raises(
-        ValueError, match="unknown name 'vae' in generators: choose one of convgan, diffusion, "
+        ValueError, match="unknown name 'vae' in generators: choose one of biggan, convgan, "
     ):
         build_generator("vae", 16, {})
     with pytest.raises(ValueError, match="no discriminator"):
@@ -230,6 +249,7 @@ def pretrained(tmp_path_factory, data, backbone):
                 folder / "work",
                 quiet(),
                 **backbone_of(architecture, backbone),
+                **labels_of(architecture),
             )
         return done[architecture]
 
@@ -310,6 +330,7 @@ def test_fine_tuning_weighs_both_sides(
         density=density if tau is not None else None,
         extractor=backbone if fake_weight != "none" else None,
         **backbone_of(architecture, backbone),
+        **labels_of(architecture),
     )
     (trainer,) = made
     if tau is None:

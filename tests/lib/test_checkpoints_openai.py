@@ -252,7 +252,7 @@ def test_the_published_sizes(tmp_path, monkeypatch, flavour, channels, attended,
     assert len(public) == tensors
     path = tmp_path / "m.pt"
     path.write_bytes(b"-")
-    monkeypatch.setattr("pseudodensity.checkpoints.openai._read", lambda _: public)
+    monkeypatch.setattr("pseudodensity.checkpoints.openai.read_state_dict", lambda _: public)
     converted = convert(path, "openai", "diffusion")
     assert converted["settings"]["resolution"] == 256
     assert converted["settings"]["generator"]["attention_levels"] == list(attended)

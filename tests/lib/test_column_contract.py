@@ -33,9 +33,14 @@ NETWORKS = {
         | {"norm_groups": 4, "code_width": 4, "layers": 1, "width": 16, "heads": 2, "dropout": 0.0},
         None,
     ),
+    "biggan": (
+        {"classes": 3, "z_dim": 8, "class_dim": 4, "channels": [8, 8, 4], "attention": None},
+        {"classes": 3, "channels": [4, 8, 8], "attention": None},
+    ),
 }
-# A column of likelihoods is one of a model that knows them; any other can be had of a GAN.
-OF = dict.fromkeys(COLUMNS, "stylegan2") | {"likelihood": "vqgpt"}
+# A column of likelihoods is one of a model that knows them, labels are of one with classes; any other can
+# be had of a GAN.
+OF = dict.fromkeys(COLUMNS, "stylegan2") | {"likelihood": "vqgpt", "label": "biggan"}
 
 FEW = {"reals": 50}  # in place of thousands
 
@@ -118,8 +123,8 @@ def test_a_column_has_one_finite_row_for_each_image(name, context_of, tmp_path):
     column = compute(name, context_of(name))
     assert len(column) == len(column.values) == COUNT and np.isfinite(column.values).all()
     assert column.values.dtype in (np.float32, np.float64)
-    # Rows are told apart, or the column knows nothing of the images.
-    assert len(np.unique(column.values, axis=0)) == COUNT
+    # Rows are told apart, or the column knows nothing of the images; classes are fewer than images.
+    assert len(np.unique(column.values, axis=0)) == (3 if name == "label" else COUNT)
     if column.real is not None:
         assert column.real.shape[1:] == column.values.shape[1:] and len(column.real) > 1
         assert np.isfinite(column.real).all()
@@ -170,6 +175,14 @@ def test_batches_are_whole_groups():
     context = Context({}, {}, 0, {}, Progress("x", 10, every=1e9), 5)
     assert [len(b) for b in context.batches(range(3, 13))] == [5, 5]
     assert [len(b) for b in context.batches(range(3, 13), 4)] == [8, 2]
+
+
+def test_labels_are_those_of_the_latents_and_of_no_other_generator(context_of):
+    context = context_of("label")
+    labels = context.generator.labels(context.latents(range(COUNT)))
+    assert compute("label", context).values.tolist() == labels.tolist()
+    with pytest.raises(ValueError, match="needs a generator with classes"):
+        compute("label", context_of("volume"))
 
 
 def test_volumes_of_features_are_those_of_generator_and_extractor_in_one(context_of):

@@ -51,8 +51,9 @@ every_method = pytest.mark.parametrize("name", methods())
 
 
 def asked(name: str, architecture: str | None = None) -> list[dict]:
-    """The sane points of a method on a generator, by default on the first that serves it."""
-    serving = [g for g, says in GENERATORS.items() if method(name).why_not(says) is None]
+    """The sane points of a method on a generator, by default on the first without classes that serves it."""
+    alone = [g for g, says in GENERATORS.items() if not says["classes"]]
+    serving = [g for g in alone if method(name).why_not(GENERATORS[g]) is None]
     return points(name, {}, {}, GENERATORS[architecture or serving[0]])
 
 
@@ -123,7 +124,7 @@ def test_points_and_the_reason_against_them(name, architecture):
         assert count <= module.proposals(point, 2 * IMAGES, REPEATS)
         settings = module.column_settings(point)
         for column, own in settings.items():
-            assert column in module.NEEDS
+            assert column in module.NEEDS or (column == "label" and says["classes"])
             assert set(own) <= set(column_settings(column, {}))
     # Two points of one label could not be told apart in a table.
     assert len({module.label(point) for point in found}) == len(found)
@@ -151,6 +152,7 @@ def made_up_pool(count: int, seed: int = 0) -> Pool:
         "likelihood": Column(10 * quality - 300, 10 * real - 300),
         "logits": Column((quality + noise).astype(np.float32), (real + 0.5).astype(np.float32)),
         "volume": Column(0.5 * volume),
+        "label": Column((noise > 0.5).astype(np.float64)),
         "latent_weight": Column(np.exp(0.5 * quality - 0.125).astype(np.float32)),
         "features.judge": Column(quality[:, None].astype(np.float32)),
     }
@@ -162,7 +164,10 @@ def made_up_pool(count: int, seed: int = 0) -> Pool:
 
 
 POOL = made_up_pool(60_000)
-every_choice = pytest.mark.parametrize("point", every_point(CHOOSERS))
+BY_CLASS = next(p for p in asked("polarity", "biggan") if p["polarity"] > 0)
+every_choice = pytest.mark.parametrize(
+    "point", [*every_point(CHOOSERS), pytest.param(BY_CLASS, id="by class")]
+)
 
 
 def own_pool(point: dict, images: int = IMAGES, repeats: int = REPEATS) -> Pool:

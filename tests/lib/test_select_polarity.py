@@ -13,6 +13,7 @@ from pseudodensity.control.select.polarity import (
     column_settings,
     label,
     polarity_log_weights,
+    polarity_log_weights_by_class,
 )
 from pseudodensity.control.select.schemes import effective_sample_size, resample
 from pseudodensity.generators.toy import Affine, GaussianGrid, TwoPieces
@@ -49,6 +50,52 @@ def test_mass_of_the_two_pieces(polarity):
     drawn = resample(log_weights, 10_000, generator(2, polarity), replacement=True)
     sigma = math.sqrt(expected * (1 - expected) / 10_000)
     assert left[drawn].double().mean().item() == pytest.approx(expected, abs=4 * sigma)
+
+
+def two_classes(count=2000):
+    """Log volumes, labels and sides of a pool whose second class has three quarters of the latents and
+    volumes a thousand times as large; in each class half the latents have slope 1, half slope 3."""
+    sides = torch.arange(count) % 2
+    labels = (torch.arange(count) >= count // 4).long()
+    volumes = sides.double() * math.log(3.0) + labels.double() * math.log(1000.0)
+    order = torch.randperm(count, generator=generator(1, "classes"))
+    return volumes[order], labels[order], sides[order]
+
+
+@pytest.mark.parametrize("polarity", MASS)
+def test_mass_of_two_regions_within_each_class(polarity):
+    volumes, labels, sides = two_classes()
+    weights = polarity_log_weights_by_class(volumes, labels, polarity).exp()
+    for number, share in ((0, 0.25), (1, 0.75)):
+        own = labels == number
+        assert weights[own].sum().item() == pytest.approx(share, abs=1e-12)
+        left = weights[own & (sides == 0)].sum().item() / share
+        assert left == pytest.approx(1 / (1 + 3.0**polarity), abs=1e-9)
+    # Over all classes the law is another one.
+    if polarity:
+        moved = polarity_log_weights(volumes, polarity)[labels == 1].exp().sum().item()
+        assert abs(moved - 0.75) > 0.1
+
+
+def test_one_class_is_all_of_them():
+    volumes = torch.randn(50, dtype=torch.float64)
+    whole = polarity_log_weights(volumes, 0.7)
+    one = polarity_log_weights_by_class(volumes, torch.full((50,), 4), 0.7)
+    assert torch.equal(one, whole)
+
+
+def test_the_method_draws_within_classes_where_a_pool_has_them():
+    volumes, labels, _ = two_classes()
+    columns = {"density": Column(np.zeros(len(volumes), np.float32))}
+    columns |= {"volume": Column(volumes.numpy()), "label": Column(labels.double().numpy())}
+    point = {"polarity": 1.0, "replacement": True, "volumes": len(volumes), "prior": "model"}
+    shares = {}
+    for by_class in (True, False):
+        asked = point | ({"by_class": True} if by_class else {})
+        (rows,) = choose(Pool(columns, 0), asked, 4000, 1).rows
+        shares[by_class] = labels[rows].double().mean().item()
+    assert shares[True] == pytest.approx(0.75, abs=4 * math.sqrt(0.75 * 0.25 / 4000))
+    assert shares[False] > 0.99
 
 
 @pytest.mark.parametrize("polarity", [-1, 1, 2])

@@ -17,11 +17,12 @@ spec = params.stamp["spec"]
 density, steering, backbone = map(source.get, ("density", "steering", "backbone"))
 total = spec["iterations"] * spec["recipe"]["batch_size"]
 with logged(snakemake.log[0]):
+    data = open_dataset(Path(source.data).parent)
     finetune(
         spec,
         source.parent,
         params.parent,
-        open_dataset(Path(source.data).parent).images,
+        data.images,
         snakemake.output[0],
         params.workdir,
         Progress(f"fine-tune {snakemake.wildcards.name}", total, "images", snakemake.log[0]),
@@ -31,5 +32,6 @@ with logged(snakemake.log[0]):
         density=PseudoDensity.load(density) if density else None,
         extractor=load_extractor(steering) if steering else None,
         backbone=load_extractor(backbone) if backbone else None,
+        labels=data.labels,
         device=snakemake.resources.device,
     )

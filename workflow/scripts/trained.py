@@ -15,9 +15,10 @@ params, backbone = snakemake.params, snakemake.input.get("backbone")
 spec = params.stamp["spec"]
 total = spec["iterations"] * spec["recipe"]["batch_size"]
 with logged(snakemake.log[0]):
+    data = open_dataset(Path(snakemake.input.data).parent)
     pretrain(
         spec,
-        open_dataset(Path(snakemake.input.data).parent).images,
+        data.images,
         snakemake.output[0],
         params.workdir,
         Progress(f"train {snakemake.wildcards.name}", total, "images", snakemake.log[0]),
@@ -25,5 +26,6 @@ with logged(snakemake.log[0]):
         # What the inputs hold counts too: images may be replaced while a training is half-finished.
         code=" ".join([params.code, *map(seal_of, snakemake.input)]),
         backbone=load_extractor(backbone) if backbone else None,
+        labels=data.labels,
         device=snakemake.resources.device,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pseudodensity.artifacts import ArtifactError, file_sha256
+from pseudodensity.checkpoints.biggan import convert_biggan
 from pseudodensity.checkpoints.openai import convert_openai
 from pseudodensity.checkpoints.progan import convert_progan
 from pseudodensity.checkpoints.projectedgan import convert_projectedgan
@@ -25,6 +26,7 @@ FORMATS = {
     "progan": convert_progan,
     "projectedgan": convert_projectedgan,
     "openai": convert_openai,
+    "biggan": convert_biggan,
 }
 
 
@@ -36,8 +38,9 @@ def convert(
     Args:
         path: the file as its owner publishes it.
         format: "nvlabs" (StyleGAN2-ADA-PyTorch and StyleGAN3 pickles),
-            "nvlabs_tensorflow" (StyleGAN2 pickles), "progan" (TensorFlow pickles), "projectedgan" (plain and dill pickles) or "openai" (guided-diffusion and
-            improved-diffusion ``.pt``).
+            "nvlabs_tensorflow" (StyleGAN2 pickles), "progan" (TensorFlow pickles), "projectedgan" (plain
+            and dill pickles), "openai" (guided-diffusion and improved-diffusion ``.pt``) or "biggan"
+            (BigGAN-deep, ``pytorch_model.bin``).
         architecture: what the file must hold, as ``build_generator`` calls it.
         sha256: the expected digest of the file; without one the digest is only reported.
 

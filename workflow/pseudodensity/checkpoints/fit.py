@@ -22,6 +22,7 @@ MARKS = {
     "stylegan3": "synthesis.input.freqs",
     "progan": "4x4/Dense/weight",
     "projectedgan": "synthesis.init.init.0.weight_orig",
+    "biggan": "generator.gen_z.weight_orig",
     "diffusion": "input_blocks.0.0.weight",
 }
 

@@ -8,7 +8,6 @@ Messages of errors continue a sentence that begins with the name of the file.
 
 from __future__ import annotations
 
-import pickle
 import re
 from functools import partial
 from pathlib import Path
@@ -18,8 +17,7 @@ from torch import Tensor
 
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.checkpoints.fit import check_architecture, extent, fit
-from pseudodensity.checkpoints.reader import plain_reason
-from pseudodensity.features.weight_files import load_state_dict
+from pseudodensity.checkpoints.state_dict import read_state_dict
 from pseudodensity.generators.build import build_generator
 
 __all__ = ["convert_openai", "split_heads"]
@@ -64,7 +62,7 @@ def convert_openai(path: Path, architecture: str) -> dict[str, Any]:
     Raises:
         ArtifactError: the file is no state dict, or not that of a model named above.
     """
-    public = _read(path)
+    public = read_state_dict(path)
     check_architecture(public, "state dict", architecture)
     settings = _settings(public)
     resolution = COARSEST * 2 ** (len(settings["channels"]) - 1)
@@ -91,18 +89,6 @@ def split_heads(qkv: Tensor, head_channels: int | None) -> tuple[Tensor, Tensor,
         raise ArtifactError(f"has attention of {len(qkv)} rows, no multiple of 3 x {width}")
     q, k, v = qkv.unflatten(0, (-1, 3, width)).unbind(1)
     return q.flatten(0, 1), k.flatten(0, 1), v.flatten(0, 1)
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        public = load_state_dict(path)
-    except pickle.UnpicklingError as error:
-        raise ArtifactError(f"cannot be read as a state dict: {plain_reason(error)}") from None
-    if not all(tensor.is_floating_point() for tensor in public.values()):
-        raise ArtifactError("is no state dict of such a model: it holds whole numbers")
-    if sum(tensor.nbytes for tensor in public.values()) > path.stat().st_size:
-        raise ArtifactError("holds tensors that are larger than the file")
-    return {name: tensor.float() for name, tensor in public.items()}
 
 
 def _settings(public: dict[str, Tensor]) -> dict[str, Any]:

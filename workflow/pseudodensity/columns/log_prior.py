@@ -15,10 +15,14 @@ DEFAULTS = {}
 
 
 def compute(context: Context, rows: range) -> Column:
-    """-|z|^2 / 2 of standard normal latents, up to a constant, (n,) float64."""
+    """-|z|^2 / 2 of standard normal latents, up to a constant, (n,) float64.
+
+    The number of a latent that chooses a class is no part of z.
+    """
+    own = None if context.generator.classes is None else -1
     began = clock(context.device)
     parts = [
-        -context.latents(batch).double().flatten(1).square().sum(1).cpu().numpy() / 2
+        -context.latents(batch).double().flatten(1)[:, :own].square().sum(1).cpu().numpy() / 2
         for batch in context.batches(rows)
     ]
     return Column(np.concatenate(parts), seconds=clock(context.device) - began)

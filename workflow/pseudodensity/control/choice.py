@@ -155,7 +155,10 @@ def proposals_for(acceptance: float, count: int) -> int:
 
 def needs_discriminator(generator: Mapping[str, Any]) -> str | None:
     """`why_not` of what asks a discriminator; generator: a declaration."""
-    return None if generator["discriminator"] else "needs a discriminator, and there is none"
+    if not generator["discriminator"]:
+        return "needs a discriminator, and there is none"
+    told = "needs a discriminator of images alone, and its own is told their classes"
+    return told if generator["classes"] else None
 
 
 def no_column_settings(point: Point) -> dict[str, dict[str, Any]]:

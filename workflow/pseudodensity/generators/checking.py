@@ -101,7 +101,10 @@ def _discriminator(
             model["architecture"], resolution, model["discriminator"], backbone
         )
         _check_widths(discriminator)
-        discriminator.train()(torch.zeros(batch, 3, resolution, resolution))
+        shown = [torch.zeros(batch, 3, resolution, resolution)]
+        if declaration(model["architecture"])["classes"]:
+            shown.append(torch.zeros(batch, dtype=torch.int64))
+        discriminator.train()(*shown)
 
 
 def _check_widths(network: nn.Module) -> None:

@@ -5,7 +5,7 @@ top, which the plan reads without importing it:
 
 - ``name``: of the architecture, in the config;
 - ``prior``: ``normal`` | ``uniform``, what the numbers of a latent mean to the model;
-- ``classes``: whether it is conditioned on a class;
+- ``classes``: whether it is conditioned on a class, which the last number of a latent chooses;
 - ``w_space``: whether it has ``mapping(z)`` -> w, ``mapping.w_avg`` and ``synthesis(w)`` -> images;
 - ``normalises_z``: whether the length of a latent does not count;
 - ``discriminator``: module whose ``build_discriminator`` makes it, or None;
@@ -34,13 +34,15 @@ class BaseGenerator(nn.Module):
 
     latent_shape: of one latent, standard normal. resolution: R; None where the outputs are points
     in the plane or in space. couples_batch: whether an image depends on its batch in ``train()``.
-    w_space, truncation: as in the declaration of its module.
+    w_space, truncation: as in the declaration of its module. classes: how many classes it has, where
+    the last number of a latent chooses one by its quantile; None where it has none.
     """
 
     latent_shape: tuple[int, ...]
     resolution: int | None = None
     couples_batch: bool = False
     w_space: bool = False
+    classes: int | None = None
     truncation: Sequence[str] = ("scale", "resample")
 
     def scaled(self, z: Tensor, psi: float) -> Tensor:

@@ -43,7 +43,8 @@ def truncated_images(
 
     FastGAN normalises z as well, but has no mapping: there ``scale`` acts on the normalised
     latent, where BigGAN-like generators have it. ``resample`` changes little in a generator that
-    normalises, because only the direction of z is left to truncate.
+    normalises, because only the direction of z is left to truncate. The number of a latent that
+    chooses a class is left alone by all families.
 
     Raises:
         ValueError: a family that the generator cannot take; psi negative, or zero for
@@ -53,7 +54,10 @@ def truncated_images(
     if family == "style":
         return generator(latents, psi=psi)
     if family == "resample":
-        return generator(_resampled(latents, psi, stream))
+        resampled = _resampled(latents, psi, stream)
+        if generator.classes is not None:
+            resampled[:, -1] = latents[:, -1]
+        return generator(resampled)
     return generator.scaled(latents, psi)
 
 

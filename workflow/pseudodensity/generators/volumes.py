@@ -43,7 +43,8 @@ def log_volumes(
     """log of the product of the `top` largest singular values of the Jacobian at each latent.
 
     latents (n, *latent_shape), generator in eval mode -> (n,) float64. A latent's value does not
-    depend on the others, up to rounding. `top` is cut to the rank that the shapes allow.
+    depend on the others, up to rounding. `top` is cut to the rank that the shapes allow. Of a latent
+    that chooses a class, z alone counts.
 
     space: 'pixel', d image / d z; 'style', d image / d w at w = mapping(z), the same w for every
     layer; 'feature', d features(image) / d z.
@@ -137,7 +138,9 @@ def _jacobian(
             styles = generator.mapping(latents)
         return all_columns([generator.synthesis], styles)
     stages = [generator.mapping, generator.synthesis] if generator.w_space else [generator]
-    return all_columns([*stages, *after], latents)
+    columns = all_columns([*stages, *after], latents)
+    # The last number of a latent may choose a class: then it is no direction.
+    return columns if generator.classes is None else columns[:-1]
 
 
 def _block_size(generator: BaseGenerator, latents: Tensor, route: str, columns: int | None) -> int:

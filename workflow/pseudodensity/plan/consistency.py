@@ -148,6 +148,19 @@ def _models(config: Config) -> Iterator[str]:
             )
 
 
+def _classes(config: Config) -> Iterator[str]:
+    for name, model in config["models"].items():
+        if not declaration(model["architecture"])["classes"]:
+            continue
+        for dataset, source in model["pretraining"].items():
+            kind = config["datasets"][dataset]["kind"]
+            if "iterations" in source and kind not in LABELLED:
+                yield (
+                    f"models.{name}.pretraining.{dataset}: a {model['architecture']} model learns classes, "
+                    f"and a data set of kind {kind} has no labels: take one of kind {', '.join(LABELLED)}"
+                )
+
+
 def _tokenisers(config: Config) -> Iterator[str]:
     for name, model in config["models"].items():
         for dataset, source in model["pretraining"].items():
@@ -169,5 +182,6 @@ CHECKS: tuple[Callable[[Config], Iterator[str]], ...] = (
     _independence,
     _extractors,
     _models,
+    _classes,
     _tokenisers,
 )

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-__all__ = ["choose", "column_settings", "label", "points", "polarity_log_weights", "proposals"]
+__all__ = [
+    "choose",
+    "column_settings",
+    "label",
+    "points",
+    "polarity_log_weights",
+    "polarity_log_weights_by_class",
+    "proposals",
+]
 
 NAME = "polarity"
 TITLE = "polarity sampling"
@@ -45,9 +53,10 @@ LIMITS = {"volumes": (2, 100_000_000), "top": (1, 1_000_000)}
 def points(
     grid: Mapping[str, Any], settings: Mapping[str, Any], generator: Mapping[str, Any]
 ) -> list[Point]:
-    """Every exponent, with and without replacement."""
+    """Every exponent, with and without replacement; within the classes of a generator that has some."""
+    classes = {"by_class": True} if generator["classes"] else {}
     return [
-        {"method": NAME, "polarity": exponent, "replacement": replacement, **settings}
+        {"method": NAME, "polarity": exponent, "replacement": replacement, **settings, **classes}
         for replacement in grid["replacement"]
         for exponent in grid["exponents"]
     ]
@@ -88,6 +97,7 @@ def column_settings(point: Point) -> dict[str, dict[str, Any]]:
             "under extractors, or to null"
         )
     asked = {"volume": {key: point[key] for key in ("top", "route", "space", "extractor")}}
+    asked |= {"label": {}} if "by_class" in point else {}
     return asked | ({"log_prior": {}} if point["prior"] == "uniform" else {})
 
 
@@ -103,16 +113,19 @@ def choose(pool: Pool, point: Point, images: int, repeats: int) -> Choice:
 
     volumes, size = pool.values("volume"), point["volumes"]
     prior = pool.values("log_prior") if point["prior"] == "uniform" else np.zeros(len(volumes))
+    labels = pool.values("label") if "by_class" in point else np.zeros(len(volumes))
     rows, sizes = [], []
     for repeat in range(min(repeats, len(volumes) // size)):
         start = repeat * size
-        own, priors = (torch.from_numpy(all_[start : start + size]) for all_ in (volumes, prior))
-        weights = polarity_log_weights(own, point["polarity"], priors)
+        own, priors, classes = (
+            torch.from_numpy(all_[start : start + size]) for all_ in (volumes, prior, labels)
+        )
+        weights = polarity_log_weights_by_class(own, classes, point["polarity"], priors)
         stream = stream_of(pool.seed, "polarity", repeat)
         drawn = resample(weights, images, stream, replacement=point["replacement"])
         rows.append(start + drawn.numpy())
         sizes.append(effective_sample_size(weights))
-    note = f"{size} volumes for each repeat"
+    note = f"{size} volumes for each repeat" + (", by class" if "by_class" in point else "")
     if not rows:
         return Choice([], len(volumes), note=note)
     ess = float(np.mean(sizes))
@@ -171,3 +184,24 @@ def polarity_log_weights(
             raise ValueError(f"log priors must be finite, one for each of {len(scaled)} volumes")
         scaled = scaled - log_prior.detach().double().cpu()
     return scaled.log_softmax(0)
+
+
+def polarity_log_weights_by_class(
+    log_volumes: Tensor, labels: Tensor, polarity: float, log_prior: Tensor | None = None
+) -> Tensor:
+    """Log-weights (N,) float64 of polarity sampling within each class, normalised to sum to one.
+
+    A class keeps its share of the latents whatever its volumes are: the conditional law of each class is
+    sampled with the same polarity. For the other arguments and errors see :func:`polarity_log_weights`.
+
+    Args:
+        labels: (N,), the class of each latent.
+    """
+    found = polarity_log_weights(log_volumes, polarity, log_prior).clone()
+    labels = labels.cpu()
+    for label in labels.unique():
+        rows = labels == label
+        prior = None if log_prior is None else log_prior[rows]
+        share = rows.double().mean().log()
+        found[rows] = polarity_log_weights(log_volumes[rows], polarity, prior) + share
+    return found

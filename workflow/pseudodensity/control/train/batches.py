@@ -7,13 +7,13 @@ import torch
 
 from pseudodensity.images.transform import to_float
 
-__all__ = ["draw_real_images"]
+__all__ = ["draw_real_images", "draw_rows", "real_images"]
 
 
-def _draw_indices(
+def draw_rows(
     count: int, batch_size: int, weights: torch.Tensor | None, stream: torch.Generator
 ) -> torch.Tensor:
-    """Indices of a training batch ``(batch_size,)``, with replacement, by ``weights`` (count,)."""
+    """Rows of a training batch ``(batch_size,)``, with replacement, by ``weights`` (count,)."""
     if weights is None:
         return torch.randint(count, (batch_size,), generator=stream)
     return torch.multinomial(weights, batch_size, replacement=True, generator=stream)
@@ -27,9 +27,16 @@ def draw_real_images(
     stream: torch.Generator,
 ) -> torch.Tensor:
     """A batch of real images ``(batch_size, 3, R, R)`` float32 in [-1, 1], mirrored at random."""
-    index = _draw_indices(len(images), batch_size, weights, stream)
-    batch = to_float(torch.from_numpy(np.ascontiguousarray(images[index.numpy()])))
+    rows = draw_rows(len(images), batch_size, weights, stream)
+    return real_images(images, rows, mirror, stream)
+
+
+def real_images(
+    images: np.ndarray, rows: torch.Tensor, mirror: bool, stream: torch.Generator
+) -> torch.Tensor:
+    """Rows (n,) of the images as ``(n, 3, R, R)`` float32 in [-1, 1], mirrored at random."""
+    batch = to_float(torch.from_numpy(np.ascontiguousarray(images[rows.numpy()])))
     if mirror:
-        flip = torch.rand(batch_size, 1, 1, 1, generator=stream) < 0.5
+        flip = torch.rand(len(rows), 1, 1, 1, generator=stream) < 0.5
         batch = torch.where(flip, batch.flip(-1), batch)
     return batch

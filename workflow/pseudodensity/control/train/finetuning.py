@@ -16,6 +16,7 @@ from pseudodensity.control.train.finishing import finish, make_trainer
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.extractor import Extractor
 from pseudodensity.generators.checkpoint import load_checkpoint
+from pseudodensity.images.labels import Labels
 from pseudodensity.progress import Progress
 
 __all__ = ["finetune"]
@@ -35,6 +36,7 @@ def finetune(
     density: PseudoDensity | None = None,
     extractor: Extractor | None = None,
     backbone: nn.Module | None = None,
+    labels: Labels | None = None,
     device: str = "cpu",
 ) -> None:
     """Fine-tune a checkpoint with importance sampling (Algorithm 3); resumes from ``workdir``.
@@ -46,6 +48,7 @@ def finetune(
         stamp, code: as for :func:`pretrain`.
         density: density of the real images; its labels weight them. Not needed without tau.
         extractor: features of the density; needed where fakes are filtered.
+        labels: of the images, for a model with classes.
     """
     origin = load_checkpoint(parent, parent_stamp)
     discriminator = None
@@ -68,6 +71,7 @@ def finetune(
         average=origin.build("average"),
         weights=weights,
         accept=accept,
+        labels=labels,
         device=device,
     )
     finish(spec, stamp or spec, code, origin.settings, trainer, path, workdir, progress)

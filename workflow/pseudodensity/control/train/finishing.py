@@ -15,6 +15,7 @@ from torch import nn
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.control.train.loop import Trainer, exclusive, run
 from pseudodensity.generators.checkpoint import CheckpointFile, save_checkpoint
+from pseudodensity.images.labels import Labels
 from pseudodensity.plan.declared import declared_by_name
 from pseudodensity.progress import Progress
 from pseudodensity.tensors import load_tensors, refuse_non_finite
@@ -31,12 +32,19 @@ def make_trainer(
     average: nn.Module | None = None,
     weights: torch.Tensor | None = None,
     accept: Any = None,
+    labels: Labels | None = None,
     device: str,
 ) -> Trainer:
-    """The trainer of the spec's architecture; see its class for the arguments."""
+    """The trainer of the spec's architecture; see its class for the arguments.
+
+    labels: of the images, for a model with classes; others do not look at them.
+    """
     common = {key: spec[key] for key in ("iterations", "mirror", "seed")}
     common |= {"average": average, "weights": weights, "device": device}
-    trainer = _trainer_class(spec["architecture"])
+    _, declaration = declared_by_name("generators", "DECLARATION", spec["architecture"])
+    trainer = _trainer_class(declaration)
+    if declaration["classes"]:
+        common |= {"labels": labels}
     if discriminator is None:
         return trainer(generator, images, spec["recipe"], **common)
     # Only fine-tuning brings an average to continue.
@@ -44,11 +52,10 @@ def make_trainer(
     return trainer(generator, discriminator, images, spec["recipe"], **common)
 
 
-def _trainer_class(architecture: str) -> type:
+def _trainer_class(declaration: Mapping[str, Any]) -> type:
     """What trains an architecture, imported by name: a job loads no other. ValueError: nothing."""
-    _, declaration = declared_by_name("generators", "DECLARATION", architecture)
     if declaration["trainer"] is None:
-        raise ValueError(f"{architecture} models are used as they are and cannot be trained")
+        raise ValueError(f"{declaration['name']} models are used as they are and cannot be trained")
     module, name = declaration["trainer"].split(":")
     return getattr(import_module(f"pseudodensity.{module}"), name)
 

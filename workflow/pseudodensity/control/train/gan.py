@@ -158,16 +158,14 @@ class GanTrainer:
         """
         stream = random_stream(self.seed, "gan step", iteration)
         self._set_learning_rates(iteration)
-        real = draw_real_images(self.images, self.batch_size, self.weights, self.mirror, stream).to(
-            self.device
-        )
+        real = [x.to(self.device) for x in self.draw_real(stream)]
         if self.accept is None:
             latents = self._draw_latents(stream)
         else:
             latents = self._accepted_latents(stream)
         seed_layers(stream, self.device)
         images = self.generator(latents)
-        fake = self._show(images, stream)
+        fake = self._show([images, *self.told_of(latents)], stream)
         shown = [x.detach() for x in fake]
         loss_d = self._update_discriminator(real, images.detach(), shown, iteration, stream)
         loss_g = self._update_generator(fake)
@@ -179,6 +177,14 @@ class GanTrainer:
         if self.accept is not None:
             numbers["accepted"] = self.accepted / self.proposed
         return numbers
+
+    def draw_real(self, stream: torch.Generator) -> Sequence[torch.Tensor]:
+        """Real images of one step (batch_size, 3, R, R), and what the discriminator is told of them."""
+        return [draw_real_images(self.images, self.batch_size, self.weights, self.mirror, stream)]
+
+    def told_of(self, latents: torch.Tensor) -> Sequence[torch.Tensor]:
+        """What the discriminator is told of the images of latents, beside them: here nothing."""
+        return []
 
     def _set_learning_rates(self, iteration: int) -> None:
         factor = linear_decay(iteration, self.iterations, self.recipe["decay_fraction"])
@@ -211,23 +217,27 @@ class GanTrainer:
             self.accepted, self.proposed = self.accepted + accepted, self.proposed + len(latents)
         return torch.cat(kept)[: self.batch_size]
 
-    def _show(self, images: torch.Tensor, stream: torch.Generator) -> Sequence[torch.Tensor]:
-        """What the trained part of the discriminator sees of images."""
-        return self.discriminator.features(diff_augment(images, stream, self.recipe["augment"]))
+    def _show(
+        self, batch: Sequence[torch.Tensor], stream: torch.Generator
+    ) -> Sequence[torch.Tensor]:
+        """What the trained part of the discriminator sees of images and of what it is told of them."""
+        images, *told = batch
+        augmented = diff_augment(images, stream, self.recipe["augment"])
+        return [*self.discriminator.features(augmented), *told]
 
-    def _judge(self, images: torch.Tensor, stream: torch.Generator) -> torch.Tensor:
-        return self.discriminator.judge(self._show(images, stream))
+    def _judge(self, batch: Sequence[torch.Tensor], stream: torch.Generator) -> torch.Tensor:
+        return self.discriminator.judge(self._show(batch, stream))
 
     def _update_discriminator(
         self,
-        real: torch.Tensor,
+        real: Sequence[torch.Tensor],
         images: torch.Tensor,
         fake: Sequence[torch.Tensor],
         iteration: int,
         stream: torch.Generator,
     ) -> float:
         """images: the fakes; fake: what the trained part of the discriminator sees of them."""
-        optimizer = self.optimizers["discriminator"]
+        optimizer, (images_of_real, *told) = self.optimizers["discriminator"], real
         optimizer.zero_grad(set_to_none=True)
         logits = self.discriminator.judge_both(self._show(real, stream), fake)
         loss = discriminator_loss(self.recipe["loss"], *logits)
@@ -235,15 +245,18 @@ class GanTrainer:
             loss = loss + self.recipe["drift"] * logits[0].square().mean()
         loss.backward()
         if self.recipe["gradient_penalty"]:
-            penalty = gradient_penalty(lambda x: self._judge(x, stream), real, images, stream)
+            # A point between a real image and a fake is judged by what is told of the real one.
+            penalty = gradient_penalty(
+                lambda x: self._judge([x, *told], stream), images_of_real, images, stream
+            )
             (self.recipe["gradient_penalty"] * penalty).backward()
         optimizer.step()
         gamma = self.recipe["r1_gamma"]
         interval = self.recipe["r1_interval"]
         if gamma and iteration % interval == 0:
             optimizer.zero_grad(set_to_none=True)
-            leaf = real.detach().requires_grad_(True)
-            logits = self._judge(leaf, stream)
+            leaf = images_of_real.detach().requires_grad_(True)
+            logits = self._judge([leaf, *told], stream)
             penalty = squared_slope(logits, leaf) * (gamma / 2)
             (penalty * interval).backward()
             optimizer.step()

@@ -12,6 +12,7 @@ from torch import nn
 
 from pseudodensity.control.train.finishing import finish, make_trainer
 from pseudodensity.generators.build import build_discriminator, build_generator
+from pseudodensity.images.labels import Labels
 from pseudodensity.progress import Progress
 
 __all__ = ["pretrain"]
@@ -27,6 +28,7 @@ def pretrain(
     stamp: Mapping[str, Any] | None = None,
     code: str = "",
     backbone: nn.Module | None = None,
+    labels: Labels | None = None,
     device: str = "cpu",
 ) -> None:
     """Train a model from scratch and write its checkpoint; resumes from ``workdir``.
@@ -42,6 +44,7 @@ def pretrain(
         code: digests of the code that trains and of what its inputs hold. A partial state of others is
             not resumed.
         backbone: frozen feature network of a projected discriminator.
+        labels: of the images, for a model with classes.
         device: where to compute.
     """
     settings = {"generator": spec["generator"], "discriminator": spec["discriminator"]}
@@ -55,5 +58,5 @@ def pretrain(
             settings["discriminator"],
             backbone,
         )
-    trainer = make_trainer(spec, images, generator, discriminator, device=device)
+    trainer = make_trainer(spec, images, generator, discriminator, labels=labels, device=device)
     finish(spec, stamp or spec, code, settings, trainer, path, workdir, progress)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from pseudodensity.control.choice import needs_discriminator
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.plan import Plan
@@ -104,10 +105,10 @@ class Blocks:
         return found
 
     def with_discriminator(self, wanted: str) -> str:
-        """As `nearest`, of those whose model has a discriminator."""
+        """As `nearest`, of those whose model has a discriminator of images alone."""
 
         def fits(block: str) -> bool:
-            return bool(self.declaration(block)["discriminator"])
+            return needs_discriminator(self.declaration(block)) is None
 
         return self.nearest(wanted, fits, "a block whose model has a discriminator")
 

@@ -1,0 +1,112 @@
+"""Train a class-conditional GAN: real images come with their classes, fakes with those of their latents.
+
+All else is as in :mod:`.gan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from pseudodensity.control.train.batches import draw_rows, real_images
+from pseudodensity.control.train.gan import AcceptImages, GanTrainer
+from pseudodensity.generators.biggan import BigGan
+from pseudodensity.generators.biggan_discriminator import BigGanDiscriminator
+from pseudodensity.images.labels import Labels
+
+__all__ = ["ConditionalGanTrainer", "class_numbers"]
+
+# As in `gan`, which reads them.
+RECIPE = (
+    "loss",
+    "batch_size",
+    "lr_generator",
+    "lr_discriminator",
+    "r1_gamma",
+    "r1_interval",
+    "path_length_weight",
+    "ema_half_life",
+    "ema_ramp_up",
+    "decay_fraction",
+    "augment",
+)
+NEUTRAL = {"gradient_penalty": 0, "drift": 0}
+
+
+def class_numbers(labels: Labels) -> tuple[np.ndarray, int]:
+    """The class of each image (n,) int64, and how many classes there are.
+
+    A class is a combination of values of all categorical attributes; with one attribute its value.
+    """
+    numbers = np.ravel_multi_index(tuple(labels.categorical.T), tuple(labels.cardinalities))
+    return numbers.astype(np.int64), int(np.prod(labels.cardinalities))
+
+
+class ConditionalGanTrainer(GanTrainer):
+    """One GAN with classes in training.
+
+    Args:
+        labels: of the real images. The shares of the classes among the images, by their weights where
+            there are some, become those of the generator.
+        others: as in :class:`~.gan.GanTrainer`.
+
+    Raises:
+        ValueError: no labels; labels of another number of classes than either network has.
+    """
+
+    def __init__(
+        self,
+        generator: BigGan,
+        discriminator: BigGanDiscriminator,
+        images: np.ndarray,
+        recipe: Mapping[str, Any],
+        *,
+        labels: Labels | None,
+        iterations: int,
+        mirror: bool,
+        seed: int,
+        average: BigGan | None = None,
+        weights: torch.Tensor | None = None,
+        as_sampled: bool = False,
+        accept: AcceptImages | None = None,
+        device: str = "cpu",
+    ) -> None:
+        if labels is None:
+            raise ValueError("a model with classes needs a data set with labels")
+        numbers, count = class_numbers(labels)
+        if not count == generator.classes == discriminator.classes:
+            raise ValueError(
+                f"the data set has {count} classes, the generator {generator.classes} and the discriminator "
+                f"{discriminator.classes}: set `classes` of both to {count}"
+            )
+        self.labels = torch.from_numpy(numbers)
+        own = torch.ones(len(numbers)) if weights is None else weights.cpu()
+        shares = torch.bincount(self.labels, own.double(), minlength=count)
+        for network in filter(None, (generator, average)):
+            network.set_shares(shares / shares.sum())
+        super().__init__(
+            generator,
+            discriminator,
+            images,
+            recipe,
+            iterations=iterations,
+            mirror=mirror,
+            seed=seed,
+            average=average,
+            weights=weights,
+            as_sampled=as_sampled,
+            accept=accept,
+            device=device,
+        )
+
+    def draw_real(self, stream: torch.Generator) -> Sequence[torch.Tensor]:
+        """Real images of one step (batch_size, 3, R, R), and their classes (batch_size,) int64."""
+        rows = draw_rows(len(self.images), self.batch_size, self.weights, stream)
+        return [real_images(self.images, rows, self.mirror, stream), self.labels[rows]]
+
+    def told_of(self, latents: torch.Tensor) -> Sequence[torch.Tensor]:
+        """The classes (n,) int64 of latents (n, *latent_shape)."""
+        return [self.generator.labels(latents)]
