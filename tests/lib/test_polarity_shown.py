@@ -21,6 +21,7 @@ from pseudodensity.papers.polarity.fig4 import fig4
 from pseudodensity.papers.polarity.fig4_figure import fig4_figure
 from pseudodensity.papers.polarity.fig7 import central, fig7
 from pseudodensity.papers.polarity.fig7_figure import fig7_figure
+from pseudodensity.papers.polarity.measured.class_samples import class_samples
 from pseudodensity.papers.polarity.measured.draws import draw_by_polarity
 from pseudodensity.papers.polarity.measured.path_lengths import arc, path_lengths, squared_speeds
 from pseudodensity.papers.polarity.measured.samples import samples, total_variation
@@ -123,6 +124,25 @@ def test_figure_4_has_two_lines_for_each_polarity(drawn):
     figure = fig4_figure(*drawn)
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == ["ρ = -5", "nearest", "ρ = 0", "nearest"]
+
+
+def labelled(inputs, tmp_path) -> dict:
+    """The same pool, where latents are of class 0 and 1 in turn."""
+    column = Column(np.arange(PROPOSALS) % 2.0)
+    save_column(tmp_path / "label.safetensors", column, {"kind": "column"})
+    return inputs | {"label": [tmp_path / "label.safetensors"]}
+
+
+def test_samples_of_a_class_are_drawn_within_it(inputs, tmp_path):
+    own = settings(polarity=[-1000, 0], classes=[1, 0], shown=3)
+    arrays, facts = class_samples(labelled(inputs, tmp_path), own)
+    images = np.load(inputs["described"][0].with_name("images.npy"))
+    last = images[::-1]  # the least volumes, the last of which has class 1
+    assert np.array_equal(arrays["images"][0, 0], last[:6:2])
+    assert np.array_equal(arrays["images"][1, 0], last[1:7:2])
+    assert [row["polarity"] for row in facts["rows"][0]] == [-1000, 0]
+    with pytest.raises(ValueError, match="class 7 has 0 of 60 latents, and 3 are shown"):
+        class_samples(labelled(inputs, tmp_path), own | {"classes": [7]})
 
 
 # ------------------------------------------------------------------------ path lengths
@@ -256,7 +276,7 @@ def test_the_modes_of_a_gan_are_claimed_to_stay_and_those_of_a_vae_to_come_neare
     assert "of a VAE" in vae["measured"]
 
 
-def test_figure_1_draws_one_model_along_both_dials(tmp_path):
+def test_figure_1_draws_one_model_along_both_dials(inputs, tmp_path):
     columns = ("block", "method", "psi", "polarity", "precision", "recall")
     lines = [("b", "plain", None, None, 0.5, 0.5), ("b", "truncation", 0.5, None, 0.7, 0.2)]
     lines += [("b", "polarity", None, rho, 0.5 - rho, 0.4) for rho in (0.1, -0.1, 0)]
@@ -273,5 +293,12 @@ def test_figure_1_draws_one_model_along_both_dials(tmp_path):
     figure = fig1_figure({"table": tmp_path / "fig3.csv"}, look | {"block": "b"})
     drawn = [line.get_xydata() for line in figure.axes[1].lines if len(line.get_xydata()) == 3]
     assert [0.6, 0.5, 0.4] in [pytest.approx(line[:, 1]) for line in drawn]
+    assert len(figure.axes) == 2
+    own = settings(polarity=[-1, 0], classes=[0, 1], shown=3)
+    found = class_samples(labelled(inputs, tmp_path), own)
+    save_tensors(tmp_path / "classes.safetensors", found[0], {"kind": "experiment"}, found[1])
+    paths = {"table": tmp_path / "fig3.csv", "samples": tmp_path / "classes.safetensors"}
+    figure = fig1_figure(paths, look | {"block": "b", "samples": NAMES})
+    assert [label.get_text() for label in figure.axes[2].get_yticklabels()] == ["ρ = -1", "ρ = 0"]
     with pytest.raises(ValueError, match="no precision of none"):
         fig1_figure({"table": tmp_path / "fig3.csv"}, look | {"block": "none"})

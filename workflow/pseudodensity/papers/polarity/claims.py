@@ -32,7 +32,7 @@ REMARKS = {
     "001-4": "The paper's models have 512 singular values, those of the embedded config 64: what counts is "
     "whether the last steps still change the FID.",
     "001-5": "Total variation stands for *simple*; whether modes are prototypes is for people to see in "
-    "`polarity/fig5`. BigGAN and NVAE, which the paper shows, are not here yet.",
+    "`polarity/fig5`. NVAE, which the paper shows too, is not here.",
     "001-6": "*stays* is what the paper says of a GAN, *falls* of a VAE: here a small hierarchical one, not NVAE.",
     "001-7": "Volumes in pixel space and features of a small network; the paper has VGG's for both.",
     "001-8": "The paper compares scores of 1,024 images with those of 50,000; here all have the same number.",

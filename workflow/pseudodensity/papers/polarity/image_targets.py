@@ -20,7 +20,7 @@ ALONG = f"{HERE}.singular_values:along"
 
 
 def image_targets(images: Images) -> Iterator[Target]:
-    """Table 1; Figure 2 with Tables 3 and 4; Figures 1 and 3 and Table 2, of all models."""
+    """Table 1; Figure 2 with Tables 3 and 4; Figure 3 and Table 2, of all models."""
     yield from _beside_others(images)
     yield from _singular_values(images)
     yield from _all_models(images)
@@ -100,7 +100,6 @@ def _all_models(images: Images) -> Iterator[Target]:
         yield missing("polarity/table2", "table", f"{HERE}.table2:table2", error)
         yield missing("polarity/fig3", "table", f"{HERE}.fig3:fig3", error)
         yield missing("polarity/fig3", "figure", f"{HERE}.fig3_figure:fig3_figure", error)
-        yield missing("polarity/fig1", "figure", f"{HERE}.fig1_figure:fig1_figure", error)
         return
     yield Target(
         "polarity/table2",
@@ -128,16 +127,6 @@ def _all_models(images: Images) -> Iterator[Target]:
         {"table": "results/polarity/fig3.csv"},
         {"extractors": judges(images)},
         caption,
-        CATEGORY,
-    )
-    block = images.grid["fig1"]["block"]
-    yield Target(
-        "polarity/fig1",
-        "figure",
-        f"{HERE}.fig1_figure:fig1_figure",
-        {"table": "results/polarity/fig3.csv"},
-        {"block": f"{block['model']}-{block['dataset']}", "extractors": judges(images)},
-        "Precision and recall along truncation and along polarity, of one model.",
         CATEGORY,
     )
 

@@ -12,7 +12,7 @@ from pseudodensity.plan.method_sets import MethodSets
 from pseudodensity.plan.methods import check_settings, method_module
 from pseudodensity.plan.plan import Plan
 
-__all__ = ["CATEGORY", "HERE", "PLACE", "PLAIN", "Block", "Images"]
+__all__ = ["CATEGORY", "HERE", "PIXEL", "PLACE", "PLAIN", "Block", "Images", "Space"]
 
 HERE = "papers.polarity"
 CATEGORY = "Polarity sampling"

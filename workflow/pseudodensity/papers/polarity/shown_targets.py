@@ -1,11 +1,12 @@
-"""Figures 4 to 7: samples of single models, their nearest training images, and path lengths."""
+"""Figures 1 and 4 to 7: samples of single models, their nearest training images, and path lengths."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from pseudodensity.papers.polarity.image_targets import missing
+from pseudodensity.papers.polarity.image_targets import judges, missing
 from pseudodensity.papers.polarity.images import CATEGORY, HERE
 from pseudodensity.papers.polarity.single_models import SingleModels
 from pseudodensity.plan.artifact import Artifact
@@ -18,7 +19,8 @@ Made = tuple[Artifact | Sequence[Artifact], Mapping[str, Any]]
 
 
 def shown_targets(models: SingleModels) -> Iterator[Target]:
-    """Each of them a table and a figure."""
+    """Figure 1; of the others each a table and a figure."""
+    yield _dials(models)
     captions = {
         "fig4": "Samples by polarity in two spaces, with the nearest training image under each.",
         "fig5": "Modes of some models, with the nearest training image under each.",
@@ -37,6 +39,25 @@ def shown_targets(models: SingleModels) -> Iterator[Target]:
         "Perceptual path length by polarity, between latents and in style space.",
         lambda: _paths(models),
     )
+
+
+def _dials(models: SingleModels) -> Target:
+    """Figure 1, which takes what Figure 3 measured of one model; with samples where they can be had."""
+    grid, function = models.images.grid["fig1"], f"{HERE}.fig1_figure:fig1_figure"
+    try:
+        drawn = models.titles(grid["block"])
+        models.images.polarity(grid["block"], [0])
+    except ConfigError as error:
+        return missing("polarity/fig1", "figure", function, error)
+    inputs: dict[str, Any] = {"table": "results/polarity/fig3.csv"}
+    settings = {"block": drawn["block"], "extractors": judges(models.images)}
+    with suppress(ConfigError):
+        inputs["samples"] = models.of_classes()
+        settings["samples"] = models.titles(grid["samples"]["block"])
+    caption = (
+        "Precision and recall along truncation and along polarity, and samples of some classes."
+    )
+    return Target("polarity/fig1", "figure", function, inputs, settings, caption, CATEGORY)
 
 
 def _both(name: str, drawn: str, caption: str, make: Callable[[], Made]) -> Iterator[Target]:

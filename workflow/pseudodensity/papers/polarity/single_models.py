@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pseudodensity.papers.polarity.images import HERE, PLACE, Block, Images
+from pseudodensity.papers.polarity.images import HERE, PIXEL, PLACE, Block, Images, Space
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.experiments import experiment
@@ -49,6 +49,19 @@ class SingleModels:
         function = f"{HERE}.measured.samples:samples"
         return experiment(f"{_slug(block)}-samples-{space}", function, settings, needs, imports)
 
+    def of_classes(self) -> Artifact:
+        """Samples of Figure 1."""
+        grid = self.images.grid["fig1"]["samples"]
+        block = grid["block"]
+        if not self.plan.models.declaration(block["model"])["classes"]:
+            raise ConfigError(
+                f"config: {PLACE}.fig1.samples.block names {block['model']}, which has no classes: name a BigGAN"
+            )
+        needs, own = self._pool(block, PIXEL)
+        settings = {key: grid[key] for key in ("classes", "polarity", "shown")} | own
+        function = f"{HERE}.measured.class_samples:class_samples"
+        return experiment(f"{_slug(block)}-classes", function, settings, needs)
+
     def paths(self) -> Artifact:
         """Path lengths of Figure 7."""
         grid, plan = self.images.grid["fig7"], self.plan
@@ -72,18 +85,23 @@ class SingleModels:
         self, name: str, block: Block, space: str, count: int
     ) -> tuple[Needs, dict[str, Any]]:
         """The pool and the volumes that `count` samples are drawn from, and what names them."""
+        needs, settings = self._pool(block, {"space": space, "extractor": None})
+        if count > settings["volumes"]:
+            raise ConfigError(
+                f"config: {PLACE}.{name}.images asks for {count} samples at once, but there are "
+                f"{settings['volumes']} volumes: lower it, or raise methods.polarity.volumes or "
+                f"{PLACE}.images.repeats"
+            )
+        return needs, settings | {"title": self.images.grid[name]["extractor"]}
+
+    def _pool(self, block: Block, space: Space) -> tuple[Needs, dict[str, Any]]:
+        """The pool and the columns of polarity, and how many of its latents there are."""
         images = self.images
-        (point,) = images.polarity(block, [0], {"space": space, "extractor": None})
+        (point,) = images.polarity(block, [0], space)
         size = images.grid["images"]["count"]
         item = self.plan.pools.item(images.checkpoint(block), point, size, images.repeats)
-        if count > item.count:
-            raise ConfigError(
-                f"config: {PLACE}.{name}.images asks for {count} samples at once, but there are {item.count} "
-                f"volumes: lower it, or raise methods.polarity.volumes or {PLACE}.images.repeats"
-            )
         settings = {"volumes": item.count, "seed": self.plan.pools.seed}
-        settings["title"] = images.grid[name]["extractor"]
-        return {"described": item.parts, "volume": item.columns["volume"]}, settings
+        return {"described": item.parts, **item.columns}, settings
 
     def _training(self, block: Block, extractor: str) -> Needs:
         data, dataset = self.plan.data, block["dataset"]
