@@ -121,8 +121,9 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path):
     run(make_trainer(), 3, tmp_path / "part", {}, Progress("part", 48, every=1e9))
     resumed = make_trainer()
     run(resumed, 6, tmp_path / "part", {}, Progress("part", 48, every=1e9))
+    kept = resumed.weights_to_keep()
     for part, state in whole.weights_to_keep().items():
-        for name, value in resumed.weights_to_keep()[part].items():
+        for name, value in kept[part].items():
             assert torch.equal(value, state[name]), (part, name)
 
 
