@@ -387,6 +387,7 @@ def test_another_title_runs_only_tables_again(made):
     assert "Write results/table1.csv" in said
 
 
+@pytest.mark.slow
 def test_kill_9_of_everything_and_the_same_command_give_the_same_bytes(made, tmp_path):
     """Killed while a model is fine-tuned; what does not depend on it is taken over."""
     workflow = Workflow(tmp_path / "killed", source=made.folder)

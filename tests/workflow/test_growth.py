@@ -304,6 +304,15 @@ def test_comments_docstrings_and_formatting_rerun_nothing(workflow, before, path
     assert planned(workflow) == before
 
 
+# Parts of the paths of experiments on polarity.
+POLARITY = ("/known-maps-", "-nearest-", "-samples-", "-classes-", "-paths-")
+
+
+def tangents_of_stylegan(path: str) -> bool:
+    """Whether a job takes derivatives of a StyleGAN's images."""
+    return "stylegan" in path and any(part in path for part in ("/volume-", "-paths-"))
+
+
 MEANT = [
     # Edited module; which jobs run again, by a part of their path.
     ("metrics/frechet.py", "scores/", lambda path: "-frechet-" in path),
@@ -311,20 +320,18 @@ MEANT = [
         "generators/stylegan3.py",
         "stylegan3",
         # The tangents of both StyleGANs stand in one module.
-        lambda path: "stylegan3" in path or ("/volume-" in path and "stylegan" in path),
+        lambda path: "stylegan3" in path or tangents_of_stylegan(path),
     ),
     (
         "control/select/polarity.py",
         "-polarity-",
-        # Polarity under truncation chooses by it, and two experiments on polarity do.
-        lambda path: any(
-            part in path for part in ("-polarity-", "_polarity-", "/known-maps-", "-nearest-")
-        ),
+        # Polarity under truncation chooses by it, and the experiments on polarity do.
+        lambda path: any(part in path for part in (*POLARITY, "-polarity-", "_polarity-")),
     ),
     (
         "generators/stylegan_tangents.py",
         "/volume-",
-        lambda path: "/volume-" in path and "stylegan" in path,
+        tangents_of_stylegan,
     ),
     ("columns/logits.py", "logits", lambda path: "/logits-" in path),
 ]
@@ -347,8 +354,9 @@ def test_an_edit_reruns_what_uses_the_module_and_nothing_else(workflow, before, 
 
 
 def _made_by_model(path: str, module: str) -> bool:
-    """Scores read no generator: an edit of one reruns them only through their pools."""
-    return "generators/" not in module or path.split("/")[1] not in ("scores",)
+    """Scores and samples read no generator: an edit of one reruns them only through their pools."""
+    reads_none = path.split("/")[1] == "scores" or "-samples-" in path
+    return "generators/" not in module or not reads_none
 
 
 def test_runtime_settings_are_no_part_of_any_digest(workflow, before):
