@@ -35,6 +35,7 @@ def fig6_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figur
             for axes, space in zip(line, SPACES, strict=True):
                 _curves(axes, facts["rows"], arrays[space])
                 subtitle(axes, panel["model"], words[space])
+                axes.set_ylabel("density of images")
         for axes in grid[-1]:
             axes.set_xlabel(f"distance to {settings['k']} nearest training images")
         grid[0][0].legend(fontsize=8)
