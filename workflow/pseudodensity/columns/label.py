@@ -10,7 +10,7 @@ from pseudodensity.columns.pool import Column
 NAME = "label"
 TITLE = "class that the latent chooses"
 INPUTS = ("checkpoint",)
-COVERS = "rows"
+COVERS = "parts"
 DEFAULTS = {}
 
 

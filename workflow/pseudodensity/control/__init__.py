@@ -13,7 +13,8 @@ values in CHOICES), GRID (what its points differ in: key -> sane values, which a
 - ``label(point) -> str`` in the papers' words;
 - ``why_not(generator) -> str | None``: why a generator cannot serve it;
 - ``proposals(point, images, repeats) -> int``: how many proposals it looks at;
-- ``column_settings(point) -> dict``: the settings of each column in NEEDS, and of those that this point reads beside them;
+- ``column_settings(point) -> dict``: the settings of each column in NEEDS, and of those that this point
+  reads beside them;
 - ``choose(pool, point, images, repeats) -> Choice``.
 
 A method with POOL "own" has ``maker(context) -> Maker`` too, and INPUTS, what its job reads (see

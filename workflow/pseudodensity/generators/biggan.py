@@ -18,7 +18,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from pseudodensity.generators.generator import BaseGenerator
 from pseudodensity.generators.sizes import resolutions
 
-__all__ = ["BigGan", "SelfAttention", "build_generator", "orthogonal"]
+__all__ = ["BigGan", "SelfAttention", "bottleneck", "build_generator", "orthogonal"]
 
 DECLARATION = {
     "name": "biggan",
@@ -46,6 +46,14 @@ def orthogonal(layer: nn.Module, spectral: bool) -> nn.Module:
     """A layer with an orthogonal weight, under spectral normalisation (Miyato et al. 2018) if asked."""
     nn.init.orthogonal_(layer.weight)
     return spectral_norm(layer) if spectral else layer
+
+
+def bottleneck(inputs: int, narrow: int, outputs: int, spectral: bool) -> nn.ModuleList:
+    """The four convolutions of a block: of one pixel to few channels, twice of 3 x 3, and back."""
+    shapes = ((inputs, narrow, 1), (narrow, narrow, 3), (narrow, narrow, 3), (narrow, outputs, 1))
+    return nn.ModuleList(
+        orthogonal(nn.Conv2d(i, o, k, padding=k // 2), spectral) for i, o, k in shapes
+    )
 
 
 class SelfAttention(nn.Module):
@@ -101,15 +109,7 @@ class Block(nn.Module):
         self.up, self.outputs = up, outputs
         widths = (inputs, narrow, narrow, narrow)
         self.norms = nn.ModuleList(ConditionalNorm(w, condition, spectral) for w in widths)
-        shapes = (
-            (inputs, narrow, 1),
-            (narrow, narrow, 3),
-            (narrow, narrow, 3),
-            (narrow, outputs, 1),
-        )
-        self.convolutions = nn.ModuleList(
-            orthogonal(nn.Conv2d(i, o, k, padding=k // 2), spectral) for i, o, k in shapes
-        )
+        self.convolutions = bottleneck(inputs, narrow, outputs, spectral)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """(n, inputs, h, h), (n, condition) -> (n, outputs, h, h), or 2 h."""

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from pseudodensity.generators.biggan import SelfAttention, orthogonal
+from pseudodensity.generators.biggan import SelfAttention, bottleneck, orthogonal
 from pseudodensity.generators.discriminator import StagedDiscriminator
 from pseudodensity.generators.sizes import resolutions
 
@@ -28,17 +28,8 @@ class Block(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, reduction: int, down: bool):
         super().__init__()
-        narrow = outputs // reduction
         self.down = down
-        shapes = (
-            (inputs, narrow, 1),
-            (narrow, narrow, 3),
-            (narrow, narrow, 3),
-            (narrow, outputs, 1),
-        )
-        self.convolutions = nn.ModuleList(
-            orthogonal(nn.Conv2d(i, o, k, padding=k // 2), True) for i, o, k in shapes
-        )
+        self.convolutions = bottleneck(inputs, outputs // reduction, outputs, True)
         more = outputs - inputs
         self.added = orthogonal(nn.Conv2d(inputs, more, 1), True) if more else None
 

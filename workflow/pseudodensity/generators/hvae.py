@@ -8,7 +8,7 @@ depthwise cells, no flows, and a Gaussian of pixels in place of mixtures of logi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -157,27 +157,32 @@ class HierarchicalVae(BaseGenerator):
     def forward(self, z: Tensor) -> Tensor:
         parts = z.split([c * s * s for c, s, _ in self.shapes], 1)
         noises = [part.unflatten(1, shape) for part, shape in zip(parts, self.shapes, strict=True)]
-        state = self.start.expand(len(z), -1, -1, -1)
-        for level in range(len(self.seeing)):
-            state = self._finer(state, level)
-            state = self._settle(state, level, noises[level] if level < len(noises) else None)
-        return torch.tanh(self.torgb(F.silu(state)))
+        return self._decode(len(z), lambda level, state: noises[level])
 
     def code(self, images: Tensor, noises: Sequence[Tensor]) -> Coded:
         """Images (n, 3, R, R) through encoder and decoder.
 
         noises: of each group, standard normal (n, c, s, s): latents are drawn from the posterior by them.
         """
-        seen = self._see(images)
-        state, divergences = self.start.expand(len(images), -1, -1, -1), []
+        seen, divergences = self._see(images), []
+
+        def posterior(level: int, state: Tensor) -> Tensor:
+            shift, log_scale = self.groups[level].differ(state, seen[level])
+            divergences.append(gaussian_divergence(shift, log_scale))
+            return shift + log_scale.exp() * noises[level]
+
+        return Coded(self._decode(len(images), posterior), divergences)
+
+    def _decode(self, count: int, standard: Callable[[int, Tensor], Tensor]) -> Tensor:
+        """Images of `count` latents. standard: the standardised ones of a level, given its state."""
+        state = self.start.expand(count, -1, -1, -1)
         for level in range(len(self.seeing)):
-            state, standard = self._finer(state, level), None
-            if level < len(noises):
-                shift, log_scale = self.groups[level].differ(state, seen[level])
-                standard = shift + log_scale.exp() * noises[level]
-                divergences.append(gaussian_divergence(shift, log_scale))
-            state = self._settle(state, level, standard)
-        return Coded(torch.tanh(self.torgb(F.silu(state))), divergences)
+            state = self._finer(state, level)
+            if level < len(self.groups):
+                state = self.groups[level].add(state, standard(level, state))
+            else:
+                state = self.rest[level - len(self.groups)](state)
+        return torch.tanh(self.torgb(F.silu(state)))
 
     def _see(self, images: Tensor) -> list[Tensor]:
         """Features of images at every resolution, the coarsest first."""
@@ -198,12 +203,6 @@ class HierarchicalVae(BaseGenerator):
         if level > 1:
             state = F.interpolate(state, scale_factor=2, mode="nearest")
         return self.ups[level - 1](state)
-
-    def _settle(self, state: Tensor, level: int, standard: Tensor | None) -> Tensor:
-        """The state with the latents of its level, where there are any."""
-        if standard is None:
-            return self.rest[level - len(self.groups)](state)
-        return self.groups[level].add(state, standard)
 
 
 build_generator = HierarchicalVae

@@ -8,6 +8,7 @@ from typing import Any
 
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.declared import declared
+from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.methods import (
     check_grid,
     check_settings,
@@ -17,9 +18,19 @@ from pseudodensity.plan.methods import (
 )
 from pseudodensity.plan.plan import Plan
 
-__all__ = ["MethodSets"]
+__all__ = ["MethodSets", "check_count"]
 
 Point = Mapping[str, Any]
+
+
+def check_count(place: str, plan: Plan, images: int) -> None:
+    """ConfigError: a pool may not even hold the images of one repeat. place: where the config has them."""
+    most = plan.config["sampling"]["max_proposals"]
+    if images > most:
+        raise ConfigError(
+            f"config: {place}.count is {images}, but sampling.max_proposals is {most}: no pool would hold one "
+            "repeat; lower the one or raise the other"
+        )
 
 
 class MethodSets:

@@ -57,9 +57,9 @@ def generator_modules(
 
 
 def tangent_modules(architecture: str, modules: tuple[str, ...]) -> tuple[str, ...]:
-    """The written-out tangents of an architecture, for jobs whose modules take Jacobian volumes."""
+    """The written-out tangents of an architecture, for jobs whose modules take derivatives of images."""
     tangents = declaration(architecture)["tangents"]
-    used = tangents and "generators.volumes" in modules_used([], modules)
+    used = tangents and "generators.tangents" in modules_used([], modules)
     return (tangents,) if used else ()
 
 

@@ -18,6 +18,7 @@ from pseudodensity.control.train.batches import draw_real_images
 from pseudodensity.control.train.loop import (
     ExponentialAverage,
     linear_decay,
+    linear_warmup,
     optimizer_state,
     restore_optimizer,
 )
@@ -157,7 +158,7 @@ class AutoregressiveTrainer:
 
     def _rate(self, done: int, length: int) -> float:
         """Factor of the learning rate after ``done`` of ``length`` steps of a phase."""
-        warmup = min(1.0, (done + 1) / max(1, self.recipe["warmup_iterations"]))
+        warmup = linear_warmup(done, self.recipe["warmup_iterations"])
         return warmup * linear_decay(done, length, self.recipe["decay_fraction"])
 
     @staticmethod

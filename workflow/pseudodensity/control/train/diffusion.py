@@ -17,6 +17,7 @@ from pseudodensity.control.train.batches import draw_real_images
 from pseudodensity.control.train.loop import (
     ExponentialAverage,
     linear_decay,
+    linear_warmup,
     optimizer_state,
     restore_optimizer,
 )
@@ -97,7 +98,7 @@ class DiffusionTrainer:
 
     def _set_learning_rate(self, iteration: int) -> None:
         recipe = self.recipe
-        warmup = min(1.0, (iteration + 1) / max(1, recipe["warmup_iterations"]))
+        warmup = linear_warmup(iteration, recipe["warmup_iterations"])
         decay = linear_decay(iteration, self.iterations, recipe["decay_fraction"])
         for group in self.optimizer.param_groups:
             group["lr"] = recipe["lr"] * warmup * decay

@@ -26,6 +26,7 @@ __all__ = [
     "Trainer",
     "exclusive",
     "linear_decay",
+    "linear_warmup",
     "optimizer_state",
     "restore_optimizer",
     "run",
@@ -91,6 +92,11 @@ def linear_decay(iteration: int, iterations: int, fraction: float) -> float:
     if fraction <= 0:
         return 1.0
     return min(1.0, (iterations - iteration) / (fraction * iterations))
+
+
+def linear_warmup(iteration: int, iterations: int) -> float:
+    """Learning-rate factor: linearly from 0 over the first ``iterations`` steps, then 1."""
+    return min(1.0, (iteration + 1) / max(1, iterations))
 
 
 def optimizer_state(optimizer: torch.optim.Optimizer) -> dict[str, Any]:

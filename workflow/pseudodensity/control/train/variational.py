@@ -17,6 +17,7 @@ from pseudodensity.control.train.batches import draw_real_images
 from pseudodensity.control.train.loop import (
     ExponentialAverage,
     linear_decay,
+    linear_warmup,
     optimizer_state,
     restore_optimizer,
 )
@@ -52,7 +53,8 @@ class VariationalTrainer:
         images: real images ``(N, 3, R, R)`` uint8 (an array or a memory map).
         recipe: ``batch_size``; ``lr`` with ``warmup_iterations`` (linear from 0) and ``decay_fraction`` (linear
             to 0 at the end); ``divergence_warmup``, the share of the run in which the weight of the
-            divergence rises from 0 to 1; ``pixel_deviation``, of pixels from -1 to 1; ``ema_half_life`` in images, ``ema_ramp_up`` (null for none).
+            divergence rises from 0 to 1; ``pixel_deviation``, of pixels from -1 to 1; ``ema_half_life``
+            in images, ``ema_ramp_up`` (null for none).
         iterations: length of the whole run.
         mirror: flip real images at random.
         seed: names all random streams of the run.
@@ -108,7 +110,7 @@ class VariationalTrainer:
         return min(1.0, (iteration + 1) / rising) if rising else 1.0
 
     def _update(self, iteration: int, loss: torch.Tensor) -> None:
-        warmup = min(1.0, (iteration + 1) / max(1, self.recipe["warmup_iterations"]))
+        warmup = linear_warmup(iteration, self.recipe["warmup_iterations"])
         decay = linear_decay(iteration, self.iterations, self.recipe["decay_fraction"])
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe["lr"] * warmup * decay

@@ -7,7 +7,7 @@ from typing import Any
 
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.errors import ConfigError
-from pseudodensity.plan.method_sets import MethodSets
+from pseudodensity.plan.method_sets import MethodSets, check_count
 from pseudodensity.plan.methods import method
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.target import Target
@@ -31,12 +31,7 @@ class Images:
 
     def __init__(self, plan: Plan, grid: Mapping[str, Any]):
         self.plan, self.grid = plan, grid
-        most = plan.config["sampling"]["max_proposals"]
-        if grid["count"] > most:
-            raise ConfigError(
-                f"config: {PLACE}.count is {grid['count']}, but sampling.max_proposals is {most}: no pool "
-                "would hold one repeat; lower the one or raise the other"
-            )
+        check_count(PLACE, plan, grid["count"])
         self._check_judges()
         self.sets = self._sets(grid["metrics"])
 

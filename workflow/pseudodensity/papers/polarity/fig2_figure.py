@@ -14,7 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pseudodensity.papers.polarity.singular_values import DIALS, SCORES
+from pseudodensity.papers.polarity.score_columns import SCORES
+from pseudodensity.papers.polarity.singular_values import DIALS
 from pseudodensity.report.drawing import (
     BLACK,
     MARKERS,

@@ -8,7 +8,7 @@ from typing import Any
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.declared import declared
 from pseudodensity.plan.errors import ConfigError
-from pseudodensity.plan.method_sets import MethodSets
+from pseudodensity.plan.method_sets import MethodSets, check_count
 from pseudodensity.plan.methods import check_settings, method_module
 from pseudodensity.plan.plan import Plan
 
@@ -34,12 +34,8 @@ class Images:
 
     def __init__(self, plan: Plan, grid: Mapping[str, Any]):
         self.plan, self.grid = plan, grid
-        own, most = grid["images"], plan.config["sampling"]["max_proposals"]
-        if own["count"] > most:
-            raise ConfigError(
-                f"config: {PLACE}.images.count is {own['count']}, but sampling.max_proposals is {most}: no "
-                "pool would hold one repeat; lower the one or raise the other"
-            )
+        own = grid["images"]
+        check_count(f"{PLACE}.images", plan, own["count"])
         self._check_extractors()
         self.repeats = own["repeats"]
         self.sets = MethodSets(plan, own["count"], own["repeats"], own["repeats"])

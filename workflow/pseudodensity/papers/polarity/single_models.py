@@ -13,7 +13,6 @@ from pseudodensity.plan.models import generator_modules, tangent_modules
 __all__ = ["SingleModels"]
 
 Needs = dict[str, Artifact | tuple[Artifact, ...]]
-VOLUMES = ("generators.volumes",)
 
 
 class SingleModels:
@@ -76,9 +75,9 @@ class SingleModels:
         settings = {key: grid[key] for key in ("polarity", "images")} | own
         imports = plan.data.extractor_modules(grid["extractor"])
         architecture = checkpoint.facts["architecture"]
-        # A speed is pushed through the generator as a column of a volume is.
-        imports += generator_modules(architecture) + tangent_modules(architecture, VOLUMES)
-        function = f"{HERE}.measured.path_lengths:path_lengths"
+        module = f"{HERE}.measured.path_lengths"
+        imports += generator_modules(architecture) + tangent_modules(architecture, (module,))
+        function = f"{module}:path_lengths"
         return experiment(f"{_slug(block)}-paths", function, settings, needs, imports)
 
     def _drawn(

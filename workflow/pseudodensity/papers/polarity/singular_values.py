@@ -13,18 +13,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pseudodensity.papers.polarity.score_columns import SCORES, score_column
 from pseudodensity.report.frontier import frontier_frame
 from pseudodensity.report.scores import ScoreBook
 from pseudodensity.report.statistics import Estimate, Mean, difference, paired
 from pseudodensity.report.table import Column, Table
 from pseudodensity.report.titles import block_title
 
-__all__ = ["DIALS", "SCORES", "along"]
+__all__ = ["DIALS", "along"]
 
 DIALS = {"top": "k", "volumes": "N"}
 MEANING = {"top": "singular values that count", "volumes": "latents of a repeat"}
-SCORES = ("fid", "precision", "recall")
-HEADS = {"fid": "FID ↓", "precision": "precision ↑", "recall": "recall ↑"}
 NOTES = {
     "top": (
         "All k have the same proposals and the same draws, so changes are of pairs of repeats. A larger k "
@@ -51,7 +50,7 @@ def along(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
         columns=[
             Column(dial, name),
             Column("polarity", "ρ", format="g"),
-            *(_measured(score) for score in SCORES),
+            *map(score_column, SCORES),
             Column(
                 "fid_change",
                 f"FID minus that at {name} = {last:,.0f}",
@@ -70,11 +69,6 @@ def along(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
             "Intervals: 95 %, Student's, over the repeats, of one trained model.",
         ],
     )
-
-
-def _measured(score: str) -> Column:
-    decimals = 2 if score == "fid" else 3
-    return Column(score, HEADS[score], decimals, low=f"{score}_low", high=f"{score}_high")
 
 
 def _introduction(frame: pd.DataFrame, name: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pseudodensity.papers.polarity.score_columns import SCORES, with_paper
 from pseudodensity.report.frontier import frontier_frame
 from pseudodensity.report.scores import ScoreBook
 from pseudodensity.report.table import Column, Table
@@ -19,7 +20,6 @@ from pseudodensity.report.titles import block_title
 
 __all__ = ["table1"]
 
-SCORES = {"fid": "FID ↓", "precision": "precision ↑", "recall": "recall ↑"}
 # Method -> what the paper calls it.
 OF_PAPER = {
     "plain": "standard",
@@ -59,22 +59,18 @@ def table1(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
     return Table(
         title="Table 1 of polarity sampling: polarity beside other methods, the same number of images for all",
         frame=frame,
-        columns=[Column("setting", "method"), *_measured(), Column("note", "note", optional=True)],
+        columns=[
+            Column("setting", "method"),
+            *with_paper(),
+            Column("paper_n", "its images", 0, of_paper=True, optional=True),
+            Column("note", "note", optional=True),
+        ],
         section="section",
         section_titles={section: section for section in firsts},
         section_notes={section: _counts(first) for section, first in firsts.items()},
         introduction=f"{block_title(frame.iloc[0])}, training seed {frame.iloc[0]['seed']}.",
         notes=NOTES,
     )
-
-
-def _measured() -> list[Column]:
-    columns = []
-    for score, head in SCORES.items():
-        decimals = 2 if score == "fid" else 3
-        columns.append(Column(score, head, decimals, low=f"{score}_low", high=f"{score}_high"))
-        columns.append(Column(f"paper_{score}", "paper", 2, of_paper=True, optional=True))
-    return [*columns, Column("paper_n", "its images", 0, of_paper=True, optional=True)]
 
 
 def _of_paper(frame: pd.DataFrame, printed: pd.DataFrame) -> list[dict[str, float]]:

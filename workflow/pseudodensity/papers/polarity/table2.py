@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pseudodensity.papers.polarity.best_polarity import best_polarity, halves
+from pseudodensity.papers.polarity.score_columns import SCORES, with_paper
 from pseudodensity.report.scores import ScoreBook, bounds_of
 from pseudodensity.report.statistics import t_interval
 from pseudodensity.report.table import Column, Table
@@ -21,7 +22,6 @@ from pseudodensity.report.titles import block_title
 
 __all__ = ["table2"]
 
-SCORES = {"fid": "FID ↓", "precision": "precision ↑", "recall": "recall ↑"}
 NOTES = (
     (
         "ρ is chosen by FID on the first half of the repeats; all numbers are of the other half, whose latents "
@@ -127,16 +127,11 @@ def _of_paper(printed: pd.DataFrame, names: Mapping[str, Any]) -> Callable[[str]
 
 
 def _columns() -> list[Column]:
-    measured = []
-    for score, head in SCORES.items():
-        decimals = 2 if score == "fid" else 3
-        measured.append(Column(score, head, decimals, low=f"{score}_low", high=f"{score}_high"))
-        measured.append(Column(f"paper_{score}", "paper", 2, of_paper=True, optional=True))
     return [
         Column("setting", "setting"),
         Column("polarity", "ρ", format="g"),
         Column("paper_polarity", "paper", format="g", of_paper=True, optional=True),
-        *measured,
+        *with_paper(),
         Column("fid_at_zero", "FID at ρ = 0", 2),
         Column("gain", "gain", format="+.3f", low="gain_low", high="gain_high"),
         Column("improves", "beyond the interval"),
