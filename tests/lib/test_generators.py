@@ -33,26 +33,28 @@ KEYS = {
 }
 STYLEGAN = {"z_dim": 8, "w_dim": 8, "mapping_layers": 2, "channel_base": 64, "channel_max": 8}
 TOKENISER = {"patch": 2, "channels": [8, 8], "blocks": 1, "attention_levels": [], "codes": 16}
+DIFFUSION = {
+    "network": "small",
+    "flavour": "adm",
+    "channels": [8, 8],
+    "blocks": 1,
+    "attention_levels": [],
+    "head_channels": None,
+    "norm_groups": 4,
+    "dropout": 0.0,
+    "patch": 1,
+    "schedule": "cosine",
+    "prediction": "v_prediction",
+    "training_steps": 20,
+    "sampling_steps": 2,
+    "rescale_vb": True,
+}
 SETTINGS = {
     "stylegan2": STYLEGAN,
     "stylegan3": STYLEGAN | {"num_layers": 4, "margin_size": 4},
     "projectedgan": {"z_dim": 8, "ngf": 4},
-    "diffusion": {
-        "network": "small",
-        "flavour": "adm",
-        "channels": [8, 8],
-        "blocks": 1,
-        "attention_levels": [],
-        "head_channels": None,
-        "norm_groups": 4,
-        "dropout": 0.0,
-        "patch": 1,
-        "schedule": "cosine",
-        "prediction": "v_prediction",
-        "training_steps": 20,
-        "sampling_steps": 2,
-        "rescale_vb": True,
-    },
+    "diffusion": DIFFUSION,
+    "class_diffusion": DIFFUSION | {"classes": 3},
     "progan": {"z_dim": 8, "channel_base": 64, "channel_max": 8},
     "convgan": {"z_dim": 8, "channels": [8, 8, 4]},
     "biggan": {"classes": 3, "z_dim": 8, "class_dim": 4, "channels": [8, 8, 4], "attention": 8},
@@ -154,9 +156,9 @@ def test_a_discriminator_compares_with_none_unless_it_says_so():
 
 
 NEVER_BY = {
-    "drs": {"biggan", "diffusion", "hvae", "vqgpt", "external"},
-    "dot": {"biggan", "diffusion", "hvae", "vqgpt", "external"},
-    "polarity": {"diffusion", "vqgpt"},
+    "drs": {"biggan", "class_diffusion", "diffusion", "hvae", "vqgpt", "external"},
+    "dot": {"biggan", "class_diffusion", "diffusion", "hvae", "vqgpt", "external"},
+    "polarity": {"class_diffusion", "diffusion", "vqgpt"},
     "truncation": {"vqgpt"},
     "importance": set(),
 }

@@ -6,7 +6,8 @@ import torch
 from scipy.stats import chisquare
 from torch import nn
 
-from pseudodensity.control.train.conditional_gan import ConditionalGanTrainer, class_numbers
+from pseudodensity.control.train.classes import class_numbers
+from pseudodensity.control.train.conditional_gan import ConditionalGanTrainer
 from pseudodensity.control.train.loop import run
 from pseudodensity.generators.build import build_discriminator, build_generator
 from pseudodensity.generators.discriminator import StagedDiscriminator

@@ -1,8 +1,6 @@
 """The class-conditional generator BigGAN-deep (Brock et al. 2019, appendix B), in plain PyTorch.
 
-Written from the paper and from published parameter names and shapes. A latent has one number more than
-z: its quantile chooses the class, so that standard normal latents give classes with their shares, and
-whatever draws, truncates or weighs latents does so over all classes.
+Written from the paper and from published parameter names and shapes.
 """
 
 from __future__ import annotations
@@ -15,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from pseudodensity.generators.generator import BaseGenerator
+from pseudodensity.generators.class_latents import ClassLatents
 from pseudodensity.generators.sizes import resolutions
 
 __all__ = ["BigGan", "SelfAttention", "bottleneck", "build_generator", "orthogonal"]
@@ -38,8 +36,6 @@ DECLARATION = {
 
 EPSILON = 1e-4  # of batch normalisation, as published
 MOMENTUM = 0.1
-# The largest float64 below 1: a uniform of 1 would lie beyond the last class.
-_BELOW_ONE = 1 - 2**-53
 
 
 def orthogonal(layer: nn.Module, spectral: bool) -> nn.Module:
@@ -126,10 +122,10 @@ def _doubled(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
-class BigGan(BaseGenerator):
+class BigGan(ClassLatents):
     """Latents (n, z_dim + 1) float32 -> images (n, 3, R, R) float32 in [-1, 1].
 
-    The first z_dim numbers of a latent are z; the last one chooses the class, see :meth:`labels`. In
+    The first z_dim numbers of a latent are z; the last one chooses the class. In
     ``eval()`` an image depends on its own latent only; in ``train()`` batch normalisation couples the
     batch (``couples_batch``).
 
@@ -148,7 +144,6 @@ class BigGan(BaseGenerator):
 
     couples_batch = True
     truncation = DECLARATION["truncation"]
-    classes: int
 
     def __init__(
         self,
@@ -164,9 +159,8 @@ class BigGan(BaseGenerator):
         super().__init__()
         sizes = resolutions(resolution)
         _check(sizes, classes, z_dim, class_dim, channels, reduction, attention)
-        self.resolution, self.classes, self.latent_shape = resolution, classes, (z_dim + 1,)
-        shares = torch.full((classes,), 1 / classes, dtype=torch.float64)
-        self.register_buffer("shares", shares)
+        self.resolution, self.latent_shape = resolution, (z_dim + 1,)
+        self.start_classes(classes)
         self.embedding = orthogonal(nn.Embedding(classes, class_dim), False)
         condition = z_dim + class_dim
         self.dense = orthogonal(nn.Linear(condition, 16 * channels[0]), spectral_norm)
@@ -191,37 +185,6 @@ class BigGan(BaseGenerator):
         for layer in self.layers:
             x = layer(x, condition) if isinstance(layer, Block) else layer(x)
         return torch.tanh(self.torgb(F.relu(self.norm(x))))
-
-    def labels(self, latents: Tensor) -> Tensor:
-        """Classes (n,) int64 of latents (n, z_dim + 1).
-
-        The normal CDF of the last number falls into the stretch of [0, 1] that belongs to its class:
-        they lie in order, each as long as its share.
-        """
-        # It has no derivative, and none is looked for.
-        uniforms = torch.special.ndtr(latents[:, -1].detach().double()).clamp(max=_BELOW_ONE)
-        return torch.searchsorted(self.shares.cumsum(0)[:-1], uniforms, right=True)
-
-    def with_class(self, latents: Tensor, label: int) -> Tensor:
-        """Copies of latents (n, z_dim + 1) that are all of one class.
-
-        ValueError: there is no such class, or it has no share.
-        """
-        if not 0 <= label < self.classes or not self.shares[label] > 0:
-            raise ValueError(
-                f"there is no class {label!r} with a share: classes go from 0 to {self.classes - 1}"
-            )
-        middle = self.shares[: label + 1].sum() - self.shares[label] / 2
-        changed = latents.clone()
-        changed[:, -1] = torch.special.ndtri(middle)
-        return changed
-
-    def set_shares(self, shares: Tensor) -> None:
-        """How often each class comes, (classes,) float64 of sum 1. ValueError: they are no shares."""
-        lawful = shares.shape == self.shares.shape and bool((shares >= 0).all())
-        if not lawful or abs(float(shares.sum()) - 1) > 1e-9:
-            raise ValueError(f"shares must be {self.classes} numbers from 0 up whose sum is 1")
-        self.shares.copy_(shares)
 
     @torch.no_grad()
     def measure_statistics(self, batches: Iterable[Tensor]) -> None:

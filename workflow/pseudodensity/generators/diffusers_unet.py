@@ -5,7 +5,7 @@ from __future__ import annotations
 from diffusers import UNet2DModel
 from torch import Tensor, nn
 
-from pseudodensity.generators.unet import UNetShape
+from pseudodensity.generators.unet import ClassEmbedding, UNetShape
 
 __all__ = ["DiffusersUNet"]
 
@@ -40,8 +40,13 @@ class DiffusersUNet(nn.Module):
             attn_norm_num_groups=shape.norm_groups,
             norm_eps=1e-5,
             dropout=shape.dropout,
+            # The vectors of classes are given to it, so that they may be mixtures.
+            class_embed_type=None if shape.classes is None else "identity",
         )
+        if shape.classes is not None:
+            self.class_embedding = ClassEmbedding(shape.classes, shape.embedding)
 
-    def forward(self, x: Tensor, times: Tensor) -> Tensor:
-        """Images x (n, c, h, h), times (n,) from 0 to 1000, or (1,) for all -> (n, 2 c, h, h)."""
-        return self.network(x, times, return_dict=False)[0]
+    def forward(self, x: Tensor, times: Tensor, labels: Tensor | None = None) -> Tensor:
+        """As `unet.UNet` has it."""
+        vectors = None if labels is None else self.class_embedding(labels)
+        return self.network(x, times, class_labels=vectors, return_dict=False)[0]

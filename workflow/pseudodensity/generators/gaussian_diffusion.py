@@ -112,9 +112,22 @@ class GaussianDiffusion(nn.Module):
 
         ValueError unless `steps` divides the number of steps now.
         """
+        self._check_divides(steps)
+        return self.respace(torch.arange(0, self.steps, self.steps // steps))
+
+    def even(self, steps: int) -> GaussianDiffusion:
+        """Respaced to `steps` times from 0 to the last one, evenly but for rounding, as the published
+        ancestral samplers are (diffusers' "linspace"); one step is the last time.
+
+        ValueError unless `steps` divides the number of steps now.
+        """
+        self._check_divides(steps)
+        times = torch.linspace(self.steps - 1, 0, steps, dtype=torch.float64)
+        return self.respace(times.round().long().flip(0))
+
+    def _check_divides(self, steps: int) -> None:
         if not 1 <= steps <= self.steps or self.steps % steps:
             raise ValueError(f"{steps} sampling steps do not divide {self.steps}: use a divisor")
-        return self.respace(torch.arange(0, self.steps, self.steps // steps))
 
     def at(self, table: str, i: Tensor, like: Tensor) -> Tensor:
         """Values of a table at steps i (n,) as (n, 1, 1, 1), in the dtype of `like`."""
@@ -162,6 +175,22 @@ class GaussianDiffusion(nn.Module):
         # sqrt(previous) x0 + sqrt(1 - previous) eps with eps = (x - sqrt(abar) x0) / sqrt(1 - abar)
         of_x = ((1 - previous) / (1 - abar)).sqrt()
         return torch.addcmul(of_x * x, previous.sqrt() - of_x * abar.sqrt(), x0)
+
+    def ddim_share(self, x: Tensor, i: Tensor) -> Tensor:
+        """What a DDIM step adds to x_{i-1} of a gradient g, (n, 1, 1, 1): how far x_{i-1} moves if the
+        noise that is seen in x_i becomes eps - sqrt(1 - abar) g (Dhariwal and Nichol 2021, Algorithm
+        2). It is half of beta where steps are small."""
+        abar, previous = self.at("abar", i, x), self.at("abar_previous", i, x)
+        noise = (1 - abar).sqrt()
+        return noise * (noise * (previous / abar).sqrt() - (1 - previous).sqrt())
+
+    def ancestral_step(self, output: Tensor, x: Tensor, i: Tensor, noise: Tensor) -> Tensor:
+        """x_{i-1} with the learned variance, x0 clamped to [-1, 1] (DDPM, Algorithm 2).
+
+        noise: of x's shape, standard normal; zero in the last step, i = 0.
+        """
+        mean = self.posterior_mean(self.x0(output, x, i).clamp(-1, 1), x, i)
+        return mean + (self.log_variance(output, x, i) / 2).exp() * noise
 
     def variational_bound(self, output: Tensor, x0: Tensor, x: Tensor, i: Tensor) -> Tensor:
         """Term i of the variational bound in bits per dimension, (n,) (IDDPM equations 4-7).

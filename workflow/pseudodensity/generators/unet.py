@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, scaled_dot_product_attention, silu
 
-__all__ = ["UNet", "UNetShape"]
+__all__ = ["ClassEmbedding", "UNet", "UNetShape"]
 
 FLAVOURS = ("iddpm", "adm")
 LONGEST_PERIOD = 10_000  # of the waves that a time is encoded by
@@ -34,7 +34,8 @@ class UNetShape:
     first; each level is half the size of the one before. blocks: residual blocks per level on the
     way down; the way up has one more. attention_levels: indices of the levels with self-attention
     (the middle always has it). head_channels: width of an attention head; None for one head.
-    norm_groups: of every group normalisation. dropout: in residual blocks.
+    norm_groups: of every group normalisation. dropout: in residual blocks. classes: how many there
+    are; None for a network that knows none.
 
     ValueError for what cannot be built.
     """
@@ -48,6 +49,7 @@ class UNetShape:
     head_channels: int | None
     norm_groups: int
     dropout: float
+    classes: int | None = None
 
     def __post_init__(self) -> None:
         channels, levels = list(self.channels), len(self.channels)
@@ -80,6 +82,11 @@ class UNetShape:
                 )
 
     @property
+    def embedding(self) -> int:
+        """Width of the vector that stands for a time, and of that for a class."""
+        return 4 * self.channels[0]
+
+    @property
     def inputs(self) -> int:
         """Channels of the input."""
         return 3 * self.patch**2
@@ -102,7 +109,7 @@ class ResidualBlock(nn.Module):
         self.norm1 = nn.GroupNorm(shape.norm_groups, inputs)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
         factor = 2 if shape.scale_shift else 1
-        self.time_emb_proj = nn.Linear(4 * shape.channels[0], factor * outputs)
+        self.time_emb_proj = nn.Linear(shape.embedding, factor * outputs)
         self.norm2 = nn.GroupNorm(shape.norm_groups, outputs)
         self.dropout = nn.Dropout(shape.dropout)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
@@ -249,6 +256,15 @@ class TimeEmbedding(nn.Module):
         return self.linear_2(silu(self.linear_1(encoded)))
 
 
+class ClassEmbedding(nn.Embedding):
+    """A vector for each class, added to that of the time (Dhariwal and Nichol 2021, section 3.1)."""
+
+    def forward(self, labels: Tensor) -> Tensor:
+        """Vectors (n, width) of classes (n,) int64, or of mixtures of classes (n, classes) float, whose
+        rows are the shares of each."""
+        return labels @ self.weight if labels.is_floating_point() else super().forward(labels)
+
+
 class UNet(nn.Module):
     """Noisy images and their times -> means and variances, see `UNetShape` for its settings."""
 
@@ -258,6 +274,8 @@ class UNet(nn.Module):
         attends = [level in shape.attention_levels for level in range(len(channels))]
         self.conv_in = nn.Conv2d(shape.inputs, channels[0], 3, padding=1)
         self.time_embedding = TimeEmbedding(channels[0])
+        if shape.classes is not None:
+            self.class_embedding = ClassEmbedding(shape.classes, shape.embedding)
         self.down_blocks, self.up_blocks = nn.ModuleList(), nn.ModuleList()
         width, skipped = channels[0], [channels[0]]
         for level, outputs in enumerate(channels):
@@ -277,9 +295,14 @@ class UNet(nn.Module):
         self.conv_norm_out = nn.GroupNorm(shape.norm_groups, width)
         self.conv_out = nn.Conv2d(width, 2 * shape.inputs, 3, padding=1)
 
-    def forward(self, x: Tensor, times: Tensor) -> Tensor:
-        """Images x (n, c, h, h), times (n,) from 0 to 1000, or (1,) for all -> (n, 2 c, h, h)."""
+    def forward(self, x: Tensor, times: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images x (n, c, h, h), times (n,) from 0 to 1000, or (1,) for all -> (n, 2 c, h, h).
+
+        labels: as `ClassEmbedding` takes them, of a network with classes.
+        """
         time = self.time_embedding(times)
+        if labels is not None:
+            time = time + self.class_embedding(labels)
         x = self.conv_in(x)
         skipped = [x]
         for level in self.down_blocks:

@@ -12,12 +12,13 @@ import numpy as np
 import torch
 
 from pseudodensity.control.train.batches import draw_rows, real_images
+from pseudodensity.control.train.classes import class_numbers, class_shares
 from pseudodensity.control.train.gan import AcceptImages, GanTrainer
 from pseudodensity.generators.biggan import BigGan
 from pseudodensity.generators.biggan_discriminator import BigGanDiscriminator
 from pseudodensity.images.labels import Labels
 
-__all__ = ["ConditionalGanTrainer", "class_numbers"]
+__all__ = ["ConditionalGanTrainer"]
 
 # As in `gan`, which reads them.
 RECIPE = (
@@ -34,15 +35,6 @@ RECIPE = (
     "augment",
 )
 NEUTRAL = {"gradient_penalty": 0, "drift": 0}
-
-
-def class_numbers(labels: Labels) -> tuple[np.ndarray, int]:
-    """The class of each image (n,) int64, and how many classes there are.
-
-    A class is a combination of values of all categorical attributes; with one attribute its value.
-    """
-    numbers = np.ravel_multi_index(tuple(labels.categorical.T), tuple(labels.cardinalities))
-    return numbers.astype(np.int64), int(np.prod(labels.cardinalities))
 
 
 class ConditionalGanTrainer(GanTrainer):
@@ -83,10 +75,9 @@ class ConditionalGanTrainer(GanTrainer):
                 f"{discriminator.classes}: set `classes` of both to {count}"
             )
         self.labels = torch.from_numpy(numbers)
-        own = torch.ones(len(numbers)) if weights is None else weights.cpu()
-        shares = torch.bincount(self.labels, own.double(), minlength=count)
+        shares = class_shares(self.labels, count, weights)
         for network in filter(None, (generator, average)):
-            network.set_shares(shares / shares.sum())
+            network.set_shares(shares)
         super().__init__(
             generator,
             discriminator,

@@ -7,13 +7,13 @@ are drawn in proportion to their weights (appendix A.3) and the loss stays what 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from pseudodensity.control.train.batches import draw_real_images
+from pseudodensity.control.train.batches import draw_rows, real_images
 from pseudodensity.control.train.loop import (
     ExponentialAverage,
     linear_decay,
@@ -21,7 +21,7 @@ from pseudodensity.control.train.loop import (
     optimizer_state,
     restore_optimizer,
 )
-from pseudodensity.generators.diffusion import DiffusionModel
+from pseudodensity.generators.denoiser import Denoiser
 from pseudodensity.rng import generator as random_stream
 from pseudodensity.rng import seed_layers
 
@@ -57,14 +57,14 @@ class DiffusionTrainer:
 
     def __init__(
         self,
-        model: DiffusionModel,
+        model: Denoiser,
         images: np.ndarray,
         recipe: Mapping[str, Any],
         *,
         iterations: int,
         mirror: bool,
         seed: int,
-        average: DiffusionModel | None = None,
+        average: Denoiser | None = None,
         weights: torch.Tensor | None = None,
         device: str = "cpu",
     ) -> None:
@@ -84,17 +84,23 @@ class DiffusionTrainer:
     def step(self, iteration: int) -> dict[str, float]:
         """One update on a batch of images, each at its own uniform time step."""
         stream = random_stream(self.seed, "diffusion step", iteration)
-        images = draw_real_images(self.images, self.batch_size, self.weights, self.mirror, stream)
+        rows = draw_rows(len(self.images), self.batch_size, self.weights, stream)
+        images = real_images(self.images, rows, self.mirror, stream)
         times = torch.randint(self.model.process.steps, (self.batch_size,), generator=stream)
         noise = torch.randn(images.shape, generator=stream)
         seed_layers(stream, self.device)
         self._set_learning_rate(iteration)
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.model.loss(*(x.to(self.device) for x in (images, times, noise))).mean()
+        shown = (images, times, noise, *self.told_of(rows))
+        loss = self.model.loss(*(x.to(self.device) for x in shown)).mean()
         loss.backward()
         self.optimizer.step()
         self.average.update((iteration + 1) * self.batch_size, self.batch_size)
         return {"loss": loss.item()}
+
+    def told_of(self, rows: torch.Tensor) -> Sequence[torch.Tensor]:
+        """What the model is told of the images of rows (n,), beside their times: nothing."""
+        return []
 
     def _set_learning_rate(self, iteration: int) -> None:
         recipe = self.recipe
