@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -66,7 +67,7 @@ class EmbedderTrainer(NoisyTrainer):
         for label in range(self.classes):
             rows = (self.labels == label).nonzero()[:, 0]
             rows = rows[torch.randperm(len(rows), generator=stream)]
-            share = min(len(rows) - 1, MOST_OF_A_CLASS, -int(-HELD_OUT * len(rows) // 1))
+            share = min(len(rows) - 1, MOST_OF_A_CLASS, math.ceil(HELD_OUT * len(rows)))
             held_out.append(rows[:share].sort().values)
             learnt.append(rows[share:].sort().values)
         return held_out, learnt

@@ -10,20 +10,35 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from pseudodensity.control.guide.noisy_networks import NoisyEncoder
 from pseudodensity.control.train.batches import draw_rows, real_images
 from pseudodensity.control.train.noisy import LEVELS, NoisyTrainer, evenly_spaced
 from pseudodensity.generators.gaussian_diffusion import GaussianDiffusion
+from pseudodensity.images.transform import to_uint8
 from pseudodensity.rng import generator as random_stream
+from pseudodensity.rng import normal
 
-__all__ = ["OverfitError", "RealClassifierTrainer"]
+__all__ = ["OverfitError", "RealClassifierTrainer", "generated_images"]
 
 HELD_OUT = 0.2  # share of either kind
 # Nats by which the loss must be worse than knowing nothing on held-out images, and better on others.
 MARGIN = 0.05
+
+
+@torch.no_grad()
+def generated_images(
+    generator: nn.Module, count: int, seed: int, batch_size: int, device: str
+) -> np.ndarray:
+    """Images (count, 3, R, R) uint8 of a model, from latents of their own: no pool is learned from."""
+    made = []
+    for start in range(0, count, batch_size):
+        rows = range(start, min(start + batch_size, count))
+        latents = normal(seed, "latents of the real classifier", rows, generator.latent_shape)
+        made.append(to_uint8(generator(latents.to(device))).cpu().numpy())
+    return np.concatenate(made)
 
 
 class OverfitError(RuntimeError):
