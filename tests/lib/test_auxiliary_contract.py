@@ -8,13 +8,14 @@ from importlib import import_module
 import numpy as np
 import pytest
 import torch
-from auxiliary_example import trained_auxiliaries, workshop_of
+from auxiliary_example import networks_for, trained_auxiliaries, workshop_of
 
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.control.auxiliary.file import load_auxiliary, train_auxiliary
 from pseudodensity.generators.build import build_discriminator, build_generator
 from pseudodensity.generators.checkpoint import CheckpointFile
 from pseudodensity.images.dataset import ImageSet
+from pseudodensity.images.labels import Labels
 from pseudodensity.plan.auxiliaries import auxiliaries
 from pseudodensity.plan.declared import declared, declares, modules_declaring
 from pseudodensity.progress import Progress
@@ -28,11 +29,29 @@ GENERATORS = [
 SIZES = {"channel_base": 64, "channel_max": 8}
 STYLEGAN = {"z_dim": 8, "w_dim": 8, "mapping_layers": 2} | SIZES
 
+DIFFUSION = {
+    "classes": 3,
+    "network": "small",
+    "flavour": "adm",
+    "channels": [16],
+    "blocks": 1,
+    "attention_levels": [],
+    "head_channels": None,
+    "norm_groups": 4,
+    "dropout": 0.0,
+    "patch": 2,
+    "schedule": "cosine",
+    "prediction": "epsilon",
+    "training_steps": 100,
+    "sampling_steps": 2,
+    "rescale_vb": False,
+}
+
 every_network = pytest.mark.parametrize("name", auxiliaries())
 
 
 @cache
-def checkpoint() -> CheckpointFile:
+def a_gan() -> CheckpointFile:
     torch.manual_seed(0)
     states = {"average": build_generator("stylegan2", 16, STYLEGAN).state_dict()}
     states["discriminator"] = build_discriminator("stylegan2", 16, SIZES).state_dict()
@@ -41,9 +60,23 @@ def checkpoint() -> CheckpointFile:
 
 
 @cache
+def a_diffusion_model() -> CheckpointFile:
+    torch.manual_seed(0)
+    states = {"average": build_generator("class_diffusion", 16, DIFFUSION).state_dict()}
+    return CheckpointFile("class_diffusion", 16, {"generator": DIFFUSION}, states, {})
+
+
+def checkpoint(name: str) -> CheckpointFile:
+    """One that can have the network of a name."""
+    return next(made for made in (a_gan(), a_diffusion_model()) if name in networks_for(made))
+
+
+@cache
 def data() -> ImageSet:
     images = numpy_generator(0, "real").integers(0, 256, (60, 3, 16, 16), dtype=np.uint8)
-    return ImageSet(images, None, [], {"spec": {"kind": "folder"}})
+    numbers = np.arange(60)[:, None] % 3
+    labels = Labels(numbers, ["class"], [3], np.zeros(60), np.zeros((60, 0), np.float32))
+    return ImageSet(images, labels, [], {"spec": {"kind": "folder"}})
 
 
 def test_networks_are_found():
@@ -74,7 +107,7 @@ def test_a_training_repeats_itself_and_resumes_to_the_same_file(name, tmp_path):
     def train(path, work):
         train_auxiliary(
             name,
-            workshop_of(name, checkpoint(), data()),
+            workshop_of(name, checkpoint(name), data()),
             tmp_path / path,
             tmp_path / work,
             Progress(name, 10, every=1e9),
@@ -86,11 +119,11 @@ def test_a_training_repeats_itself_and_resumes_to_the_same_file(name, tmp_path):
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     # Killed after two steps: the partial state is that of a shorter run.
     module = import_module(f"pseudodensity.{auxiliaries()[name]}")
-    trainer = module.trainer(workshop_of(name, checkpoint(), data()))
+    trainer = module.trainer(workshop_of(name, checkpoint(name), data()))
     for iteration in range(2):
         trainer.step(iteration)
     state = copy.deepcopy(trainer.state())  # a file holds no reference
-    other = module.trainer(workshop_of(name, checkpoint(), data()))
+    other = module.trainer(workshop_of(name, checkpoint(name), data()))
     other.load_state(state)
     trainer.step(2), other.step(2)
     kept = [made.weights_to_keep() for made in (trainer, other)]
@@ -101,11 +134,11 @@ def test_a_training_repeats_itself_and_resumes_to_the_same_file(name, tmp_path):
 
 @every_network
 def test_a_file_is_read_without_data_and_a_damaged_one_is_refused(name, tmp_path):
-    path = trained_auxiliaries(checkpoint(), data(), tmp_path)[name]
-    found = load_auxiliary(path, workshop_of(name, checkpoint(), None))
+    path = trained_auxiliaries(checkpoint(name), data(), tmp_path)[name]
+    found = load_auxiliary(path, workshop_of(name, checkpoint(name), None))
     assert found is not None
     damaged = bytearray(path.read_bytes())
     damaged[-3] ^= 1
     path.write_bytes(damaged)
     with pytest.raises(ArtifactError):
-        load_auxiliary(path, workshop_of(name, checkpoint(), None))
+        load_auxiliary(path, workshop_of(name, checkpoint(name), None))

@@ -2,14 +2,14 @@
 
 import pytest
 import torch
-from guided_chain import gaussian_noise, reverse
+from exact_denoiser import exact_model, gaussian_noise
 
 from pseudodensity.control.guide.losses import contrastive, plain, random_direction
 from pseudodensity.control.guide.low_density import LowDensityGuide
 from pseudodensity.control.guide.noisy_networks import HeldOutAccuracy
 from pseudodensity.control.guide.normalisation import unit_largest
-from pseudodensity.generators.gaussian_diffusion import GaussianDiffusion, cosine_betas
-from pseudodensity.generators.guidance import Guide, Step
+from pseudodensity.generators.diffusion_sampling import StepNoise, sample
+from pseudodensity.generators.guidance import Step
 
 torch.set_num_threads(1)
 
@@ -127,24 +127,13 @@ def test_a_loss_without_slope_gives_no_push_and_no_division_by_zero():
 def test_constant_gradients_shift_gaussian_samples_by_the_linear_recursion():
     """Data N(0, s^2) with the exact score: what is added at a step shrinks with the steps after it, so
     the total shift is sum_t alpha variance_t g prod_{u<t} c_u, with c_u what step u multiplies x by."""
-    alpha, deviation, embedder = 0.7, 0.4, LinearEmbedder()
-    process = GaussianDiffusion.from_betas(cosine_betas(1000), "epsilon").leading(250)
+    alpha, deviation, embedder = 0.3, 0.05, LinearEmbedder()
     direction = torch.ones(5, dtype=torch.float64)
     one = guide(embedder, loss=random_direction(direction), alpha=alpha)
-    noise = gaussian_noise(process, deviation)
-    guided, unguided = (
-        reverse(
-            process,
-            X,
-            noise,
-            steering,
-            kind="ancestral",
-            labels=torch.tensor([0, 1, 2, 0]),
-            noise=torch.Generator().manual_seed(1),
-        )
-        for steering in (one, Guide())
-    )
-    total, factor = 0.0, 1.0
+    model = exact_model(gaussian_noise(deviation), 250, 4)
+    options = {"step": "ancestral", "noise": StepNoise(0, range(4))}
+    shift = sample(model, X, guide=one, **options) - sample(model, X, **options)
+    process, total, factor = model.process.even(250), 0.0, 1.0
     for i in range(process.steps):
         if i:
             total += alpha * float(process.posterior_log_variance[i].exp()) * factor
@@ -153,8 +142,19 @@ def test_constant_gradients_shift_gaussian_samples_by_the_linear_recursion():
         factor *= float(of_x0 / (abar * deviation**2 + 1 - abar) + process.posterior_x[i])
     push = embedder.matrix @ direction
     wanted = (total * push / push.abs().max()).view(1, *SHAPE).expand_as(X)
-    torch.testing.assert_close(guided - unguided, wanted, rtol=0, atol=1e-6)
-    assert wanted.abs().max() > 0.05, "a shift that is worth testing"
+    torch.testing.assert_close(shift, wanted, rtol=0, atol=1e-6)
+    assert wanted.abs().max() > 1e-3
+
+
+def test_without_strength_samples_are_plain_ones_to_the_bit():
+    model = exact_model(gaussian_noise(0.2), 10, 4)
+    for kind in ("ddim", "ancestral"):
+        options = {"step": kind, "noise": StepNoise(0, range(4))}
+        assert torch.equal(sample(model, X, guide=guide(), **options), sample(model, X, **options))
+        steered = sample(
+            model, X, guide=guide(alpha=0.1, loss=random_direction(torch.ones(5))), **options
+        )
+        assert not torch.equal(steered, sample(model, X, **options))
 
 
 # ------------------------------------------------------------------------------- real or generated

@@ -53,7 +53,7 @@ def trainer(workshop: Workshop) -> EmbedderTrainer:
     import torch
 
     from pseudodensity.control.auxiliary.noisy_encoder import build_encoder
-    from pseudodensity.control.train.conditional_gan import class_numbers
+    from pseudodensity.control.train.classes import class_numbers
     from pseudodensity.control.train.noisy_embedder import EmbedderTrainer
 
     if workshop.data.labels is None:
