@@ -22,7 +22,9 @@ def test_a_diffusion_model_without_classes_has_the_classifier_of_real_images_alo
     found = plan.pools.auxiliaries.of("real_classifier", checkpoint)
     assert set(found.needs) == {"checkpoint", "data"}
     assert found.spec["settings"]["images"] == 5000
-    with pytest.raises(ConfigError, match="noisy_embedder is asked of iddpm, but it tells") as raised:
+    with pytest.raises(
+        ConfigError, match="noisy_embedder is asked of iddpm, but it tells"
+    ) as raised:
         plan.pools.auxiliaries.of("noisy_embedder", checkpoint)
     assert "this one has none" in str(raised.value) and "\n" not in str(raised.value)
 

@@ -13,6 +13,7 @@ from typing import Protocol
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from pseudodensity.control.guide.interval import ALWAYS, Interval
 from pseudodensity.control.guide.losses import Loss
 from pseudodensity.control.guide.noisy_networks import HeldOutAccuracy
 from pseudodensity.control.guide.normalisation import unit_largest
@@ -54,13 +55,13 @@ class LowDensityGuide(Guide):
         loss: of `losses`, raised in f.
         alpha, beta: strengths, from 0; the paper takes 0.5 for both.
         temperature: of the loss and of the saturating form; the paper does not say its own.
-        interval: least and largest time, 0 to 1000, at which it acts.
+        interval: when it acts.
         saturating: equation 6 as printed, -log softmax_real(H' / T). Its gradient dies out where a sample
             looks synthetic; the logit has the same direction and never does.
         even_at_chance: the control: a classifier that knows nothing steers all the same.
 
-    ValueError: a strength below 0; a temperature that is not above 0; an empty interval; no network for a
-    strength; a classifier at chance at every time; later, images of another resolution than a network's.
+    ValueError: a strength below 0; a temperature that is not above 0; no network for a strength; a
+    classifier at chance at every time; later, images of another resolution than a network's.
     """
 
     def __init__(
@@ -72,11 +73,11 @@ class LowDensityGuide(Guide):
         alpha: float,
         beta: float,
         temperature: float = 1.0,
-        interval: tuple[float, float] = (0.0, 1000.0),
+        interval: Interval = ALWAYS,
         saturating: bool = False,
         even_at_chance: bool = False,
     ):
-        _check(alpha, beta, temperature, interval)
+        _check(alpha, beta, temperature)
         for name, strength, network in (("alpha", alpha, embedder), ("beta", beta, classifier)):
             if strength and network is None:
                 wanted = "an embedder" if name == "alpha" else "a real/synthetic classifier"
@@ -87,11 +88,11 @@ class LowDensityGuide(Guide):
         self.alpha, self.beta, self.temperature = alpha, beta, temperature
         self.interval, self.saturating, self.even_at_chance = interval, saturating, even_at_chance
         if beta and not even_at_chance:
-            _refuse_ignorance(classifier.accuracy)
+            classifier.accuracy.refuse_ignorance()
 
     def gradient(self, x: Tensor, step: Step) -> Tensor | None:
         """alpha and beta times the normalised gradients of the two losses at x (n, 3, R, R)."""
-        if not self.interval[0] <= float(step.time) <= self.interval[1]:
+        if not self.interval.holds(step.time):
             return None
         pushes = []
         if self.alpha:
@@ -114,7 +115,7 @@ class LowDensityGuide(Guide):
         return softplus(logit / self.temperature) if self.saturating else logit
 
 
-def _check(alpha: float, beta: float, temperature: float, interval: tuple[float, float]) -> None:
+def _check(alpha: float, beta: float, temperature: float) -> None:
     for name, strength in (("alpha", alpha), ("beta", beta)):
         if not (strength >= 0 and math.isfinite(strength)):
             raise ValueError(
@@ -122,21 +123,6 @@ def _check(alpha: float, beta: float, temperature: float, interval: tuple[float,
             )
     if not (temperature > 0 and math.isfinite(temperature)):
         raise ValueError(f"the temperature must be above 0, got {temperature:g}")
-    low, high = interval
-    if not 0 <= low < high <= 1000:
-        raise ValueError(
-            f"guidance acts between two times from 0 to 1000, the lower one first, got {low:g} and {high:g}"
-        )
-
-
-def _refuse_ignorance(accuracy: HeldOutAccuracy) -> None:
-    if not accuracy.ever_above_chance():
-        low, high = float(accuracy.shares.min()), float(accuracy.shares.max())
-        raise ValueError(
-            f"the real/synthetic classifier cannot steer: it is right on {low:.2f} to {high:.2f} of held-out "
-            f"images at every noise level, where chance reaches {accuracy.chance:.2f}: set beta to 0, or "
-            "train it longer"
-        )
 
 
 def _check_resolution(name: str, resolution: int, x: Tensor) -> None:

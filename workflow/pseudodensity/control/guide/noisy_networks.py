@@ -148,6 +148,16 @@ class HeldOutAccuracy:
         """Whether it is at any of the measured times."""
         return bool((self.shares > self.chance).any())
 
+    def refuse_ignorance(self) -> None:
+        """ValueError, in one line: it never is, so that its gradient means nothing."""
+        if not self.ever_above_chance():
+            low, high = float(self.shares.min()), float(self.shares.max())
+            raise ValueError(
+                f"the real/synthetic classifier cannot steer: it is right on {low:.2f} to {high:.2f} of "
+                f"held-out images at every noise level, where chance reaches {self.chance:.2f}: set its "
+                "strength to 0, or train it longer"
+            )
+
 
 @dataclass(frozen=True)
 class RealClassifier:
