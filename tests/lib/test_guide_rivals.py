@@ -46,7 +46,7 @@ GOOD, BAD = 0.2, 0.3  # deviations of the data, for the two models
 POINTS = torch.tensor([-1.0, 0.5, 1.0], dtype=torch.float64).view(3, 1, 1, 1).expand(3, 3, 1, 1)
 
 
-@pytest.mark.parametrize("weight", [1.5, 2.0, 3.0])
+@pytest.mark.parametrize("weight", [1.5, 3.0])
 def test_autoguidance_of_gaussians_ends_at_s1_to_the_w_s0_to_the_1_minus_w(weight):
     def deviation(steps: int) -> torch.Tensor:
         model, worse = (exact_model(gaussian_noise(s), steps, 1) for s in (GOOD, BAD))
@@ -129,7 +129,7 @@ def test_a_discriminator_is_believed_up_to_its_clip_and_not_at_chance():
 DEVIATION = 0.05
 
 
-@pytest.mark.parametrize("quantile", [0.1, 0.3, 0.6])
+@pytest.mark.parametrize("quantile", [0.1, 0.6])
 def test_density_guidance_moves_the_log_density_as_its_quantile_says(quantile):
     """u = |x|^2 / (s^2 + sigma^2), -2 log density, rises by -2 sqrt(2 D) Phi^-1(q) log(sigma_1 / sigma_2)."""
     x, low, high = draws(4, 3, 4, 4), 100, 900

@@ -49,7 +49,7 @@ why_not = needs_classes
 
 
 def trainer(workshop: Workshop) -> EmbedderTrainer:
-    """What trains it. ValueError, in one line: a data set without labels."""
+    """What trains it. ValueError, in one line: a data set without labels, or of other classes."""
     import torch
 
     from pseudodensity.control.auxiliary.noisy_encoder import build_encoder
@@ -61,10 +61,15 @@ def trainer(workshop: Workshop) -> EmbedderTrainer:
             "an embedder of classes needs a data set with labels, and this one has none"
         )
     numbers, classes = class_numbers(workshop.data.labels)
-    resolution, settings = workshop.checkpoint.resolution, workshop.settings
+    generator, settings = workshop.generator(), workshop.settings
+    if classes != generator.classes:
+        raise ValueError(
+            f"the data set has {classes} classes and the model {generator.classes}: an embedder needs the "
+            "images that the model was trained on"
+        )
     return EmbedderTrainer(
-        build_encoder(resolution, settings, classes, workshop.seed),
-        workshop.generator().process,
+        build_encoder(generator.resolution, settings, classes, workshop.seed),
+        generator.process,
         workshop.data.images,
         torch.from_numpy(numbers),
         classes,

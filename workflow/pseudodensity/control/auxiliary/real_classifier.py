@@ -55,7 +55,7 @@ def trainer(workshop: Workshop) -> RealClassifierTrainer:
     settings, generator = workshop.settings, workshop.generator()
     real = workshop.data.images[: settings["images"]]
     return RealClassifierTrainer(
-        build_encoder(workshop.checkpoint.resolution, settings, 1, workshop.seed),
+        build_encoder(generator.resolution, settings, 1, workshop.seed),
         generator.process,
         real,
         generated_images(
