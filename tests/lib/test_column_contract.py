@@ -23,7 +23,8 @@ from pseudodensity.progress import Progress
 torch.set_num_threads(1)
 
 COLUMNS = modules_declaring("columns", "NAME")
-INPUTS = {"checkpoint", "data", "density", "extractor", "backbone", "auxiliary", *auxiliaries()}
+INPUTS = {"checkpoint", "data", "density", "extractor", "extractors", "backbone", "auxiliary"}
+INPUTS |= set(auxiliaries())
 COUNT = 12
 STYLEGAN = {"z_dim": 8, "w_dim": 8, "mapping_layers": 2, "channel_base": 64, "channel_max": 8}
 NETWORKS = {
@@ -42,7 +43,7 @@ NETWORKS = {
 # be had of a GAN.
 OF = dict.fromkeys(COLUMNS, "stylegan2") | {"likelihood": "vqgpt", "label": "biggan"}
 
-FEW = {"reals": 50}  # in place of thousands
+FEW = {"reals": 50, "kept": 3}  # in place of thousands, and of what is near the rounding error
 
 every_column = pytest.mark.parametrize("name", COLUMNS)
 
@@ -83,7 +84,10 @@ def context_of(files):
 
     def make(name: str, batch_size: int = 5, stored=None) -> Context:
         inputs = {"checkpoint": files[OF[name]], "data": files["data"]}
-        inputs |= {"extractor": files["extractor"], **files["auxiliaries"]}
+        inputs |= {
+            "extractor": files["extractor"],
+            **files["auxiliaries"],
+        }
         settings = declared(COLUMNS[name], "DEFAULTS")
         settings |= {key: FEW[key] for key in settings.keys() & FEW}
         progress = Progress(name, COUNT, every=1e9)
@@ -104,7 +108,7 @@ def assert_alike(ours: np.ndarray, theirs: np.ndarray) -> None:
 
 
 def test_columns_are_found():
-    assert {"features", "likelihood", "logits", "volume"} <= set(COLUMNS)
+    assert {"features", "likelihood", "logits", "singular_values"} <= set(COLUMNS)
 
 
 @every_column
@@ -182,16 +186,19 @@ def test_labels_are_those_of_the_latents_and_of_no_other_generator(context_of):
     labels = context.generator.labels(context.latents(range(COUNT)))
     assert compute("label", context).values.tolist() == labels.tolist()
     with pytest.raises(ValueError, match="needs a generator with classes"):
-        compute("label", context_of("volume"))
+        compute("label", context_of("singular_values"))
 
 
 def test_volumes_of_features_are_those_of_generator_and_extractor_in_one(context_of):
-    context = context_of("volume")
+    context = context_of("singular_values")
     # Few singular values: those near the rounding error of the largest are no numbers to compare.
-    context.settings |= {"space": "feature", "extractor": "by name", "top": 3}
+    context.inputs["extractors"] = [context.inputs["extractor"]]
+    context.settings |= {"spaces": [], "extractors": ["by name"], "kept": 3}
     both = torch.nn.Sequential(context.generator, context.extractor)
     jacobians = [
         torch.func.jacfwd(lambda z: both(z[None])[0])(z) for z in context.latents(range(3))
     ]
-    expected = [float(torch.linalg.svdvals(j.double())[:3].log().sum()) for j in jacobians]
-    assert compute("volume", context, range(3)).values == pytest.approx(expected, rel=1e-3)
+    expected = [torch.linalg.svdvals(j.double())[:3].log().numpy() for j in jacobians]
+    column = compute("singular_values", context, range(3))
+    assert column.facts["spaces"] == ["by name"]
+    assert column.values[:, 0] == pytest.approx(np.stack(expected), rel=1e-3, abs=1e-3)

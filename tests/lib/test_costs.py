@@ -10,6 +10,7 @@ import torch
 from auxiliary_example import trained_auxiliaries
 
 from pseudodensity.columns.context import Context
+from pseudodensity.control.select import polarity
 from pseudodensity.control.select.acceptance import expected_acceptance
 from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.build import build_extractor
@@ -34,9 +35,6 @@ STAMP = {"kind": "trained", "spec": {"architecture": "stylegan2", "resolution": 
 PROPOSALS, REPEATS, FEW = 200, 2, 16
 DRS = {"method": "drs", "gamma_percentile": 80.0, "acceptance": 0.2, "calibration": "isotonic"}
 DOT = {"method": "dot", "steps": 2, "step_size": 0.05, "pairs": 10}
-VOLUME = {"volumes": 2000, "top": 30, "route": "auto", "space": "pixel", "extractor": None} | {
-    "prior": "model"
-}
 POINTS = [
     {"method": "plain"},
     {"method": "importance", "tau": 50, "w": 0.01},
@@ -44,7 +42,7 @@ POINTS = [
     *(DRS | {"variant": variant} for variant in ("paper", "exact")),
     *(DOT | {"variant": variant} for variant in ("paper", "per_sample")),
     {"method": "truncation", "family": "style", "psi": 0.7},
-    {"method": "polarity", "polarity": 0.1, "replacement": True, **VOLUME},
+    {"method": "polarity", "polarity": 0.1, "replacement": True} | polarity.DEFAULTS,
 ]
 
 

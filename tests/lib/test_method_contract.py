@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from auxiliary_example import trained_auxiliaries
+from spectra import column_of_volumes
 
 from pseudodensity.columns.context import Context
 from pseudodensity.columns.pool import Column, Pool
@@ -151,12 +152,13 @@ def made_up_pool(count: int, seed: int = 0) -> Pool:
         ),
         "likelihood": Column(10 * quality - 300, 10 * real - 300),
         "logits": Column((quality + noise).astype(np.float32), (real + 0.5).astype(np.float32)),
-        "volume": Column(0.5 * volume),
+        "singular_values": column_of_volumes(0.5 * volume),
         "label": Column((noise > 0.5).astype(np.float64)),
         "latent_weight": Column(np.exp(0.5 * quality - 0.125).astype(np.float32)),
         "features.judge": Column(quality[:, None].astype(np.float32)),
     }
     facts = {"how": "a made-up law", "largest": 3.0, "note": "E w 1.00"}
+    facts |= told["singular_values"].facts
     columns = {
         name: Column(c.values[:count], c.real, facts, seconds=1.0) for name, c in told.items()
     }

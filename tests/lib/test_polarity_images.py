@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from spectra import column_of_volumes
 
 from pseudodensity.artifacts import save_json
-from pseudodensity.columns.pool import Column, Pool
+from pseudodensity.columns.pool import Pool
 from pseudodensity.control.select import polarity, truncated_polarity
 from pseudodensity.metrics import frechet
 from pseudodensity.papers.polarity.best_polarity import best_polarity, halves
@@ -37,11 +38,13 @@ def trial(number: int) -> dict[float, list[dict[str, float]]]:
     """FID of every polarity where volumes say nothing of the images: all of them have one law."""
     draw = numpy_generator(number, "null")
     reals, fakes = draw.standard_normal((300, 2)), draw.standard_normal((VOLUMES * REPEATS, 2))
-    pool = Pool({"volume": Column(draw.standard_normal(VOLUMES * REPEATS))}, number)
+    pool = Pool(
+        {"singular_values": column_of_volumes(draw.standard_normal(VOLUMES * REPEATS))}, number
+    )
     side = frechet.prepare({"features": reals.astype(np.float32)})
     found = {}
     for exponent in EXPONENTS:
-        point = {"polarity": exponent, "replacement": True, "volumes": VOLUMES, "prior": "model"}
+        point = polarity.DEFAULTS | {"polarity": exponent, "replacement": True, "volumes": VOLUMES}
         rows = polarity.choose(pool, point, IMAGES, REPEATS).rows
         fids = [frechet.score(side, {"features": fakes[r].astype(np.float32)}) for r in rows]
         found[exponent] = [{"fid": one["fid"]} for one in fids]
@@ -106,10 +109,10 @@ def test_where_nothing_beats_polarity_zero_nothing_is_chosen():
 
 def test_under_truncation_the_same_latents_are_chosen():
     volumes = numpy_generator(0, "volumes").standard_normal(400)
-    pool = Pool({"volume": Column(volumes)}, 3)
-    own = {"polarity": 0.4, "replacement": True, "volumes": 200, "prior": "model"}
+    pool = Pool({"singular_values": column_of_volumes(volumes)}, 3)
+    own = polarity.DEFAULTS | {"polarity": 0.4, "replacement": True, "volumes": 200}
     (point,) = truncated_polarity.points(
-        {"style": [0.7], "exponents": [0.4]}, own | {"top": 30}, {"truncation": ["style"]}
+        {"style": [0.7], "exponents": [0.4]}, own, {"truncation": ["style"]}
     )
     assert point["psi"] == 0.7 and truncated_polarity.shown(point)["family"] == "style"
     pairs = zip(
@@ -130,7 +133,8 @@ def plan():
 
 def test_volumes_are_those_of_the_pool_and_images_those_of_the_truncation(plan):
     checkpoint = plan.models.pretrained("stylegan2", "faces", 0)
-    settings = {"volumes": 32, "top": 8, "route": "auto", "space": "pixel", "extractor": None}
+    settings = {"volumes": 32, "top": 8, "kept": 8, "route": "auto", "space": "pixel"}
+    settings |= {"extractor": None, "beside": []}
     alone = {
         "method": "polarity",
         "polarity": -0.2,
@@ -140,7 +144,7 @@ def test_volumes_are_those_of_the_pool_and_images_those_of_the_truncation(plan):
     together = {"method": "truncated_polarity", "family": "style", "psi": 0.7} | alone
     together["method"] = "truncated_polarity"
     plain, both = (plan.pools.item(checkpoint, point, 24, 2) for point in (alone, together))
-    assert both.columns["volume"] == plain.columns["volume"]
+    assert both.columns["singular_values"] == plain.columns["singular_values"]
     assert both.pool != plain.pool and both.count == plain.count == 64
     truncation = truncated_polarity.shown(together)
     assert both.pool == plan.pools.item(checkpoint, truncation, 24, 2).pool
@@ -154,8 +158,10 @@ def test_who_asks_for_more_volumes_shares_the_first_ones():
         ROOT / "config/papers",
     )
     parts = plan.pools.proposals(plan.models.pretrained("progan", "faces", 0), 20000)
-    settings = {"top": 8, "route": "auto", "space": "pixel", "extractor": None}
-    few, more = (plan.pools.column("volume", settings, parts, count) for count in (5000, 16000))
+    settings = {"kept": 8, "route": "auto", "spaces": ["pixel"], "extractors": []}
+    few, more = (
+        plan.pools.column("singular_values", settings, parts, count) for count in (5000, 16000)
+    )
     assert [column.rows for column in few] == ["0000000-0004000", "0004000-0005000"]
     assert few[0] == more[0] and few[1] != more[1]
     ends = [tuple(map(int, column.rows.split("-"))) for column in more]
@@ -168,13 +174,17 @@ def test_who_asks_for_more_volumes_shares_the_first_ones():
 
 def test_volumes_of_features_are_made_of_their_extractor(plan):
     checkpoint = plan.models.pretrained("progan", "faces", 0)
-    settings = {"volumes": 32, "top": 8, "route": "auto", "replacement": True, "prior": "model"}
+    settings = {"volumes": 32, "top": 8, "kept": 8, "route": "auto", "replacement": True}
+    settings |= {"prior": "model", "beside": []}
     point = {"method": "polarity", "polarity": -0.2, "space": "feature"} | settings
     found = [
-        plan.pools.item(checkpoint, point | {"extractor": name}, 24, 2).columns["volume"][0]
+        plan.pools.item(checkpoint, point | {"extractor": name}, 24, 2).columns["singular_values"][
+            0
+        ]
         for name in ("backbone_cnn", "judge_cnn")
     ]
-    assert [column.needs["extractor"].slug for column in found] == ["backbone_cnn", "judge_cnn"]
+    slugs = [[one.slug for one in column.needs["extractors"]] for column in found]
+    assert slugs == [["backbone_cnn"], ["judge_cnn"]]
     assert found[0].path != found[1].path
     assert "features of judge_cnn" in polarity.label(point | {"extractor": "judge_cnn"})
     for wrong in ({"extractor": None}, {"space": "pixel", "extractor": "judge_cnn"}):
@@ -194,11 +204,13 @@ def test_a_figure_that_a_config_cannot_make_says_why():
     assert missing["polarity/fig4"] is None
 
 
-def test_every_k_has_a_column_and_all_models_with_volumes_are_there(plan):
+def test_all_k_share_a_column_and_all_models_with_volumes_are_there(plan):
     made = {target.name: target for target in plan.of_paper["polarity"] if target.kind == "table"}
     columns = {j.path: j for j in plan.jobs(made["polarity/table3"]) if j.kind == "column"}
-    tops = {job.spec["settings"]["top"] for job in columns.values()}
+    tops = {row["point"].get("top") for row in made["polarity/table3"].settings["rows"]} - {None}
     assert tops == set(plan.papers["polarity"]["fig2"]["top"])
+    rows = [job.rows for job in columns.values()]
+    assert len(rows) == len(set(rows)), "one sweep for every k"
     blocks = {row["block"] for row in made["polarity/table2"].settings["rows"]}
     assert {"stylegan2-faces", "progan-faces"} <= blocks
     assert not any(block.startswith(("iddpm", "adm", "vqgpt")) for block in blocks)

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
+from spectra import column_of_volumes
 
 from pseudodensity.artifacts import save_json, save_npy
 from pseudodensity.columns.pool import Column, Pool, save_column
@@ -57,17 +58,24 @@ def inputs(tmp_path_factory):
     save_npy(folder / "data.npy", images[PROPOSALS:])
     features = extract(extractor, images[PROPOSALS:])
     save_npy(folder / "features.npy", features)
-    column = Column(np.linspace(5, -5, PROPOSALS))
-    save_column(folder / "volume.safetensors", column, {"kind": "column"})
+    column = column_of_volumes(np.linspace(5, -5, PROPOSALS))
+    save_column(folder / "singular_values.safetensors", column, {"kind": "column"})
     named = ("checkpoint", "extractor", "data", "features")
     ends = {"data": "npy", "features": "npy"}
     found = {name: folder / f"{name}.{ends.get(name, 'safetensors')}" for name in named}
-    found |= {name: [folder / f"{name}.safetensors"] for name in ("described", "volume")}
+    found |= {name: [folder / f"{name}.safetensors"] for name in ("described", "singular_values")}
     return found
 
 
 def settings(**own):
-    return {"volumes": PROPOSALS, "seed": SEED, "title": "small_cnn", "device": "cpu"} | own
+    return {
+        "volumes": PROPOSALS,
+        "space": "pixel",
+        "top": 30,
+        "seed": SEED,
+        "title": "small_cnn",
+        "device": "cpu",
+    } | own
 
 
 # ------------------------------------------------------------------------ samples

@@ -6,11 +6,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from spectra import column_of_volumes
 
 from pseudodensity.artifacts import save_json
 from pseudodensity.columns.described import write_described
-from pseudodensity.columns.pool import Column, save_column
+from pseudodensity.columns.pool import save_column
 from pseudodensity.control.select.acceptance import expected_acceptance
+from pseudodensity.control.select.polarity import DEFAULTS
 from pseudodensity.judging.scoring import Judge, measure
 from pseudodensity.metrics import frechet, manifold
 from pseudodensity.plan.methods import method
@@ -146,13 +148,12 @@ def test_a_method_reads_its_columns_from_their_files(model, tmp_path):
         "polarity": 0.5,
         "replacement": True,
         "volumes": 200,
-        "prior": "model",
     }
-    point |= {"top": 30, "route": "auto", "space": "pixel", "extractor": None}
+    point = DEFAULTS | point
     volumes = [tmp_path / "a", tmp_path / "b"]
     for path, values in zip(volumes, (np.arange(500.0), np.arange(100.0)), strict=True):
-        save_column(path, Column(values / 1000), {})
-    of = model | {"columns": {"volume": [str(path) for path in volumes]}}
+        save_column(path, column_of_volumes(values / 1000), {})
+    of = model | {"columns": {"singular_values": [str(path) for path in volumes]}}
     (row,) = judged([item(of, point, 600)], spy())
     assert len(row["repeats"]) == 3 and row["facts"]["generator_calls"] == 6000
     assert (

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare, kstest
+from spectra import column_of_volumes
 
 from pseudodensity.columns.pool import Column, Pool
 from pseudodensity.control.select.polarity import (
+    DEFAULTS,
     choose,
     column_settings,
     label,
@@ -87,8 +89,11 @@ def test_one_class_is_all_of_them():
 def test_the_method_draws_within_classes_where_a_pool_has_them():
     volumes, labels, _ = two_classes()
     columns = {"density": Column(np.zeros(len(volumes), np.float32))}
-    columns |= {"volume": Column(volumes.numpy()), "label": Column(labels.double().numpy())}
-    point = {"polarity": 1.0, "replacement": True, "volumes": len(volumes), "prior": "model"}
+    columns |= {
+        "singular_values": column_of_volumes(volumes.numpy()),
+        "label": Column(labels.double().numpy()),
+    }
+    point = DEFAULTS | {"polarity": 1.0, "replacement": True, "volumes": len(volumes)}
     shares = {}
     for by_class in (True, False):
         asked = point | ({"by_class": True} if by_class else {})
@@ -158,9 +163,12 @@ def test_a_uniform_prior_fills_the_range_of_the_latents():
     """Latents N(0, 1) cut at 2: without their own prior, at polarity 0, what is drawn is uniform there."""
     latents = numpy_generator(0, "latents").standard_normal(60_000)
     latents = latents[np.abs(latents) < 2]
-    columns = {"volume": Column(np.zeros(len(latents))), "log_prior": Column(-(latents**2) / 2)}
-    point = {"polarity": 0.0, "replacement": True, "volumes": len(latents), "space": "pixel"}
-    asked = {"top": 1, "route": "auto", "extractor": None, "prior": "uniform"}
+    columns = {
+        "singular_values": column_of_volumes(np.zeros(len(latents))),
+        "log_prior": Column(-(latents**2) / 2),
+    }
+    point = DEFAULTS | {"polarity": 0.0, "replacement": True, "volumes": len(latents)}
+    asked = {"top": 1, "prior": "uniform"}
     (rows,) = choose(Pool(columns, 1), point | asked, 2000, 1).rows
     assert kstest(latents[rows], "uniform", (-2, 4)).pvalue > 0.01
     (plain,) = choose(Pool(columns, 1), point | asked | {"prior": "model"}, 2000, 1).rows
@@ -181,19 +189,16 @@ def share_covered(shared: bool) -> float:
     Log-volumes are N(0, 1/4); in proportion to volume^rho they are N(rho / 4, 1/4).
     """
     polarity, covered = 0.8, 0
-    point = {
-        "method": "polarity",
-        "polarity": polarity,
-        "replacement": True,
-        "volumes": VOLUMES,
-        "prior": "model",
-    }
+    point = DEFAULTS | {"polarity": polarity, "replacement": True, "volumes": VOLUMES}
     for trial in range(TRIALS):
         draw = numpy_generator(trial, "log-volumes")
         values = 0.5 * draw.standard_normal(VOLUMES if shared else VOLUMES * REPEATS)
-        pools = [Pool({"volume": Column(values)}, 1000 * trial)]
+        pools = [Pool({"singular_values": column_of_volumes(values)}, 1000 * trial)]
         if shared:  # all repeats resample the same volumes
-            pools = [Pool({"volume": Column(values)}, 1000 * trial + r) for r in range(REPEATS)]
+            pools = [
+                Pool({"singular_values": column_of_volumes(values)}, 1000 * trial + r)
+                for r in range(REPEATS)
+            ]
         rows = [r for p in pools for r in choose(p, point, VOLUMES, REPEATS).rows]
         assert len(rows) == REPEATS
         _, low, high = t_interval([values[r].mean() for r in rows])
@@ -212,14 +217,8 @@ def test_an_interval_over_repeats_that_share_volumes_is_too_narrow():
 
 def test_no_two_repeats_have_a_volume_in_common():
     volumes = numpy_generator(0, "volumes").standard_normal(1000)
-    point = {
-        "method": "polarity",
-        "polarity": 0.3,
-        "replacement": True,
-        "volumes": 300,
-        "prior": "model",
-    }
-    choice = choose(Pool({"volume": Column(volumes)}, 0), point, 100, 5)
+    point = DEFAULTS | {"polarity": 0.3, "replacement": True, "volumes": 300}
+    choice = choose(Pool({"singular_values": column_of_volumes(volumes)}, 0), point, 100, 5)
     assert len(choice.rows) == 3 and choice.used == 900  # three repeats have volumes of their own
     for repeat, rows in enumerate(choice.rows):
         assert set(rows // 300) == {repeat}

@@ -16,9 +16,11 @@ from pseudodensity.generators.tangents import all_columns, jacobian_columns
 from pseudodensity.generators.volumes import (
     LEFT_OUT,
     gram_matrix,
-    log_volume_of_gram,
+    log_singular_values,
+    log_values_of_gram,
     log_volumes,
-    mapping_gram,
+    numerical_ranks,
+    stretched_directions,
 )
 
 STYLEGAN2 = {"z_dim": 8, "w_dim": 12, "mapping_layers": 2, "channel_base": 128, "channel_max": 16}
@@ -211,7 +213,72 @@ def test_feature_space_is_the_jacobian_of_the_features(route):
     torch.testing.assert_close(volumes, reference(both, z)[4], rtol=0, atol=2e-4)
 
 
+# ---------------------------------------------------------------- one sweep, several spaces
+
+
+@pytest.mark.parametrize("route", ["exact", "mapping"])
+@pytest.mark.parametrize("name", ["stylegan2", "stylegan3", "fastgan"])
+def test_spaces_of_one_sweep_have_the_values_that_each_has_alone(name, route):
+    torch.manual_seed(3)
+    generator, z = small(name), latents(3)
+    if not generator.w_space and route == "mapping":
+        pytest.skip("there is no mapping network")
+    spaces = ["pixel", "style"] if generator.w_space else ["pixel"]
+    features = {
+        "four": nn.Sequential(nn.Flatten(), nn.LazyLinear(4), nn.Tanh()).eval(),
+        "nine": nn.Sequential(nn.Conv2d(3, 1, 3, stride=4), nn.Flatten()).eval(),
+    }
+    for network in features.values():
+        network(generator(z))
+    together = log_singular_values(
+        generator, z, kept=6, route=route, spaces=spaces, features=features
+    )
+    assert list(together) == [*spaces, *features]
+    for space in spaces:
+        alone = {"space": space, "route": "exact" if space == "style" else route}
+        volumes = log_volumes(generator, z, top=6, **alone)
+        torch.testing.assert_close(together[space].logs.sum(1), volumes, rtol=0, atol=2e-4)
+    for space, network in features.items():
+        volumes = log_volumes(generator, z, top=4, space="feature", features=network, route=route)
+        logs = together[space].logs
+        torch.testing.assert_close(logs[:, :4].sum(1), volumes, rtol=0, atol=5e-4)
+        assert (logs.diff(dim=1) <= 0).all()
+
+
+def test_a_space_has_no_more_singular_values_than_its_numbers():
+    generator = Analytic(5, lambda z: z.repeat(1, 3))
+    wide = log_singular_values(
+        generator, latents(2, 5), kept=9, features={"sum": lambda x: x[:, :2]}
+    )
+    assert wide["pixel"].logs.shape == (2, 5) and wide["sum"].logs.shape == (2, 2)
+    assert numerical_ranks(wide["sum"].logs, wide["sum"].tolerance).tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("rank", [0, 1, 3, 6])
+def test_the_numerical_rank_is_that_of_the_matrix(rank):
+    stream = torch.Generator().manual_seed(rank)
+    matrix = torch.randn(40, rank, generator=stream) @ torch.randn(rank, 6, generator=stream)
+    found = log_singular_values(Analytic(6, lambda z: z @ matrix.T), latents(4, 6), kept=6)["pixel"]
+    ranks = numerical_ranks(found.logs, found.tolerance)
+    assert ranks.tolist() == [torch.linalg.matrix_rank(matrix).item()] * 4 == [rank] * 4
+
+
+def test_a_space_is_named_once_and_there_is_one():
+    generator, z = Analytic(2, lambda z: z), torch.zeros(1, 2)
+    with pytest.raises(ValueError, match="at least one space"):
+        log_singular_values(generator, z, spaces=[])
+    with pytest.raises(ValueError, match="none of them twice"):
+        log_singular_values(generator, z, features={"pixel": nn.Identity()})
+
+
 # ---------------------------------------------------------------- the mapping route
+
+
+def volumes_of_directions_alone(generator, z, columns, top):
+    """What the directions give that are pushed, with nothing in place of the others."""
+    styles, pushed, *_ = stretched_directions(generator.mapping, z, columns, top)
+    gram = gram_matrix(jacobian_columns([generator.synthesis], styles, pushed))
+    return log_values_of_gram(gram, top, torch.finfo(torch.float32)).sum(1)
 
 
 @pytest.mark.parametrize("name", ["stylegan2", "stylegan3"])
@@ -228,8 +295,7 @@ def test_directions_alone_bound_the_volume_from_below_and_more_of_them_closer(na
     exact = log_volumes(generator, z, top=3, route="exact")
     lower = []
     for columns in (3, 4, 5, 6, 7):
-        gram, *_ = mapping_gram(generator.mapping, [generator.synthesis], z, columns, 3)
-        lower.append(log_volume_of_gram(gram, 3, torch.finfo(torch.float32)))
+        lower.append(volumes_of_directions_alone(generator, z, columns, 3))
     ladder = torch.stack([*lower, exact])
     assert (ladder.diff(dim=0) > -1e-4).all()
     assert (ladder[-2] < exact + 1e-4).all() and (lower[0] < exact - 0.01).any()
@@ -242,8 +308,7 @@ def test_what_is_left_out_is_made_up_for():
     z = latents(6, 64)
     exact = log_volumes(generator, z, top=10, route="exact")
     mapped = log_volumes(generator, z, top=10, route="mapping", columns=14)
-    gram, *_ = mapping_gram(generator.mapping, [generator.synthesis], z, 14, 10)
-    lower = log_volume_of_gram(gram, 10, torch.finfo(torch.float32))
+    lower = volumes_of_directions_alone(generator, z, 14, 10)
     assert (mapped - exact).abs().mean() < (lower - exact).abs().mean() / 2
 
 
@@ -253,13 +318,12 @@ def test_every_latent_takes_as_many_columns_as_its_mapping_asks_for(layers):
     settings = {"channel_base": 512, "channel_max": 32, "mapping_layers": layers}
     generator = stylegan2.build_generator(16, z_dim=128, w_dim=128, **settings).eval()
     z = latents(4, 128)
-    stages = generator.mapping, [generator.synthesis], z
-    *_, counts = mapping_gram(*stages, None, 3)
+    *_, counts = stretched_directions(generator.mapping, z, None, 3)
     energies = reference_energies(generator.mapping, z)
     for count, energy in zip(counts.tolist(), energies, strict=True):
         enough = [energy[n:].sum() <= LEFT_OUT * energy[n // 4 : n].sum() for n in range(129)]
         assert count == max(enough.index(True), 6)
-    *_, none_left = mapping_gram(*stages, None, 100)
+    *_, none_left = stretched_directions(generator.mapping, z, None, 100)
     assert (none_left == 128).all()
 
 
@@ -330,7 +394,7 @@ def test_calls_spelled_otherwise_for_tangents_have_the_jacobian_of_torchs_own(ca
     ("settings", "message"),
     [
         ({"route": "library"}, "route must be one of"),
-        ({"space": "latent"}, "space one of"),
+        ({"space": "latent"}, "spaces of"),
         ({"top": 0}, "at least 1"),
         ({"columns": 0}, "at least 1"),
         ({"space": "style"}, "mapping network"),

@@ -221,10 +221,11 @@ def test_at_the_papers_scale_polarity_has_its_models_and_marks_what_is_circular(
     assert blocks == {"stylegan2-faces", "stylegan2-church", "stylegan3-faces", "progan-celebahq"}
     spaces = {row["point"].get("extractor") for row in table.settings["rows"]} - {None}
     assert spaces == set(table.settings["judges"]) == {"vgg16", "inception"}
-    volumes = {
-        job.spec["settings"]["top"] for job in papers_scale.jobs(table) if job.slug == "volume"
-    }
-    assert volumes == {30}
+    asked = [row["point"] for row in table.settings["rows"]]
+    assert {point["top"] for point in asked if point["method"] == "polarity"} == {30}
+    made = {j.path: j for j in papers_scale.jobs(table) if j.slug == "singular_values"}
+    extractors = {tuple(job.spec["settings"]["extractors"]) for job in made.values()}
+    assert extractors == {("inception", "vgg16")}, "all spaces of a model are of one sweep"
 
 
 @pytest.mark.parametrize("scale", ["embedded", "paper"])

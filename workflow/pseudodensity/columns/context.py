@@ -105,6 +105,12 @@ class Context:
         return load_extractor(self.inputs["extractor"])
 
     @cached_property
+    def extractors(self) -> dict[str, Extractor]:
+        """The extractors that the settings name, by name."""
+        names = self.settings["extractors"]
+        return dict(zip(names, map(load_extractor, self.inputs.get("extractors", [])), strict=True))
+
+    @cached_property
     def data(self) -> ImageSet:
         """The real images."""
         return open_dataset(Path(self.inputs["data"]).parent)

@@ -82,7 +82,6 @@ def _linearised(function: Function, points: Tensor) -> tuple[Tensor, Function]:
     return simplified(points), along
 
 
-@torch.no_grad()
 def jacobian_columns(stages: Sequence[Function], points: Tensor, directions: Tensor) -> Tensor:
     """Directional derivatives of functions applied one after the other.
 
@@ -90,23 +89,47 @@ def jacobian_columns(stages: Sequence[Function], points: Tensor, directions: Ten
     (c, m, *shape) -> (c, m, D), D the size of one output: entry (j, i) is the derivative at point
     i along direction (j, i). Exact, in the functions' dtype.
     """
+    return readout_columns(stages, [None], points, directions)[0]
+
+
+@torch.no_grad()
+def readout_columns(
+    stages: Sequence[Function],
+    readouts: Sequence[Function | None],
+    points: Tensor,
+    directions: Tensor,
+) -> list[Tensor]:
+    """As `jacobian_columns`, for several functions of what the stages give; None stands for itself.
+
+    The tangents of the stages, which cost most, are those of all readouts. -> one (c, m, D) of each.
+    """
     pushes = []
     for stage in stages:
         points, push = _linearised(stage, points)
         pushes.append(push)
+    ends = [(points, None) if one is None else _linearised(one, points) for one in readouts]
+    found = [
+        points.new_empty(len(directions), len(points), values[0].numel()) for values, _ in ends
+    ]
     sweeps = -(-len(directions) // max(SWEEP // points.numel(), SMALLEST_SWEEP))
-    columns = points.new_empty(len(directions), len(points), points[0].numel())
-    parts = zip(directions.tensor_split(sweeps), columns.tensor_split(sweeps), strict=True)
-    for part, target in parts:
+    start = 0
+    for part in directions.tensor_split(sweeps):
+        stop = start + len(part)
         for push in pushes:
             part = push(part)
-        target.copy_(part.flatten(2))
-    return columns
+        for columns, (_, push) in zip(found, ends, strict=True):
+            columns[start:stop] = (part if push is None else push(part)).flatten(2)
+        start = stop
+    return found
 
 
 def all_columns(stages: Sequence[Function], points: Tensor) -> Tensor:
     """The whole Jacobian at every point: (m, *shape) -> (d, m, D), d the size of one point."""
+    return jacobian_columns(stages, points, axes_at(points))
+
+
+def axes_at(points: Tensor) -> Tensor:
+    """The unit directions at every point: (m, *shape) -> (d, m, *shape), d the size of one point."""
     size = points[0].numel()
     axes = torch.eye(size, dtype=points.dtype, device=points.device)
-    directions = axes.view(size, 1, *points.shape[1:]).expand(-1, *points.shape)
-    return jacobian_columns(stages, points, directions)
+    return axes.view(size, 1, *points.shape[1:]).expand(-1, *points.shape)

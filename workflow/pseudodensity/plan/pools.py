@@ -175,14 +175,14 @@ class Pools:
 
     def inputs_of(
         self, module: str, checkpoint: Artifact, settings: Mapping[str, Any]
-    ) -> dict[str, Artifact]:
+    ) -> dict[str, Artifact | tuple[Artifact, ...]]:
         """What the INPUTS of a column or a method stand for.
 
         Beside what the branches name, INPUTS may name an auxiliary network, or say "auxiliary": the one
         that the settings name, if they do.
         """
         model, dataset = checkpoint.facts["model"], checkpoint.facts["dataset"]
-        found: dict[str, Artifact] = {}
+        found: dict[str, Artifact | tuple[Artifact, ...]] = {}
         for name in declared(module, "INPUTS"):
             if name == "checkpoint":
                 found[name] = checkpoint
@@ -193,6 +193,9 @@ class Pools:
             elif name == "extractor":
                 if settings[name] is not None:
                     found[name] = self.data.extractor(settings[name])
+            elif name == "extractors":
+                if settings[name]:
+                    found[name] = tuple(map(self.data.extractor, settings[name]))
             elif name == "backbone":
                 found |= self.models.backbone(model)
             elif name in auxiliaries():
@@ -212,11 +215,14 @@ class Pools:
         modules = (module, *tangent_modules(architecture, (module,)))
         if "extractor" in inputs and settings["extractor"] is not None:
             modules += self.data.extractor_modules(settings["extractor"])
+        for name in settings["extractors"] if "extractors" in inputs else ():
+            modules += self.data.extractor_modules(name)
         if "backbone" in inputs:  # what looks at it is a discriminator
             modules += generator_modules(architecture, discriminator=True)
             modules += self.models.backbone_modules(checkpoint.facts["model"])
         for made in self.inputs_of(module, checkpoint, settings).values():
-            modules += made.modules if made.kind == "auxiliary" else ()
+            if isinstance(made, Artifact) and made.kind == "auxiliary":
+                modules += made.modules
         return modules
 
     # ---------------------------------------------------------------- sets and scores

@@ -13,7 +13,6 @@ from pseudodensity.control.choice import Choice, Point, Pool
 if TYPE_CHECKING:
     from torch import Tensor
 
-
 __all__ = [
     "choose",
     "column_settings",
@@ -22,23 +21,29 @@ __all__ = [
     "polarity_log_weights",
     "polarity_log_weights_by_class",
     "proposals",
+    "space_name",
+    "volumes_of",
 ]
 
 NAME = "polarity"
 TITLE = "polarity sampling"
 PAPER = "001"
 SOURCE = "Algorithm 1"
-NEEDS = ("volume",)
+NEEDS = ("singular_values",)
 POOL = "model"
 # volumes: of one repeat; every repeat has its own. top, route, space: of each volume, see `log_volumes`;
-# extractor: whose features they are in, where space is "feature". prior: the model's own, or uniform, which divides
-# its density out: for a few dimensions only, see `polarity_log_weights`.
+# extractor: whose features they are in, where space is "feature". kept: singular values that are kept of each latent,
+# so that every top up to it is one column. beside: pixel, style or names of extractors, further spaces that share its
+# sweep. prior: the model's own, or uniform, which divides its density out: for a few dimensions only, see
+# `polarity_log_weights`.
 DEFAULTS = {
     "volumes": 2000,
     "top": 30,
+    "kept": 64,
     "route": "auto",
     "space": "pixel",
     "extractor": None,
+    "beside": [],
     "prior": "model",
 }
 CHOICES = {
@@ -46,8 +51,9 @@ CHOICES = {
     "space": ["pixel", "style", "feature"],
     "prior": ["model", "uniform"],
 }
+SPACES = ("pixel", "style")
 GRID = {"exponents": [-0.1, 0.1], "replacement": [True]}
-LIMITS = {"volumes": (2, 100_000_000), "top": (1, 1_000_000)}
+LIMITS = {"volumes": (2, 100_000_000), "top": (1, 1_000_000), "kept": (1, 1_000_000)}
 
 
 def points(
@@ -90,15 +96,53 @@ def proposals(point: Point, images: int, repeats: int) -> int:
 
 
 def column_settings(point: Point) -> dict[str, dict[str, Any]]:
-    """What a volume is. ValueError: a space of features without its extractor, or the other way round."""
+    """Which singular values, and what else. ValueError: a space of features without its extractor, or the
+    other way round; more singular values than are kept."""
     if (point["space"] == "feature") != (point["extractor"] is not None):
         raise ValueError(
             "space 'feature' needs an extractor, and no other has one: set methods.polarity.extractor to a name "
             "under extractors, or to null"
         )
-    asked = {"volume": {key: point[key] for key in ("top", "route", "space", "extractor")}}
+    if point["top"] > point["kept"]:
+        raise ValueError(
+            f"{point['top']} singular values count, but {point['kept']} are kept: raise methods.polarity.kept"
+        )
+    names = {space_name(point), *point["beside"]}
+    swept = {
+        "kept": point["kept"],
+        "route": point["route"],
+        "spaces": [name for name in SPACES if name in names],
+        "extractors": sorted(names.difference(SPACES)),
+    }
+    asked: dict[str, dict[str, Any]] = {"singular_values": swept}
     asked |= {"label": {}} if "by_class" in point else {}
     return asked | ({"log_prior": {}} if point["prior"] == "uniform" else {})
+
+
+def space_name(point: Point) -> str:
+    """pixel | style | the extractor of a space of features."""
+    return point["extractor"] if point["space"] == "feature" else point["space"]
+
+
+def volumes_of(column: Any, space: str, top: int) -> np.ndarray:
+    """Log-volumes (n,) float64: the sums of the `top` largest logs of singular values in a space.
+
+    column: of `singular_values`. A space that has fewer singular values than `top` has all of them counted.
+    """
+    place = column.facts["spaces"].index(space)
+    return np.nansum(column.values[:, place, :top], axis=1, dtype=np.float64)
+
+
+def _rank_note(column: Any, space: str) -> str:
+    """What the median numerical rank is, of as many singular values as are kept."""
+    import torch
+
+    from pseudodensity.generators.volumes import numerical_ranks
+
+    place = column.facts["spaces"].index(space)
+    logs = torch.from_numpy(column.values[:, place])
+    ranks = numerical_ranks(logs, column.facts["tolerance"][place])
+    return f"numerical rank {int(ranks.median())} of {int((~logs[0].isnan()).sum())}"
 
 
 def choose(pool: Pool, point: Point, images: int, repeats: int) -> Choice:
@@ -111,7 +155,8 @@ def choose(pool: Pool, point: Point, images: int, repeats: int) -> Choice:
     from pseudodensity.control.select.schemes import effective_sample_size, resample
     from pseudodensity.rng import generator as stream_of
 
-    volumes, size = pool.values("volume"), point["volumes"]
+    column, size = pool.column("singular_values"), point["volumes"]
+    volumes = volumes_of(column, space_name(point), point["top"])
     prior = pool.values("log_prior") if point["prior"] == "uniform" else np.zeros(len(volumes))
     labels = pool.values("label") if "by_class" in point else np.zeros(len(volumes))
     rows, sizes = [], []
@@ -126,6 +171,7 @@ def choose(pool: Pool, point: Point, images: int, repeats: int) -> Choice:
         rows.append(start + drawn.numpy())
         sizes.append(effective_sample_size(weights))
     note = f"{size} volumes for each repeat" + (", by class" if "by_class" in point else "")
+    note += f", {_rank_note(column, space_name(point))}"
     if not rows:
         return Choice([], len(volumes), note=note)
     ess = float(np.mean(sizes))

@@ -20,15 +20,17 @@ NAME = "truncated_polarity"
 TITLE = "polarity under truncation"
 PAPER = "001"
 SOURCE = "section 4.1, figure 3"
-NEEDS = ("volume",)
+NEEDS = ("singular_values",)
 POOL = "moved"
 # As of polarity.
 DEFAULTS = {
     "volumes": 2000,
     "top": 30,
+    "kept": 64,
     "route": "auto",
     "space": "pixel",
     "extractor": None,
+    "beside": [],
     "prior": "model",
 }
 CHOICES = {
@@ -41,6 +43,7 @@ GRID = {"style": [0.7], "scale": [0.85], "resample": [1.0], "exponents": [-0.1, 
 LIMITS = {
     "volumes": (2, 100_000_000),
     "top": (1, 1_000_000),
+    "kept": (1, 1_000_000),
     "style": (-10, 10),
     "scale": (0, 10),
     "resample": (0, 10),

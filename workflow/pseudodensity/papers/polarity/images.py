@@ -88,7 +88,8 @@ class Images:
     ) -> list[dict[str, Any]]:
         """Points of polarity with replacement, as in Algorithm 1, with the settings of the config.
 
-        space: of the volumes. ConfigError: the model cannot serve it.
+        space: of the volumes, which share one sweep with those of the model's other spaces. ConfigError: the
+        model cannot serve it.
         """
         grid = {"exponents": exponents, "replacement": [True]}
         found = self.sets.points(block["model"], "polarity", grid)
@@ -97,7 +98,8 @@ class Images:
             raise ConfigError(
                 f"config: {PLACE} asks for polarity of {block['model']}, but it {reason}"
             )
-        return [point | space for point in found]
+        names = [one["extractor"] or one["space"] for one in self.spaces(block)]
+        return [point | space | {"beside": names} for point in found]
 
     def rivals(self, block: Block) -> list[dict[str, Any]]:
         """Points of truncation, and of polarity under each psi of it; none where there is no truncation."""
@@ -128,5 +130,6 @@ class Images:
         """
         for value in values:
             check_settings(place, method_module("polarity"), {dial: value})
-        points = self.polarity(block, exponents)
+        # Far more latents than other targets have: no other space makes them dearer.
+        points = [point | {"beside": []} for point in self.polarity(block, exponents)]
         return [dict(PLAIN)] + [point | {dial: value} for value in values for point in points]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pseudodensity.control.select.polarity import space_name
 from pseudodensity.papers.polarity.images import HERE, PIXEL, PLACE, Block, Images, Space
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.errors import ConfigError
@@ -100,6 +101,7 @@ class SingleModels:
         size = images.grid["images"]["count"]
         item = self.plan.pools.item(images.checkpoint(block), point, size, images.repeats)
         settings = {"volumes": item.count, "seed": self.plan.pools.seed}
+        settings |= {"space": space_name(point), "top": point["top"]}
         return {"described": item.parts, **item.columns}, settings
 
     def _training(self, block: Block, extractor: str) -> Needs:

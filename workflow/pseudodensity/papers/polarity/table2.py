@@ -41,6 +41,10 @@ NOTES = (
         "*circular*: the volumes are in the space of a network that judges here, as the paper has it for "
         "Inception and FID: such a gain says little of the images."
     ),
+    (
+        "*numerical rank*: the median number of singular values beyond the rounding error of the largest, of as "
+        "many as are kept; a volume is the product of the largest ones."
+    ),
 )
 
 
@@ -97,7 +101,9 @@ def _chosen(rows: Sequence[Mapping[str, Any]], book: ScoreBook) -> dict[str, Any
     usable = {rho: repeats for rho, repeats in ours.items() if len(repeats) == len(ours[0])}
     best = best_polarity(usable)
     chosen = 0.0 if best.polarity is None else best.polarity
-    line = {"polarity": best.polarity, "improves": best.improves, "ess": found[chosen].facts["ess"]}
+    facts = found[chosen].facts
+    line = {"polarity": best.polarity, "improves": best.improves}
+    line |= {"ess": facts["ess"], "note": facts["note"]}
     line |= {"gain": best.gain.effect, "gain_low": best.gain.low, "gain_high": best.gain.high}
     line |= {"gain_p": best.gain.p} | _scores(halves(usable[chosen])[1])
     return line | {"fid_at_zero": _scores(halves(usable[0])[1])["fid"]}
@@ -137,6 +143,7 @@ def _columns() -> list[Column]:
         Column("improves", "beyond the interval"),
         Column("circular", "circular"),
         Column("ess", "effective sample size", 0),
+        Column("note", "note", optional=True, in_latex=False),
     ]
 
 

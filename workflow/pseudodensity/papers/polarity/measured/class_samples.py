@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pseudodensity.columns.pool import Column, Pool, open_pool
-from pseudodensity.papers.polarity.measured.draws import draw_by_polarity
+from pseudodensity.columns.pool import Column, Pool
+from pseudodensity.papers.polarity.measured.draws import draw_by_polarity, open_volumes
 
 __all__ = ["class_samples"]
 
@@ -18,16 +18,13 @@ def class_samples(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The first samples of each class and polarity, drawn within the class; none is picked.
 
-    inputs: ``described``, ``volume`` and ``label``, parts of a pool and of its columns. settings: ``classes``;
-    ``polarity``, exponents; ``shown``, images of each; ``volumes``, how many latents may be chosen; ``seed`` of
-    the pool.
+    inputs and settings: those of `open_volumes`, the column ``label`` among them; ``classes``; ``polarity``,
+    exponents; ``shown``, images of each.
 
     arrays: ``images`` (classes, rows, shown, 3, R, R) uint8. facts: ``rows`` of each class, see
     `draw_by_polarity`. ValueError: a class has fewer latents than are shown.
     """
-    columns = {name: inputs[name] for name in ("volume", "label")}
-    pool = open_pool(inputs["described"], columns, np.empty(0), settings["seed"])
-    pool = pool.first(settings["volumes"])
+    pool = open_volumes(inputs, settings)
     images, rows = [], []
     for label in settings["classes"]:
         own = np.flatnonzero(pool.values("label") == label)

@@ -35,10 +35,9 @@ def distances(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Samples of each polarity and held-out real images, against the training images.
 
-    inputs: ``described`` and ``volume``, parts of a pool and of its column; ``data``, the training images;
-    ``features``, of them; ``extractor``; ``reals``, parts of fresh real images, where there are any.
-    settings: ``polarity``, exponents; ``images`` of each; ``volumes``, how many latents may be chosen; ``k``
-    neighbours; ``title`` of the extractor; ``seed`` of the pool.
+    inputs: those of `open_volumes`; ``data``, the training images; ``features``, of them; ``extractor``; ``reals``, parts of fresh real images, where there are any.
+    settings: those of `open_volumes`; ``polarity``, exponents; ``images`` of each; ``k`` neighbours; ``title``
+    of the extractor.
 
     arrays: ``pixels`` (float pixels from 0 to 1) and ``features``, (rows, images, k) float64. facts:
     ``rows``, dicts with name, polarity (None for real images) and ess; ``extractor``.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 
-from pseudodensity.columns.pool import Pool, open_pool
-from pseudodensity.control.select.polarity import polarity_log_weights
+from pseudodensity.columns.pool import Column, Pool, open_pool
+from pseudodensity.control.select.polarity import polarity_log_weights, volumes_of
 from pseudodensity.control.select.schemes import effective_sample_size, resample
 from pseudodensity.rng import generator as stream_of
 
@@ -17,14 +18,16 @@ __all__ = ["draw_by_polarity", "open_volumes"]
 
 
 def open_volumes(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Pool:
-    """The first ``volumes`` proposals of a pool with their volumes.
+    """The first ``volumes`` proposals of a pool with their log-volumes, the column ``volume``.
 
-    inputs: ``described`` and ``volume``, parts of the pool and of its column. settings: ``volumes``; ``seed``
-    of the pool.
+    inputs: ``described`` and the columns of polarity, in parts. settings: ``volumes``; ``space`` and ``top``, see
+    `volumes_of`; ``seed`` of the pool.
     """
-    columns = {"volume": inputs["volume"]}
+    columns = {name: inputs[name] for name in ("singular_values", "label") if name in inputs}
     pool = open_pool(inputs["described"], columns, np.empty(0), settings["seed"])
-    return pool.first(settings["volumes"])
+    pool = pool.first(settings["volumes"])
+    volumes = volumes_of(pool.column("singular_values"), settings["space"], settings["top"])
+    return replace(pool, columns={**pool.columns, "volume": Column(volumes)})
 
 
 def draw_by_polarity(

@@ -32,9 +32,8 @@ def path_lengths(
     step of 1e-4 is no more than a way to it. Paths start where polarity draws: only there, not half-way,
     have points the law of the polarity.
 
-    inputs: ``described`` and ``volume``, parts of a pool and of its column; ``checkpoint``; ``extractor``.
-    settings: ``polarity``, exponents; ``images``, paths of each; ``volumes``, how many latents may be chosen;
-    ``title`` of the extractor; ``seed`` of the pool; ``device``.
+    inputs: those of `open_volumes`; ``checkpoint``; ``extractor``. settings: those of `open_volumes`;
+    ``polarity``, exponents; ``images``, paths of each; ``title`` of the extractor; ``device``.
 
     arrays: ``z``, along arcs between latents, and for generators with a mapping network ``w``, along lines
     between their w: (rows, images) float64. facts: ``rows``, see `draw_by_polarity`; ``extractor``.

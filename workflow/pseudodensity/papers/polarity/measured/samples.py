@@ -21,10 +21,8 @@ def samples(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Samples of each polarity: the first drawn are shown, none is picked.
 
-    inputs: ``described`` and ``volume``, parts of a pool and of its column; ``data``, the training images;
-    ``features``, of them; ``extractor``. settings: ``polarity``, exponents; ``images`` of each; ``shown``, of
-    how many the pixels are kept; ``volumes``, how many latents may be chosen; ``title`` of the extractor;
-    ``seed`` of the pool.
+    inputs: those of `open_volumes`; ``data``, the training images; ``features``, of them; ``extractor``. settings: those of `open_volumes`; ``polarity``, exponents; ``images`` of
+    each; ``shown``, of how many the pixels are kept; ``title`` of the extractor.
 
     arrays: ``images`` and ``nearest``, their nearest training images, (rows, shown, 3, R, R) uint8;
     ``distance`` to the nearest in features and ``variation``, see `total_variation`, (rows, images) float64.
