@@ -2,62 +2,30 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from auxiliary_example import trained_auxiliaries, workshop_of
+from guided_example import checkpoint_with_classes, labelled_images
 
 from pseudodensity.control.auxiliary.file import load_auxiliary
 from pseudodensity.control.auxiliary.noisy_embedder import trainer as embedder_trainer
 from pseudodensity.control.guide.losses import loss_called
 from pseudodensity.control.guide.low_density import LowDensityGuide
-from pseudodensity.generators.build import build_generator
 from pseudodensity.generators.checkpoint import CheckpointFile
 from pseudodensity.generators.diffusion_sampling import StepNoise, sample
-from pseudodensity.images.dataset import ImageSet
-from pseudodensity.images.labels import Labels
 from pseudodensity.rng import normal
 
 torch.set_num_threads(1)
 
-MODEL = {
-    "classes": 3,
-    "network": "small",
-    "flavour": "adm",
-    "channels": [16],
-    "blocks": 1,
-    "attention_levels": [],
-    "head_channels": None,
-    "norm_groups": 4,
-    "dropout": 0.0,
-    "patch": 2,
-    "schedule": "cosine",
-    "prediction": "v_prediction",
-    "training_steps": 100,
-    "sampling_steps": 5,
-    "rescale_vb": False,
-}
-
-
-def data(classes: int = 3) -> ImageSet:
-    images = np.random.Generator(np.random.Philox(0)).integers(
-        0, 256, (30, 3, 8, 8), dtype=np.uint8
-    )
-    numbers = np.arange(30)[:, None] % classes
-    labels = Labels(numbers, ["class"], [classes], np.zeros(30), np.zeros((30, 0), np.float32))
-    return ImageSet(images, labels, [], {"spec": {"kind": "folder"}})
-
 
 @pytest.fixture(scope="module")
 def checkpoint() -> CheckpointFile:
-    torch.manual_seed(0)
-    states = {"average": build_generator("class_diffusion", 8, MODEL).state_dict()}
-    return CheckpointFile("class_diffusion", 8, {"generator": MODEL}, states, {})
+    return checkpoint_with_classes()
 
 
 @pytest.fixture(scope="module")
 def networks(checkpoint, tmp_path_factory) -> dict:
-    files = trained_auxiliaries(checkpoint, data(), tmp_path_factory.mktemp("networks"))
+    files = trained_auxiliaries(checkpoint, labelled_images(), tmp_path_factory.mktemp("networks"))
     return {
         name: load_auxiliary(f, workshop_of(name, checkpoint, None)) for name, f in files.items()
     }
@@ -101,10 +69,10 @@ def test_guided_samples_are_those_of_their_rows_in_any_batch(checkpoint, network
 
 
 def test_an_embedder_needs_the_classes_of_its_model(checkpoint):
-    unlabelled = replace(data(), labels=None)
+    unlabelled = replace(labelled_images(), labels=None)
     for images, told in (
         (unlabelled, "with labels, and this one has none"),
-        (data(2), "2 classes"),
+        (labelled_images(2), "2 classes"),
     ):
         with pytest.raises(ValueError, match=told) as raised:
             embedder_trainer(workshop_of("noisy_embedder", checkpoint, images))

@@ -343,6 +343,8 @@ def own_points() -> list:
     found = []
     for name in MAKERS:
         for architecture in NETWORKS:
+            if method(name).why_not(GENERATORS[architecture]) is not None:
+                continue
             inputs = {"backbone", *auxiliaries()} & set(declared(method_module(name), "INPUTS"))
             if inputs and NETWORKS[architecture][1] is None:  # they need a discriminator
                 continue

@@ -178,8 +178,8 @@ class Pools:
     ) -> dict[str, Artifact | tuple[Artifact, ...]]:
         """What the INPUTS of a column or a method stand for.
 
-        Beside what the branches name, INPUTS may name an auxiliary network, or say "auxiliary": the one
-        that the settings name, if they do.
+        Beside what the branches name, INPUTS may name an auxiliary network, or say "auxiliary" or
+        "auxiliaries": the one or those that the settings name, if they do.
         """
         model, dataset = checkpoint.facts["model"], checkpoint.facts["dataset"]
         found: dict[str, Artifact | tuple[Artifact, ...]] = {}
@@ -200,6 +200,9 @@ class Pools:
                 found |= self.models.backbone(model)
             elif name in auxiliaries():
                 found[name] = self.auxiliaries.of(name, checkpoint)
+            elif name == "auxiliaries":
+                for wanted in settings[name]:
+                    found[wanted] = self.auxiliaries.of(wanted, checkpoint)
             elif name == "auxiliary":
                 if settings[name] is not None:
                     found[settings[name]] = self.auxiliaries.of(settings[name], checkpoint)

@@ -52,7 +52,7 @@ class LowDensityGuide(Guide):
 
     Args:
         embedder: f, None for alpha = 0. classifier: H', None for beta = 0.
-        loss: of `losses`, raised in f.
+        loss: of `losses`, raised in f; None for alpha = 0.
         alpha, beta: strengths, from 0; the paper takes 0.5 for both.
         temperature: of the loss and of the saturating form; the paper does not say its own.
         interval: when it acts.
@@ -68,7 +68,7 @@ class LowDensityGuide(Guide):
         self,
         embedder: Embedder | None,
         classifier: RealOrGenerated | None,
-        loss: Loss,
+        loss: Loss | None,
         *,
         alpha: float,
         beta: float,

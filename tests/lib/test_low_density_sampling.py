@@ -1,0 +1,116 @@
+"""Low-density guidance as a method: which points there are, and that its images are those of the sampler."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from auxiliary_example import trained_auxiliaries, workshop_of
+from guided_example import checkpoint_with_classes, labelled_images
+
+from pseudodensity.control.auxiliary.file import load_auxiliary
+from pseudodensity.control.guide import low_density_sampling
+from pseudodensity.control.guide.losses import loss_called
+from pseudodensity.control.guide.low_density import LowDensityGuide
+from pseudodensity.generators.diffusion_sampling import StepNoise, sample
+from pseudodensity.plan.methods import points
+from pseudodensity.plan.models import declaration
+from pseudodensity.rng import normal
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory):
+    """What a job has at hand, for a point."""
+    checkpoint = checkpoint_with_classes()
+    files = trained_auxiliaries(checkpoint, labelled_images(), tmp_path_factory.mktemp("networks"))
+    networks = {
+        name: load_auxiliary(f, workshop_of(name, checkpoint, None)) for name, f in files.items()
+    }
+    model = checkpoint.frozen_generator()
+
+    def made(point):
+        return SimpleNamespace(
+            generator=model,
+            seed=3,
+            settings=point,
+            latents=lambda rows: normal(3, "latents", rows, model.latent_shape),
+            auxiliary=networks.__getitem__,
+        )
+
+    return made
+
+
+def asked(**grid):
+    says = declaration("class_diffusion")
+    return points("low_density", grid, {"low_density": {"steps": 5}}, says)
+
+
+def images(tools, point, rows):
+    maker = low_density_sampling.maker(tools(point))
+    return maker.make(maker.latents(rows))
+
+
+def test_points_name_the_networks_that_they_ask():
+    found = asked(alpha=[0, 0.1], beta=[0, 1.0], loss=["plain", "random"])
+    # Without alpha there is no loss, and so one point for both.
+    told = [(p["loss"], p["alpha"], p["beta"], p["auxiliaries"]) for p in found]
+    embedder, both = ["noisy_embedder"], ["noisy_embedder", "real_classifier"]
+    assert told == [
+        (None, 0, 0, []),
+        (None, 0, 1.0, ["real_classifier"]),
+        ("plain", 0.1, 0, embedder),
+        ("plain", 0.1, 1.0, both),
+        ("random", 0.1, 0, embedder),
+        ("random", 0.1, 1.0, both),
+    ]
+    labels = [low_density_sampling.label(point) for point in found]
+    assert len(set(labels)) == len(labels) and labels[0] == "plain, ancestral, 5 steps"
+
+
+@pytest.mark.parametrize("step", ["ancestral", "ddim"])
+def test_strengths_of_zero_are_the_plain_sampler_to_the_bit(tools, step):
+    (point,) = asked(alpha=[0], beta=[0], loss=["plain"])
+    point |= {"step": step}
+    bench = tools(point)
+    latents = bench.latents(range(4))
+    plain = sample(bench.generator, latents, step=step, steps=5, noise=StepNoise(3, range(4)))
+    assert torch.equal(images(tools, point, range(4)), plain)
+    assert low_density_sampling.maker(bench).facts == {"passes": {"generator": 5}}
+
+
+def test_images_are_those_of_the_guide_in_any_batch(tools):
+    (point,) = asked(alpha=[0.5], beta=[0], loss=["contrastive"])
+    point |= {"from_time": 100.0, "to_time": 900.0, "temperature": 2.0}
+    bench = tools(point)
+    embedder = bench.auxiliary("noisy_embedder")
+    guide = LowDensityGuide(
+        embedder,
+        None,
+        loss_called("contrastive", embedder.head, embedder.anchor_means.shape[2], 3),
+        alpha=0.5,
+        beta=0,
+        temperature=2.0,
+        interval=low_density_sampling.interval_of(point),
+    )
+    with torch.no_grad():
+        expected = sample(
+            bench.generator,
+            bench.latents(range(4)),
+            step="ancestral",
+            steps=5,
+            guide=guide,
+            noise=StepNoise(3, range(4)),
+        )
+    whole = images(tools, point, range(4))
+    assert torch.equal(whole, expected)
+    torch.testing.assert_close(images(tools, point, range(2, 4)), whole[2:], rtol=0, atol=1e-4)
+    (plain,) = asked(alpha=[0], beta=[0], loss=["plain"])
+    assert (whole - images(tools, plain, range(4))).abs().max() > 1e-3
+    assert low_density_sampling.maker(bench).facts["passes"]["noisy_embedder"] == 8
+
+
+def test_a_model_without_classes_is_not_served():
+    reason = low_density_sampling.why_not(declaration("diffusion"))
+    assert reason and "\n" not in reason
+    assert low_density_sampling.why_not(declaration("class_diffusion")) is None

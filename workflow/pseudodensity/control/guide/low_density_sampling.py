@@ -1,0 +1,165 @@
+"""Low-density guidance as a method at inference: reverse steps that are pushed to where images are rare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from pseudodensity.control.choice import (
+    Maker,
+    Point,
+    Tools,
+    all_proposals,
+    no_column_settings,
+    one_each,
+)
+from pseudodensity.control.guide.suitable import needs_classes
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from pseudodensity.control.guide.interval import Interval
+    from pseudodensity.control.guide.low_density import LowDensityGuide
+
+__all__ = [
+    "choose",
+    "column_settings",
+    "interval_of",
+    "label",
+    "maker",
+    "points",
+    "proposals",
+    "why_not",
+]
+
+NAME = "low_density"
+TITLE = "low-density guidance"
+PAPER = "002"
+SOURCE = "Algorithm 1"
+NEEDS = ()
+POOL = "own"
+INPUTS = ("checkpoint", "auxiliaries")
+# step, steps: of the sampler. temperature: of the loss. from_time, to_time: on the network's clock from 0, images, to
+# 1000, noise; it acts between them.
+DEFAULTS = {
+    "step": "ancestral",
+    "steps": 50,
+    "temperature": 1.0,
+    "from_time": 0.0,
+    "to_time": 1000.0,
+}
+CHOICES = {"step": ["ancestral", "ddim"]}
+# loss: "random" is the control, one direction of the embedder's features. Strengths of 0 are the plain sampler.
+GRID = {
+    "loss": ["contrastive", "plain", "softmax_minus_h", "logits", "random"],
+    "alpha": [0.1, 0.3],
+    "beta": [0.0],
+}
+LIMITS = {
+    "alpha": (0, 1000),
+    "beta": (0, 1000),
+    "steps": (1, 100_000),
+    "temperature": (1e-6, 1e6),
+    "from_time": (0, 1000),
+    "to_time": (0, 1000),
+}
+
+choose = all_proposals
+proposals = one_each
+column_settings = no_column_settings
+why_not = needs_classes
+
+
+def points(
+    grid: Mapping[str, Any], settings: Mapping[str, Any], generator: Mapping[str, Any]
+) -> list[Point]:
+    """Every loss at every alpha and beta, and the plain sampler once where both are 0.
+
+    auxiliaries: the networks that a point asks, which no other point trains.
+    """
+    found: list[dict[str, Any]] = []
+    for loss, alpha, beta in product(grid["loss"], grid["alpha"], grid["beta"]):
+        networks = ["noisy_embedder"] * bool(alpha) + ["real_classifier"] * bool(beta)
+        point = {"method": NAME, "loss": loss if alpha else None, "alpha": alpha, "beta": beta}
+        point |= {**settings, "auxiliaries": networks}
+        found += [point] if point not in found else []
+    return found
+
+
+def label(point: Point) -> str:
+    """With loss and strengths, and what of the sampler is not the default's."""
+    steps = f"{point['step']}, {point['steps']} steps"
+    if not point["auxiliaries"]:
+        return f"plain, {steps}"
+    parts = (
+        [f"alpha {point['alpha']:g} ({point['loss'].replace('_', ' ')})"] if point["alpha"] else []
+    )
+    parts += [f"beta {point['beta']:g}"] if point["beta"] else []
+    if (point["from_time"], point["to_time"]) != (0, 1000):
+        parts.append(f"t from {point['from_time']:g} to {point['to_time']:g}")
+    return f"{TITLE}, {', '.join(parts)}, {steps}"
+
+
+def maker(context: Tools) -> Maker:
+    """Images of the pool's own latents, by guided steps.
+
+    Noise of ancestral steps is that of the row, the same with every guide and with none. facts:
+    ``networks``, passes forward and backward through each network for one image.
+    """
+    import torch
+
+    from pseudodensity.generators.diffusion_sampling import StepNoise, sample
+
+    point, guide = context.settings, _guide(context)
+
+    def with_rows(rows: Sequence[int]) -> tuple[list[int], Tensor]:
+        return list(rows), context.latents(rows)
+
+    @torch.no_grad()
+    def make(given: tuple[list[int], Tensor]) -> Tensor:
+        rows, latents = given
+        return sample(
+            context.generator,
+            latents,
+            step=point["step"],
+            steps=point["steps"],
+            guide=guide,
+            noise=StepNoise(context.seed, rows),
+        )
+
+    passes = {"generator": point["steps"]}
+    # The last step is not pushed; a gradient is one pass forward and one backward.
+    passes |= {name: 2 * (point["steps"] - 1) for name in point["auxiliaries"]}
+    return Maker(make, facts={"passes": passes}, latents=with_rows)
+
+
+def _guide(context: Tools) -> LowDensityGuide | None:
+    from pseudodensity.control.guide.losses import loss_called
+    from pseudodensity.control.guide.low_density import LowDensityGuide
+
+    point = context.settings
+    if not point["auxiliaries"]:
+        return None
+    networks = {name: context.auxiliary(name) for name in point["auxiliaries"]}
+    embedder = networks.get("noisy_embedder")
+    loss = None
+    if embedder is not None:
+        size = embedder.anchor_means.shape[2]
+        loss = loss_called(point["loss"], embedder.head, size, context.seed)
+    return LowDensityGuide(
+        embedder,
+        networks.get("real_classifier"),
+        loss,
+        alpha=point["alpha"],
+        beta=point["beta"],
+        temperature=point["temperature"],
+        interval=interval_of(point),
+    )
+
+
+def interval_of(point: Point) -> Interval:
+    """When the guide of a point acts. ValueError: the times are the wrong way round."""
+    from pseudodensity.control.guide.interval import Interval
+
+    return Interval(point["from_time"], point["to_time"])
