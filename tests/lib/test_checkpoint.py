@@ -193,7 +193,8 @@ def test_settings_that_do_not_fit_are_named():
         build_generator("projectedgan", 16, {"ngff": 4})
     assert "\n" not in str(error.value)
     with pytest.raises(
-        ValueError, match="unknown name 'vae' in generators: choose one of biggan, convgan, "
+        ValueError,
+        match="unknown name 'vae' in generators: choose one of biggan, class_diffusion, convgan, ",
     ):
         build_generator("vae", 16, {})
     with pytest.raises(ValueError, match="no discriminator"):

@@ -64,11 +64,14 @@ class Residual(nn.Module):
 
 
 class LegacyAttention(nn.Module):
-    """Self-attention whose joint projection is ordered (head, q k v, channel of the head)."""
+    """Self-attention whose joint projection is ordered (head, q k v, channel of the head).
 
-    def __init__(self, channels, heads):
+    thirds: it is ordered (q k v, head, channel of the head), as the 64 px model with classes has it.
+    """
+
+    def __init__(self, channels, heads, thirds=False):
         super().__init__()
-        self.heads = heads
+        self.heads, self.thirds = heads, thirds
         self.norm = nn.GroupNorm(32, channels)
         self.qkv = nn.Conv1d(channels, 3 * channels, 1)
         self.proj_out = nn.Conv1d(channels, channels, 1)
@@ -76,8 +79,11 @@ class LegacyAttention(nn.Module):
     def forward(self, x, embedding=None):
         n, c, height, width = x.shape
         flat = x.reshape(n, c, -1)
-        joint = self.qkv(self.norm(flat)).reshape(n, self.heads, 3, c // self.heads, -1)
-        q, k, v = joint[:, :, 0], joint[:, :, 1], joint[:, :, 2]
+        joint, order = self.qkv(self.norm(flat)), (3, self.heads)
+        if self.thirds:
+            q, k, v = joint.unflatten(1, (*order, -1)).unbind(1)
+        else:
+            q, k, v = joint.unflatten(1, (*reversed(order), -1)).unbind(2)
         scores = torch.einsum("nhct,nhcs->nhts", q, k) / math.sqrt(c // self.heads)
         mixed = torch.einsum("nhts,nhcs->nhct", scores.softmax(-1), v)
         return (flat + self.proj_out(mixed.reshape(n, c, -1))).reshape(n, c, height, width)
@@ -99,17 +105,21 @@ class Plain(nn.Module):
 
 
 class OpenAiUNet(nn.Module):
-    def __init__(self, channels, blocks, attended, flavour):
+    def __init__(self, channels, blocks, attended, flavour, classes=None):
         super().__init__()
         adm, width = flavour == "adm", 4 * channels[0]
         self.base = channels[0]
+        thirds = classes is not None and len(channels) == 4
+        if classes is not None:
+            self.label_emb = nn.Embedding(classes, width)
 
         def residual(inputs, outputs, resample=None):
             return Residual(inputs, outputs, width, adm, resample)
 
         def attention(level):
             count = channels[level]
-            return [LegacyAttention(count, count // 64 if adm else 1)] * (level in attended)
+            heads = count // 64 if adm else 1
+            return [LegacyAttention(count, heads, thirds)] * (level in attended)
 
         def change(count, resample):
             return residual(count, count, resample) if adm else Plain(count, resample == "up")
@@ -129,7 +139,7 @@ class OpenAiUNet(nn.Module):
             if level < len(channels) - 1:
                 self.input_blocks.append(nn.ModuleList([change(now, "down")]))
                 kept.append(now)
-        middle = LegacyAttention(now, now // 64 if adm else 1)
+        middle = LegacyAttention(now, now // 64 if adm else 1, thirds)
         self.middle_block = nn.ModuleList([residual(now, now), middle, residual(now, now)])
         self.output_blocks = nn.ModuleList()
         for level, count in reversed(list(enumerate(channels))):
@@ -141,11 +151,13 @@ class OpenAiUNet(nn.Module):
                 self.output_blocks.append(nn.ModuleList(items))
         self.out = nn.Sequential(nn.GroupNorm(32, now), nn.SiLU(), nn.Conv2d(now, 6, 3, padding=1))
 
-    def forward(self, x, times):
+    def forward(self, x, times, labels=None):
         half = self.base // 2
         speeds = torch.exp(-math.log(10000) * torch.arange(half) / half)
         angles = times[:, None].float() * speeds
         embedding = self.time_embed(torch.cat([angles.cos(), angles.sin()], 1))
+        if labels is not None:
+            embedding = embedding + self.label_emb(labels)
         kept = []
         for i, block in enumerate(self.input_blocks):
             for item in block:
@@ -160,8 +172,8 @@ class OpenAiUNet(nn.Module):
         return self.out(x)
 
 
-def random_network(flavour, channels=(64, 64, 128), blocks=2, attended=(1, 2)):
-    network = OpenAiUNet(channels, blocks, attended, flavour).eval().requires_grad_(False)
+def random_network(flavour, channels=(64, 64, 128), blocks=2, attended=(1, 2), classes=None):
+    network = OpenAiUNet(channels, blocks, attended, flavour, classes).eval().requires_grad_(False)
     for name, tensor in network.state_dict().items():
         if tensor.ndim == 1:  # norms and biases away from ones and zeros
             tensor.add_(0.2 * torch.randn_like(tensor))
@@ -202,6 +214,30 @@ def test_a_converted_unet_gives_the_same_output(tmp_path, flavour, head_channels
     with torch.no_grad():
         ours, theirs = model.predict(x, times), network(x, times)
     assert theirs.std() > 0.1
+    assert torch.allclose(ours, theirs, atol=2e-4 * float(theirs.abs().max()))
+
+
+WIDTHS = {64: (64, 64, 128, 128), 256: (64, 64, 64, 64, 64, 128)}
+
+
+@pytest.mark.parametrize(("resolution", "schedule"), [(64, "cosine"), (256, "linear")])
+def test_a_converted_unet_with_classes_gives_the_same_output(tmp_path, resolution, schedule):
+    channels = WIDTHS[resolution]
+    last = len(channels) - 1
+    network = random_network("adm", channels, 1, (last,), classes=7)
+    converted = convert(saved(tmp_path / "m.pt", network), "openai", "class_diffusion")
+    settings = converted["settings"]["generator"]
+    assert converted["settings"]["resolution"] == resolution
+    expected = {"classes": 7, "schedule": schedule, "attention_levels": [last]}
+    assert settings.items() >= (expected | {"head_channels": 64, "network": "diffusers"}).items()
+    model = build_generator("class_diffusion", resolution, settings).eval()
+    model.load_state_dict(converted["average"])
+    assert model.shares.tolist() == [1 / 7] * 7
+    x, times, labels = torch.randn(2, 3, 32, 32), torch.tensor([3, 911]), torch.tensor([6, 0])
+    with torch.no_grad():
+        ours, theirs = model.predict(x, times, labels), network(x, times, labels)
+        others = model.predict(x, times, labels.flip(0))
+    assert theirs.std() > 0.1 and not torch.allclose(ours, others, atol=1e-2)
     assert torch.allclose(ours, theirs, atol=2e-4 * float(theirs.abs().max()))
 
 
@@ -260,9 +296,33 @@ def test_the_published_sizes(tmp_path, monkeypatch, flavour, channels, attended,
     assert count == {"adm": 552_814_086, "iddpm": 113_676_678}[flavour]
 
 
-def refusal(path) -> str:
+@pytest.mark.parametrize(
+    ("channels", "blocks", "attended", "millions"),
+    [
+        ((192, 384, 576, 768), 3, (1, 2, 3), 296),
+        ((256, 256, 512, 512, 1024, 1024), 2, (3, 4, 5), 554),
+    ],
+)
+def test_the_published_sizes_with_classes(
+    tmp_path, monkeypatch, channels, blocks, attended, millions
+):
+    """ImageNet at 64 and 256 px; Dhariwal and Nichol (2021) print the numbers of parameters."""
+    with torch.device("meta"):
+        public = OpenAiUNet(channels, blocks, attended, "adm", 1000).state_dict()
+    path = tmp_path / "m.pt"
+    path.write_bytes(b"-")
+    monkeypatch.setattr("pseudodensity.checkpoints.openai.read_state_dict", lambda _: public)
+    found = convert(path, "openai", "class_diffusion")
+    settings = found["settings"]["generator"]
+    assert settings["channels"] == list(channels) and settings["blocks"] == blocks
+    assert settings["attention_levels"] == list(attended) and settings["classes"] == 1000
+    weights = {name: t for name, t in found["average"].items() if name != "shares"}
+    assert round(sum(tensor.numel() for tensor in weights.values()) / 1e6) == millions
+
+
+def refusal(path, architecture="diffusion") -> str:
     with pytest.raises(ArtifactError) as error:
-        convert(path, "openai", "diffusion")
+        convert(path, "openai", architecture)
     message = str(error.value)
     assert "\n" not in message and "weights_only" not in message
     return message
@@ -277,7 +337,7 @@ def test_other_networks_are_refused(tmp_path):
         torch.save(kept | {k: v for k, v in changed.items() if v is not None}, path)
         return refusal(path)
 
-    assert "class-conditional" in change(**{"label_emb.weight": torch.zeros(10, 128)})
+    assert "a class_diffusion generator" in change(**{"label_emb.weight": torch.zeros(10, 128)})
     assert "1 tensors are missing (first out.2.bias)" in change(**{"out.2.bias": None})
     assert "1 are unknown (first extra)" in change(extra=torch.zeros(1))
     message = change(**{"out.2.weight": torch.zeros(3, 32, 3, 3)})
@@ -289,6 +349,18 @@ def test_other_networks_are_refused(tmp_path):
     assert "no state dict" in change(extra=torch.zeros(2, dtype=torch.int64))
     assert "larger than the file" in change(extra=torch.zeros(1).expand(10**9))
     assert "unknown network of 1 tensors" in refusal(saved(path, nn.Linear(1, 1, bias=False)))
+
+
+def test_other_models_with_classes_are_refused(tmp_path):
+    path = tmp_path / "m.pt"
+
+    def said(*network, classes=3):
+        return refusal(saved(path, random_network(*network, classes=classes)), "class_diffusion")
+
+    assert "holds a diffusion generator" in said("adm", (64, 64), 1, (), classes=None)
+    five = said("adm", (64,) * 5, 1, ())
+    assert "holds a class-conditional adm U-Net of 128 px: only those of ADM of 64 and 256" in five
+    assert "class-conditional iddpm U-Net of 64 px" in said("iddpm", (32,) * 4, 1, ())
 
 
 def test_damaged_and_hostile_files_are_refused(tmp_path):

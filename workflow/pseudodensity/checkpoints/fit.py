@@ -23,6 +23,7 @@ MARKS = {
     "progan": "4x4/Dense/weight",
     "projectedgan": "synthesis.init.init.0.weight_orig",
     "biggan": "generator.gen_z.weight_orig",
+    "class_diffusion": "label_emb.weight",
     "diffusion": "input_blocks.0.0.weight",
 }
 

@@ -1,7 +1,7 @@
-"""OpenAI state dicts of unconditional IDDPM and ADM models -> diffusers' UNet2DModel.
+"""OpenAI state dicts of IDDPM and ADM models, with classes or without -> diffusers' UNet2DModel.
 
-The files hold nothing but weights, so every setting follows from the shapes, or is common to the
-published LSUN models (Nichol and Dhariwal 2021; Dhariwal and Nichol 2021).
+The files hold nothing but weights, so every setting follows from the shapes, or is known of the
+published LSUN and ImageNet models (Nichol and Dhariwal 2021; Dhariwal and Nichol 2021).
 
 Messages of errors continue a sentence that begins with the name of the file.
 """
@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from pseudodensity.artifacts import ArtifactError
@@ -38,6 +39,15 @@ COMMON = {
     "sampling_steps": 50,
     "rescale_vb": False,
 }
+# What is different of the published class-conditional models, by resolution. That of 128 px has heads
+# of several widths, and that of 512 px a time embedding that its first level does not tell.
+WITH_CLASSES = {
+    64: {"schedule": "cosine", "dropout": 0.1},
+    256: {"schedule": "linear", "dropout": 0.0},
+}
+# Resolutions of models whose joint projection is ordered (one of q k v, head, channel).
+PLAIN_THIRDS = (64,)
+CLASSES = "label_emb.weight"
 COARSEST = 8  # side of the grid of the last level in every published model
 PARTS = {
     "norm1": "in_layers.0",
@@ -67,19 +77,38 @@ def convert_openai(path: Path, architecture: str) -> dict[str, Any]:
     settings = _settings(public)
     resolution = COARSEST * 2 ** (len(settings["channels"]) - 1)
     heads = settings["head_channels"]
+    if CLASSES in public:
+        settings |= _with_classes(public, settings["flavour"], resolution)
+        public["shares"] = torch.full(
+            (settings["classes"],), 1 / settings["classes"], dtype=torch.float64
+        )
     modules = _public_modules(settings)
     build = partial(build_generator, architecture, resolution, settings)
     what = f"{settings['flavour']} U-Net of {resolution} px"
-    average = fit(build, _split_attention(public, heads), partial(_public_key, modules), what)
+    thirds = CLASSES in public and resolution in PLAIN_THIRDS
+    split = _split_attention(public, None if thirds else heads)
+    average = fit(build, split, partial(_public_key, modules), what)
     parts = {"resolution": resolution, "generator": settings, "discriminator": None}
     return {"settings": parts, "generator": average, "discriminator": None, "average": average}
+
+
+def _with_classes(public: dict[str, Tensor], flavour: str, resolution: int) -> dict[str, Any]:
+    """What the settings of a model with classes have more, or otherwise."""
+    if flavour != "adm" or resolution not in WITH_CLASSES:
+        known = " and ".join(map(str, WITH_CLASSES))
+        raise ArtifactError(
+            f"holds a class-conditional {flavour} U-Net of {resolution} px: only those of ADM of {known} "
+            "px are read"
+        )
+    return {"classes": extent(public, CLASSES), **WITH_CLASSES[resolution]}
 
 
 def split_heads(qkv: Tensor, head_channels: int | None) -> tuple[Tensor, Tensor, Tensor]:
     """Queries, keys and values (c, ...) of the joint projection (3c, ...) of all heads.
 
     The joint rows are ordered (head, one of q k v, channel within the head), the separate ones
-    (head, channel within the head). ``head_channels`` None means one head.
+    (head, channel within the head). ``head_channels`` None means one head, or any number where the
+    joint rows are ordered (one of q k v, head, channel within the head).
 
     Raises:
         ArtifactError: the rows do not divide into such heads.
@@ -93,8 +122,6 @@ def split_heads(qkv: Tensor, head_channels: int | None) -> tuple[Tensor, Tensor,
 
 def _settings(public: dict[str, Tensor]) -> dict[str, Any]:
     """Settings of our generator; what does not hang together here will not fit there."""
-    if "label_emb.weight" in public:
-        raise ArtifactError("holds a class-conditional model: only unconditional ones are read")
     resampled = [
         name
         for name in public
@@ -151,6 +178,7 @@ def _public_modules(settings: dict[str, Any]) -> dict[str, str]:
         "conv_in": "input_blocks.0.0",
         "time_embedding.linear_1": "time_embed.0",
         "time_embedding.linear_2": "time_embed.2",
+        "unet.class_embedding": "label_emb",
         "mid_block.resnets.0": "middle_block.0",
         "mid_block.attentions.0": "middle_block.1",
         "mid_block.resnets.1": "middle_block.2",
@@ -176,6 +204,8 @@ def _public_modules(settings: dict[str, Any]) -> dict[str, str]:
 
 def _public_key(modules: dict[str, str], name: str) -> str:
     """Public name of our state-dict entry ``name``."""
+    if name == "shares":
+        return name
     layer, _, kind = name.removeprefix("unet.network.").rpartition(".")
     if layer in modules:
         return f"{modules[layer]}.{kind}"

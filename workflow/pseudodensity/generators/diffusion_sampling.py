@@ -101,43 +101,43 @@ class _Chain:
 
     def step(self, x: Tensor, index: int) -> Tensor:
         i = torch.tensor([index], device=x.device)  # of all images
-        output = self.output(x, i)
+        clock = self.model.clock(self.process.times[i])
+        output = self.output(x, index, clock)
         if self.noise is None:
             moved = self.process.ddim_step(output, x, i)
-        elif index == 0:
-            moved = self.process.ancestral_step(output, x, i, torch.zeros_like(x))
         else:
-            shape = (3, self.model.resolution, self.model.resolution)
-            drawn = self.model.fold(self.noise.draw(index, shape).to(x))
-            moved = self.process.ancestral_step(output, x, i, drawn)
-        push = None if self.guide is None or index == 0 else self.push(output, x, i)
-        return moved if push is None else moved + push
-
-    def output(self, x: Tensor, i: Tensor) -> Tensor:
-        clock = self.model.clock(self.process.times[i])
-        output = self.model.folded_output(x, clock, self.labels)
-        if self.guide is None:
-            return output
-        plain, noisy = self.model.unfold(output), self.model.unfold(x)
-        changed = self.guide.predicted(plain, noisy, int(i), clock[0], self.labels)
-        return self.model.fold(changed)
-
-    def push(self, output: Tensor, x: Tensor, i: Tensor) -> Tensor | None:
-        """What the guide adds to x_{i-1}."""
+            moved = self.process.ancestral_step(output, x, i, self.drawn(x, index))
+        if self.guide is None or index == 0:
+            return moved
         variance = self.process.log_variance(output, x, i).exp()
         told = Step(
-            index=int(i),
-            time=self.model.clock(self.process.times[i])[0],
-            abar=self.process.abar[i][0].to(x.dtype),
+            index=index,
+            time=clock[0],
+            abar=self.process.abar[index].to(x.dtype),
             variance=self.model.unfold(variance),
             x0=self.model.unfold(self.process.x0(output, x, i).clamp(-1, 1)),
             labels=self.labels,
         )
         gradient = self.guide.gradient(self.model.unfold(x), told)
         if gradient is None:
-            return None
+            return moved
         share = self.process.ddim_share(x, i) if self.noise is None else variance
-        return share * self.model.fold(gradient)
+        return moved + share * self.model.fold(gradient)
+
+    def output(self, x: Tensor, index: int, clock: Tensor) -> Tensor:
+        output = self.model.folded_output(x, clock, self.labels)
+        if self.guide is None:
+            return output
+        plain, noisy = self.model.unfold(output), self.model.unfold(x)
+        changed = self.guide.predicted(plain, noisy, index, clock[0], self.labels)
+        return self.model.fold(changed)
+
+    def drawn(self, x: Tensor, index: int) -> Tensor:
+        """Noise of a step for folded images x; none in the last one."""
+        if index == 0:
+            return torch.zeros_like(x)
+        shape = (3, self.model.resolution, self.model.resolution)
+        return self.model.fold(self.noise.draw(index, shape).to(x))
 
 
 def _process(model: Denoiser, step: str, steps: int | None) -> GaussianDiffusion:
