@@ -1,6 +1,6 @@
 """CPU seconds and errors of the Jacobian log-volumes that polarity sampling needs.
 
-    python benchmarks/volumes.py [--latents 6] [--rows 24] [--networks stylegan2 stylegan3 fastgan]
+    python benchmarks/volumes.py [--latents 6] [--rows 24] [--networks [stylegan2 stylegan3 fastgan]]
                                  [--mapping-layers 8] [--spectrum default | power]
 
 StyleGAN2 and StyleGAN3-T with z = 512 at 64 pixels by the mapping route, and FastGAN with z = 256,
@@ -12,6 +12,11 @@ latent, so that a busier minute harms no method. The mapping route takes as many
 mapping network's spectrum asks for: the flatter, the more. `--mapping-layers 2`, as in the
 published StyleGAN3, flattens it with random weights; so does `--spectrum power`, which gives the
 layers singular values k^(-1/4).
+
+Then two ratios that no reference is needed for. One sweep, several spaces: pixel, style and features
+of a small StyleGAN2 together, over each alone. Kinds of generators, at the settings of the embedded
+default: seconds of a column of the Jacobian over those of one image, of a hierarchical VAE and of a
+class-conditional BigGAN beside those of unconditional networks.
 """
 
 from __future__ import annotations
@@ -24,8 +29,9 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
-from pseudodensity.generators import fastgan, stylegan2, stylegan3
-from pseudodensity.generators.volumes import log_volumes
+from pseudodensity.features.build import build_extractor
+from pseudodensity.generators import biggan, convgan, fastgan, hvae, stylegan2, stylegan3
+from pseudodensity.generators.volumes import log_singular_values, log_volumes
 
 STYLEGANS = {"stylegan2": ("StyleGAN2", stylegan2), "stylegan3": ("StyleGAN3-T", stylegan3)}
 
@@ -116,6 +122,55 @@ def report_fastgan(options: argparse.Namespace, latents: Tensor) -> None:
     print(f"  exact Gram over rows: {seconds['rows'] / seconds['exact']:.0f} x (goal 50)")
 
 
+def report_sharing(options: argparse.Namespace) -> None:
+    """All spaces of one sweep over each of them alone."""
+    torch.manual_seed(1)
+    settings = {"z_dim": 64, "w_dim": 64, "channel_base": 512, "channel_max": 64}
+    generator = stylegan2.build_generator(16, mapping_layers=2, **settings).eval()
+    generator.requires_grad_(False)
+    extractor = build_extractor({"kind": "small_cnn", "size": 16, "widths": [16, 32], "blocks": 1})
+    features = {"features": extractor.eval().requires_grad_(False)}
+    z = torch.randn(20 * options.latents, 64)
+    alone = {space: {"spaces": [space]} for space in ("pixel", "style")}
+    alone |= {"features": {"spaces": [], "features": features}}
+    together = {"spaces": ["pixel", "style"], "features": features}
+    seconds = {}
+    for name, asked in {**alone, "together": together}.items():
+        log_singular_values(generator, z[:2], **asked)  # warm
+        seconds[name], _ = cpu_seconds(
+            lambda asked=asked: log_singular_values(generator, z, **asked)
+        )
+    print(f"StyleGAN2, z 64, 16 px, {len(z)} latents: CPU ms per latent by space")
+    for name, one in seconds.items():
+        print(f"  {name} {one / len(z) * 1000:.2f}", end="")
+    apart = sum(seconds[name] for name in alone)
+    print(f"\n  together over the three apart: {seconds['together'] / apart:.2f}")
+
+
+KINDS = {
+    "FastGAN": lambda: fastgan.build_generator(16, ngf=12, z_dim=64),
+    "plain convolutions": lambda: convgan.build_generator(16),
+    "hierarchical VAE": lambda: hvae.build_generator(16, latents=[32, 1]),
+    "BigGAN-deep, ten classes": lambda: biggan.build_generator(
+        16, classes=10, z_dim=32, class_dim=16, channels=[96, 96, 48]
+    ),
+}
+
+
+def report_kinds(options: argparse.Namespace) -> None:
+    """What a column of the Jacobian costs, in images."""
+    print("Kinds of generators, 16 px: CPU time of one column of a Jacobian over that of one image")
+    for name, build in KINDS.items():
+        torch.manual_seed(1)
+        generator = build().eval().requires_grad_(False)
+        z = torch.randn(20 * options.latents, *generator.latent_shape)
+        directions = z[0].numel() - (generator.classes is not None)
+        log_volumes(generator, z[:2]), generator(z)  # warm
+        volumes, _ = cpu_seconds(lambda g=generator, z=z: log_volumes(g, z))
+        images, _ = cpu_seconds(lambda g=generator, z=z: [g(z) for _ in range(10)])
+        print(f"  {name}: {volumes / directions / (images / 10):.2f} ({directions} columns)")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -123,7 +178,7 @@ def main() -> None:
     parser.add_argument("--latents", type=int, default=6)
     parser.add_argument("--rows", type=int, default=24)
     networks = (*STYLEGANS, "fastgan")
-    parser.add_argument("--networks", nargs="+", choices=networks, default=networks)
+    parser.add_argument("--networks", nargs="*", choices=networks, default=networks)
     parser.add_argument("--mapping-layers", type=int, default=8)
     parser.add_argument("--spectrum", choices=("default", "power"), default="default")
     options = parser.parse_args()
@@ -135,6 +190,8 @@ def main() -> None:
             report_fastgan(options, latents)
         else:
             report_stylegan(network, options, latents)
+    report_sharing(options)
+    report_kinds(options)
 
 
 if __name__ == "__main__":

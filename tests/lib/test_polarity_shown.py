@@ -74,6 +74,7 @@ def settings(**own):
         "top": 30,
         "seed": SEED,
         "title": "small_cnn",
+        "distance": None,
         "device": "cpu",
     } | own
 
@@ -189,6 +190,11 @@ def test_speeds_are_what_a_step_of_the_paper_comes_to():
     stepped = (pairs[1] - pairs[0]).square().sum(1) / step**2
     found = squared_speeds([network], points, velocities)
     assert found.numpy() == pytest.approx(stepped.numpy(), rel=5e-3)
+    assert torch.allclose(found, squared_speeds([network], points, velocities, batch=3))
+    pairs = [network(points + eps * velocities) for eps in (0, step)]
+    stepped = (pairs[1] - pairs[0]).square().sum(1) / step**2
+    found = squared_speeds([network], points, velocities, unit=False)
+    assert found.numpy() == pytest.approx(stepped.numpy(), rel=5e-3)
 
 
 def test_path_lengths_of_a_style_generator_are_in_both_spaces(inputs, tmp_path):
@@ -201,6 +207,31 @@ def test_path_lengths_of_a_style_generator_are_in_both_spaces(inputs, tmp_path):
     assert len(table) == 4 and table["mean"].iloc[1] == pytest.approx(arrays["z"][1].mean())
     figure = fig7_figure({"measured": path}, {"names": NAMES})
     assert [axes.get_xscale() for axes in figure.axes] == ["log", "log"]
+
+
+def test_a_distance_of_its_own_is_taken_as_it_stands_and_named(inputs, tmp_path):
+    told = {}
+    for distance in (None, "LPIPS"):
+        own = settings(polarity=[-0.5, 0], images=20, distance=distance)
+        arrays, facts = path_lengths(inputs, own)
+        path = tmp_path / f"{distance}.safetensors"
+        save_tensors(path, arrays, {"kind": "experiment"}, facts)
+        table = fig7({"measured": path}, {"names": NAMES})
+        figure = fig7_figure({"measured": path}, {"names": NAMES})
+        caption = " ".join(" ".join(text.get_text() for text in figure.texts).split())
+        told[distance] = (arrays, f"{table.introduction} {caption}", figure.axes[0].get_xlabel())
+        assert "images of 16 px" in table.notes[0]
+    ours, foreign = told[None], told["LPIPS"]
+    words = (
+        "Measured by embedded perceptual distance: squared distance of unit features of small_cnn."
+    )
+    assert ours[1].count(words) == 2 and "LPIPS" not in ours[1]
+    assert foreign[1].count("Measured by LPIPS.") == 2 and "unit features" not in foreign[1]
+    assert ours[2] == "path length by embedded perceptual distance"
+    assert foreign[2] == "path length by LPIPS"
+    # Were all features of one length that never changes, the two would differ by one factor.
+    ratio = ours[0]["z"] / foreign[0]["z"]
+    assert ratio.max() > 1.01 * ratio.min()
 
 
 def test_the_ends_of_path_lengths_are_left_out():

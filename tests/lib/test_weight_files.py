@@ -78,6 +78,21 @@ def test_what_torch_saves_is_read(legacy, tmp_path):
         assert all(torch.equal(found[key], tied[key]) for key in tied)
 
 
+class Pairs(dict):
+    """Pickled as Python 2 did a dictionary that has an order: published files are as old as that."""
+
+    def __reduce__(self):
+        return (OrderedDict, ([[name, tensor] for name, tensor in self.items()],))
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_what_python_2_saved_is_read(legacy, tmp_path):
+    (tmp_path / "w.pt").write_bytes(saved(Pairs(STATE), legacy))
+    found = load_state_dict(tmp_path / "w.pt")
+    assert list(found) == list(STATE)
+    assert all(torch.equal(found[key], STATE[key]) for key in STATE)
+
+
 @pytest.mark.parametrize("legacy", [False, True])
 @pytest.mark.parametrize("key", [DEEP_KEY, SHARED_KEY])
 def test_keys_that_never_end_are_not_hashed(key, legacy, tmp_path):
@@ -88,9 +103,12 @@ def test_keys_that_never_end_are_not_hashed(key, legacy, tmp_path):
 def test_nor_are_those_that_a_constructor_would_hash(build, tmp_path):
     module = {OrderedDict: b"collections", Counter: b"collections"}.get(build, b"builtins")
     shared = b")" + b"2\x86" * 60
-    member = shared + b"K\x01\x86" if build is OrderedDict else shared
-    call = b"\x80\x02c" + module + b"\n" + build.__name__.encode() + b"\n](" + member + b"e\x85R."
-    assert "neither text nor a number" in refusal(with_pickle(call, False), tmp_path)
+    # Of pairs a dictionary hashes the first entries, a set the whole.
+    keyed, valued = shared + b"K\x01\x86", b"K\x01" + shared + b"\x86"
+    for member in (keyed,) if build is OrderedDict else (shared, valued):
+        start = b"\x80\x02c" + module + b"\n" + build.__name__.encode()
+        call = start + b"\n](" + member + b"e\x85R."
+        assert "neither text nor a number" in refusal(with_pickle(call, False), tmp_path)
 
 
 @pytest.mark.parametrize("key", [DEEP_KEY, SHARED_KEY])

@@ -226,6 +226,21 @@ def test_at_the_papers_scale_polarity_has_its_models_and_marks_what_is_circular(
     made = {j.path: j for j in papers_scale.jobs(table) if j.slug == "singular_values"}
     extractors = {tuple(job.spec["settings"]["extractors"]) for job in made.values()}
     assert extractors == {("inception", "vgg16")}, "all spaces of a model are of one sweep"
+    (paths,) = papers_scale.tables["polarity/fig7"].inputs.values()
+    assert paths.spec["settings"]["distance"] == paths.spec["settings"]["title"].upper() == "LPIPS"
+    lpips = paths.needs["extractor"]
+    assert set(lpips.files) == {"weights", "head_weights"} and not set(lpips.spec) & set(
+        lpips.files
+    )
+    assert "features.lpips" in paths.modules and lpips.modules == ("features.lpips",)
+    (shown,) = papers_scale.tables["polarity/fig6"].inputs["measured"]
+    assert shown.needs["extractor"].modules == ("features.pretrained",)
+
+
+def test_only_an_extractor_that_says_so_has_a_distance_of_its_own(default):
+    names = default.config["extractors"]
+    assert names and [default.data.distance(name) for name in names] == [None] * len(names)
+    assert default.tables["polarity/fig7"].inputs["measured"].spec["settings"]["distance"] is None
 
 
 @pytest.mark.parametrize("scale", ["embedded", "paper"])

@@ -69,7 +69,7 @@ def inputs_of() -> dict[str, list[set[str]]]:
             found.setdefault(made.kind, []).append(set(made.inputs))
     # Public files are what neither config has.
     found["imported"] = [{"file"}, {"file", "backbone"}]
-    found["extractor"].append({"weights"})
+    found["extractor"] += [{"weights"}, {"weights", "head_weights"}]
     # Neither asks for a density ratio of a projected discriminator.
     found["auxiliary"].append({"checkpoint", "data", "backbone"})
     return found

@@ -26,6 +26,8 @@ with logged(snakemake.log[0]):
     else:
         progress.say("reading its weights")
         # A packaged one finds its file itself.
-        file = {"weights": snakemake.input.weights} if "sha256" in settings else {}
-        extractor, report = build_extractor({**settings, **file}), {}
+        files = {"weights": snakemake.input.weights} if "sha256" in settings else {}
+        if "head_sha256" in settings:
+            files["head_weights"] = snakemake.input.head_weights
+        extractor, report = build_extractor({**settings, **files}), {}
     save_extractor(snakemake.output[0], extractor, report)

@@ -14,30 +14,31 @@ from pseudodensity.features.extractor import Extractor
 from pseudodensity.plan.declared import parameters
 from pseudodensity.tensors import load_tensors, save_tensors
 
-TRAINED_HERE = {"small_vit": "SmallViT", "small_cnn": "SmallCnn"}
+# Kind -> "module:class" in this folder.
+TRAINED_HERE = {"small_vit": "small:SmallViT", "small_cnn": "small:SmallCnn"}
 # What an entry of a config says of the training, and the network is not told.
 TRAINING = ("trained_on", "training", "mirror")
 PRETRAINED = {
-    "timm": "Timm",
-    "inception": "Inception",
-    "vgg16": "Vgg16",
-    "squeezenet": "SqueezeNet",
-    "packaged": "Packaged",
+    "timm": "pretrained:Timm",
+    "inception": "pretrained:Inception",
+    "vgg16": "pretrained:Vgg16",
+    "squeezenet": "pretrained:SqueezeNet",
+    "packaged": "pretrained:Packaged",
+    "lpips": "lpips:Lpips",
 }
 
 
 def _class_of(kind: str) -> type[Extractor]:
+    module, _, name = (TRAINED_HERE | PRETRAINED)[kind].partition(":")
     # Imported when one is built: timm takes seconds, and many jobs load features only.
-    if kind in TRAINED_HERE:
-        return getattr(import_module("pseudodensity.features.small"), TRAINED_HERE[kind])
-    return getattr(import_module("pseudodensity.features.pretrained"), PRETRAINED[kind])
+    return getattr(import_module(f"pseudodensity.features.{module}"), name)
 
 
 def build_extractor(spec: Mapping[str, Any], seed: int = 0) -> Extractor:
     """Extractor of an entry of a config's ``extractors``, frozen, in eval mode.
 
     Pretrained kinds (timm, inception, vgg16, squeezenet) read the local file in `weights` and check `sha256`;
-    packaged ones find theirs. Kinds trained here (small_vit, small_cnn) start from random weights
+    lpips reads two, packaged ones find theirs. Kinds trained here (small_vit, small_cnn) start from random weights
     that depend on `seed` alone: what they would be trained on is left out, and `trained` is False.
     ValueError: unknown kind, missing or unknown settings, an unfit weights file.
     """
@@ -60,9 +61,8 @@ def build_extractor(spec: Mapping[str, Any], seed: int = 0) -> Extractor:
 
 def _check_settings(kind: str, settings: Mapping[str, Any]) -> None:
     """ValueError, one line: a setting that the kind does not have, or one that is missing."""
-    trained_here = kind in TRAINED_HERE
-    module, classes = ("small", TRAINED_HERE) if trained_here else ("pretrained", PRETRAINED)
-    known = parameters(f"features.{module}", classes[kind])
+    module, _, name = (TRAINED_HERE | PRETRAINED)[kind].partition(":")
+    known = parameters(f"features.{module}", name)
     unknown = [key for key in settings if key not in known]
     missing = [key for key, needed in known.items() if needed and key not in settings]
     for what, keys in (("has no setting", unknown), ("needs", missing)):

@@ -117,9 +117,7 @@ class Vgg16(Extractor):
     def __init__(self, weights: str | None, sha256: str | None):
         """weights: torchvision's vgg16 (IMAGENET1K_V1) file, its digest sha256."""
         super().__init__(4096, 224, **IMAGENET, interpolation="bilinear")
-        state = read_weights(weights, sha256, "torchvision's vgg16 IMAGENET1K_V1")
-        model = torchvision.models.vgg16(weights=None, init_weights=False)
-        load_state(model, state, weights)
+        model = read_vgg16(weights, sha256)
         # Positions 0..4 of the classifier: fc1, ReLU, dropout, fc2, ReLU.
         head = model.classifier[:5]
         self.model = nn.Sequential(model.features, model.avgpool, nn.Flatten(), head)
@@ -144,6 +142,14 @@ class SqueezeNet(Extractor):
     def embed(self, x: Tensor) -> Tensor:
         """Prepared images -> pooled features (n, 512)."""
         return self.model(x)
+
+
+def read_vgg16(weights: str | None, sha256: str | None) -> torchvision.models.VGG:
+    """torchvision's VGG-16 with the weights of a local file; ValueError: as `read_weights`."""
+    state = read_weights(weights, sha256, "torchvision's vgg16 IMAGENET1K_V1")
+    model = torchvision.models.vgg16(weights=None, init_weights=False)
+    load_state(model, state, weights)
+    return model
 
 
 def timm_model(name: str) -> nn.Module:
@@ -193,15 +199,22 @@ def without_classifier(
     return {key: value for key, value in state.items() if not key.startswith(heads)}
 
 
-def read_weights(path: str | None, sha256: str | None, source: str) -> dict[str, Tensor]:
+def read_weights(
+    path: str | None,
+    sha256: str | None,
+    source: str,
+    settings: tuple[str, str] = ("weights", "sha256"),
+) -> dict[str, Tensor]:
     """State dict of a local .safetensors or torch file whose SHA-256 is `sha256`.
 
+    source: what to get. settings: names of the settings that hold the path and the digest.
     Nothing in the file is executed. ValueError: no path (the message says what to get), no such
     file, no digest or another one, a file that holds no state dict.
     """
     if path is None:
         raise ValueError(
-            f"no weights file: download {source}, put its path in `weights` and its SHA-256 in `sha256`"
+            f"no weights file: download {source}, put its path in `{settings[0]}` and its SHA-256 in "
+            f"`{settings[1]}`"
         )
     if not Path(path).is_file():
         raise ValueError(f"weights file {path} does not exist: download {source} to that path")
@@ -210,7 +223,8 @@ def read_weights(path: str | None, sha256: str | None, source: str) -> dict[str,
     found = file_sha256(path)
     if found != sha256:
         raise ValueError(
-            f"weights file {path} has SHA-256 {found}, not {sha256}: get {source} again, or correct `sha256`"
+            f"weights file {path} has SHA-256 {found}, not {sha256}: get {source} again, or correct "
+            f"`{settings[1]}`"
         )
     try:
         if Path(path).suffix == ".safetensors":

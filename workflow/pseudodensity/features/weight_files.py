@@ -260,7 +260,9 @@ def _check_call(called: _Value, arguments: list[_Value]) -> None:
     module, _, name = str(called.value).rpartition(" ")
     given = _flat(arguments)  # the tuple of arguments
     if name in HASHING:
-        _check_hashed(_flat(given))
+        hashed = _flat(given)
+        # Python 2 wrote a dictionary that has an order as pairs, whose second entries are not hashed.
+        _check_hashed(list(map(_first_of_pair, hashed)) if name == "OrderedDict" else hashed)
     if name.startswith("_rebuild_") and name not in REBUILT or f"{module} {name}" in ALLOCATING:
         raise pickle.UnpicklingError(f"it makes a tensor by {name[:60]}, which no weights need")
     # torch.save and its reader mean a class of storages when they name one, and never call it.
@@ -288,6 +290,11 @@ def _flat(values: list[_Value]) -> list[_Value]:
     for value in values:
         flat.extend(value.entries if value.kind == "sequence" else [value])
     return flat
+
+
+def _first_of_pair(value: _Value) -> _Value:
+    is_pair = value.kind == "sequence" and len(value.entries) == 2
+    return value.entries[0] if is_pair else value
 
 
 def _check_hashed(values: list[_Value]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pseudodensity.plan.config import merge
-from pseudodensity.plan.data import check_neighbours
+from pseudodensity.plan.data import FILES, check_neighbours
 from pseudodensity.plan.declared import parameters
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.models import declaration
@@ -83,8 +83,7 @@ def _readable(config: Config) -> Iterator[str]:
         if "labels" in dataset
     }
     for name, extractor in config["extractors"].items():
-        if "weights" in extractor:
-            paths[f"extractors.{name}.weights"] = extractor["weights"]
+        paths |= {f"extractors.{name}.{key}": extractor[key] for key in FILES if key in extractor}
     for name, model in config["models"].items():
         for dataset, source in model["pretraining"].items():
             if "file" in source:
@@ -115,7 +114,7 @@ def _independence(config: Config) -> Iterator[str]:
 
 def _network(config: Config, name: str) -> dict[str, Any]:
     """What makes the weights of an extractor; of a public one not where the file lies."""
-    return {key: value for key, value in config["extractors"][name].items() if key != "weights"}
+    return {key: value for key, value in config["extractors"][name].items() if key not in FILES}
 
 
 def _extractors(config: Config) -> Iterator[str]:

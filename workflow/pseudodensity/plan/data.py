@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from pseudodensity.plan.artifact import Artifact, digest_of
-from pseudodensity.plan.declared import declared, parameters
+from pseudodensity.plan.declared import declared, declares, parameters
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.files import FEWEST_IMAGES, KINDS, how_to_get, list_files, place_of
 
-__all__ = ["Data", "check_neighbours"]
+__all__ = ["FILES", "Data", "check_neighbours"]
 
 # Raised when a procedural scene is drawn otherwise, so that all that was made of it is made again.
 SCENES_VERSION = 2
@@ -24,6 +24,8 @@ UNTOLD = ("title", "stands_for", "density_k", "mirror")
 COSMETIC = (*UNTOLD, "max_unreadable")
 WHAT = {"path": "images", "labels": "labels"}  # of a data set
 TRAINED_HERE = "small_"  # prefix of the kinds of extractors that are trained by this project
+# Settings of public extractors that are files. What they hold counts, and a digest beside each tells it.
+FILES = ("weights", "head_weights")
 
 
 class Data:
@@ -90,7 +92,7 @@ class Data:
         """A feature extractor: trained here, or a public file with a known digest."""
         settings = dict(self.config["extractors"][name])
         # The content of a public file counts (sha256), not the place it was downloaded to.
-        weights = settings.pop("weights", None)
+        files = {key: settings.pop(key) for key in FILES if key in settings}
         trained_on = settings.pop("trained_on", [])
         mirror = [self.config["datasets"][dataset]["mirror"] for dataset in trained_on]
         return Artifact(
@@ -99,13 +101,17 @@ class Data:
             {"settings": settings, "mirror": mirror, "trained_on": list(trained_on)},
             {"data": tuple(self.dataset(dataset) for dataset in trained_on)},
             modules=self.extractor_modules(name),
-            files={"weights": weights} if weights else {},
+            files=files,
         )
 
     def extractor_modules(self, name: str) -> tuple[str, ...]:
         """The module that holds an extractor's class: it is imported by the name of its kind."""
-        trained = self.config["extractors"][name]["kind"].startswith(TRAINED_HERE)
-        return ("features.small" if trained else "features.pretrained",)
+        return (_class_of(self.config["extractors"][name]["kind"])[0],)
+
+    def distance(self, name: str) -> str | None:
+        """What the squared distance of two features of an extractor is called, if that is a measure by itself."""
+        (module,) = self.extractor_modules(name)
+        return declared(module, "DISTANCE") if declares(module, "DISTANCE") else None
 
     def _features(self, dataset: str, extractor: str) -> Artifact:
         """Features of all images of a data set."""
@@ -135,11 +141,12 @@ class Data:
                     f"config: extractors.{name}.trained_on names {dataset!r}, which is not under "
                     "datasets"
                 )
-        if "weights" in extractor and not Path(extractor["weights"]).is_file():
-            raise ConfigError(
-                f"config: extractors.{name}.weights is {extractor['weights']!r}, which does not "
-                f"exist: {how_to_get(extractor['weights'], 'download it from its owner first')}"
-            )
+        for key in FILES:
+            if key in extractor and not Path(extractor[key]).is_file():
+                raise ConfigError(
+                    f"config: extractors.{name}.{key} is {extractor[key]!r}, which does not "
+                    f"exist: {how_to_get(extractor[key], 'download it from its owner first')}"
+                )
 
     def _check_roles(self) -> None:
         config, steering = self.config, self.steering
@@ -164,14 +171,20 @@ class Data:
             )
 
 
+def _class_of(kind: str) -> tuple[str, str]:
+    """Module and class of a kind of extractor."""
+    trained = kind.startswith(TRAINED_HERE)
+    places = declared("features.build", "TRAINED_HERE" if trained else "PRETRAINED")
+    module, _, name = places[kind].partition(":")
+    return f"features.{module}", name
+
+
 def _check_settings_of_extractor(place: str, extractor: Mapping[str, Any]) -> None:
     """ConfigError: a setting of the network or of its training that is unknown or missing."""
     settings = {k: v for k, v in extractor.items() if k not in ("kind", "trained_on", "training")}
-    own, kind = ("features.small", "features.pretrained"), extractor["kind"]
-    trained = kind.startswith(TRAINED_HERE)
-    classes = declared("features.build", "TRAINED_HERE" if trained else "PRETRAINED")
-    parts = {place: (settings, parameters(own[0] if trained else own[1], classes[kind]))}
-    if trained:
+    kind = extractor["kind"]
+    parts = {place: (settings, parameters(*_class_of(kind)))}
+    if kind.startswith(TRAINED_HERE):
         known = parameters("features.training", "train_extractor")
         known = {key: needed for key, needed in known.items() if key not in ("spec", "datasets")}
         parts[f"{place}.training"] = (extractor.get("training", {}), known)

@@ -17,7 +17,7 @@ from pseudodensity.report.samples import load_arrays, load_facts
 from pseudodensity.report.table import Table
 from pseudodensity.report.titles import block_title
 
-__all__ = ["SPACES", "central", "fig7"]
+__all__ = ["SPACES", "central", "distance_of", "fig7"]
 
 SPACES = {"z": "paths between latents", "w": "paths in style space"}
 LEFT_OUT = 0.01  # at each end, as Karras et al. 2019 do
@@ -28,6 +28,13 @@ def central(lengths: np.ndarray) -> np.ndarray:
     ordered = np.sort(lengths)
     cut = int(LEFT_OUT * len(ordered))
     return ordered[cut : len(ordered) - cut]
+
+
+def distance_of(facts: Mapping[str, Any]) -> str:
+    """How the distance of two images is called. facts: of `path_lengths`."""
+    return facts["distance"] or (
+        f"embedded perceptual distance: squared distance of unit features of {facts['extractor']}"
+    )
 
 
 def fig7(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
@@ -44,13 +51,14 @@ def fig7(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
         columns=COLUMNS,
         section="section",
         introduction=(
-            f"{block_title(settings['names'])}: squared speed of the features of an image along a path, "
-            f"{arrays['z'].shape[1]:,} paths of each polarity, their ends drawn by it without replacement."
+            f"{block_title(settings['names'])}: squared speed of images along a path, "
+            f"{arrays['z'].shape[1]:,} paths of each polarity, their ends drawn by it without replacement. "
+            f"Measured by {distance_of(facts)}."
         ),
         notes=[
             (
-                f"The features are those of {facts['extractor']}, scaled to length 1; the paper's are of VGG. Sizes "
-                "of path lengths by different networks cannot be compared."
+                f"The distance is taken of images of {facts['side']} px; the paper's has features of VGG. Sizes of "
+                "path lengths by different distances or sizes of images cannot be compared."
             ),
             (
                 "The length is that at the start of a path, in the limit of a step towards 0 (the paper's step is "

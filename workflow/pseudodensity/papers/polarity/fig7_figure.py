@@ -11,7 +11,7 @@ from typing import Any
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from pseudodensity.papers.polarity.fig7 import SPACES, central
+from pseudodensity.papers.polarity.fig7 import SPACES, central, distance_of
 from pseudodensity.report.drawing import PALETTE, finish, subtitle, theme
 from pseudodensity.report.samples import load_arrays, load_facts
 from pseudodensity.report.titles import block_title
@@ -32,12 +32,12 @@ def fig7_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figur
                 sns.kdeplot(x=own, ax=axes, log_scale=True, color=colour, label=row["name"])
                 axes.plot(own.mean(), 0, "^", color=colour, clip_on=False, zorder=4)
             subtitle(axes, title[0].upper() + title[1:])
-            axes.set_xlabel("perceptual path length")
+            axes.set_xlabel(f"path length by {facts['distance'] or 'embedded perceptual distance'}")
             axes.set_ylabel("density of its logarithm")
         figure.axes[0].legend(fontsize=8)
         return finish(
             figure,
-            f"{block_title(settings['names'])}. Squared speed of the features of {facts['extractor']}, scaled to "
-            f"length 1, at the start of {arrays['z'].shape[1]:,} paths whose ends polarity draws; the least and "
-            "the greatest hundredth are left out. Triangles: means.",
+            f"{block_title(settings['names'])}. Squared speed of images at the start of "
+            f"{arrays['z'].shape[1]:,} paths whose ends polarity draws; the least and the greatest hundredth are "
+            f"left out. Measured by {distance_of(facts)}. Triangles: means.",
         )

@@ -74,6 +74,7 @@ class SingleModels:
         checkpoint = self.images.checkpoint(block)
         needs |= {"checkpoint": checkpoint, "extractor": plan.data.extractor(grid["extractor"])}
         settings = {key: grid[key] for key in ("polarity", "images")} | own
+        settings["distance"] = plan.data.distance(grid["extractor"])
         imports = plan.data.extractor_modules(grid["extractor"])
         architecture = checkpoint.facts["architecture"]
         module = f"{HERE}.measured.path_lengths"

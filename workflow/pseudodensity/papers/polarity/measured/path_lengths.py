@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,10 @@ from pseudodensity.rng import normal
 
 __all__ = ["arc", "path_lengths", "squared_speeds"]
 
-BATCH = 100  # paths at once
+BATCH = 100  # paths at once, at most
+NUMBERS = 2**27  # of the features of a batch, at most
+
+Stage = Callable[[Tensor], Tensor]
 
 
 def path_lengths(
@@ -27,40 +31,48 @@ def path_lengths(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Perceptual path lengths (Karras et al. 2019, section 4.1) at the start of paths whose ends polarity draws.
 
-    The distance of two images is the squared Euclidean one of their features, scaled to length 1. A step of
-    length eps gives distance / eps^2, whose limit is the squared speed; that limit is taken here, because a
-    step of 1e-4 is no more than a way to it. Paths start where polarity draws: only there, not half-way,
-    have points the law of the polarity.
+    The distance of two images is the squared Euclidean one of their features, which are scaled to length 1
+    unless it is a distance of its own as they stand (LPIPS). A step of length eps gives distance / eps^2, whose
+    limit is the squared speed; that limit is taken here, because a step of 1e-4 is no more than a way to it.
+    Paths start where polarity draws: only there, not half-way, have points the law of the polarity.
 
     inputs: those of `open_volumes`; ``checkpoint``; ``extractor``. settings: those of `open_volumes`;
-    ``polarity``, exponents; ``images``, paths of each; ``title`` of the extractor; ``device``.
+    ``polarity``, exponents; ``images``, paths of each; ``title`` of the extractor;
+    ``distance``, what its own is called, else None; ``device``.
 
     arrays: ``z``, along arcs between latents, and for generators with a mapping network ``w``, along lines
-    between their w: (rows, images) float64. facts: ``rows``, see `draw_by_polarity`; ``extractor``.
+    between their w: (rows, images) float64. facts: ``rows``, see `draw_by_polarity`; ``extractor``;
+    ``distance``; ``side``, pixels of the images that the extractor sees.
     """
     device, paths = settings["device"], settings["images"]
     generator = load_checkpoint(inputs["checkpoint"]).frozen_generator(device)
     extractor = load_extractor(inputs["extractor"]).to(device).eval()
     pool = open_volumes(inputs, settings)
     chosen, rows = draw_by_polarity(pool, settings["polarity"], 2 * paths)
+    batch = max(1, min(BATCH, NUMBERS // extractor.dim))
+    speeds_of = partial(squared_speeds, unit=settings["distance"] is None, batch=batch)
     found: dict[str, list[np.ndarray]] = {}
     for each in chosen:
         latents = normal(pool.seed, "latents", each.tolist(), generator.latent_shape).to(device)
-        for space, speeds in _by_space(generator, extractor, *latents.split(paths)).items():
+        moving = _moving(generator, *latents.split(paths))
+        for space, (stages, points, velocities) in moving.items():
+            speeds = speeds_of([*stages, extractor], points, velocities)
             found.setdefault(space, []).append(speeds.cpu().numpy())
     arrays = {space: np.stack(values) for space, values in found.items()}
-    return arrays, {"rows": rows, "extractor": settings["title"]}
+    facts = {"extractor": settings["title"], "distance": settings["distance"]}
+    return arrays, {"rows": rows, "side": extractor.size} | facts
 
 
-def _by_space(
-    generator: BaseGenerator, extractor: Callable[[Tensor], Tensor], starts: Tensor, ends: Tensor
-) -> dict[str, Tensor]:
+def _moving(
+    generator: BaseGenerator, starts: Tensor, ends: Tensor
+) -> dict[str, tuple[list[Stage], Tensor, Tensor]]:
+    """Of each space the stages to images, the points and the velocities."""
     stages = [generator.mapping, generator.synthesis] if generator.w_space else [generator]
-    found = {"z": squared_speeds([*stages, extractor], starts, arc(starts, ends))}
+    found = {"z": (stages, starts, arc(starts, ends))}
     if generator.w_space:
         with torch.no_grad():
             first, last = generator.mapping(starts), generator.mapping(ends)
-        found["w"] = squared_speeds([generator.synthesis, extractor], first, last - first)
+        found["w"] = ([generator.synthesis], first, last - first)
     return found
 
 
@@ -79,13 +91,20 @@ def arc(starts: Tensor, ends: Tensor) -> Tensor:
 
 
 def squared_speeds(
-    stages: Sequence[Callable[[Tensor], Tensor]], points: Tensor, velocities: Tensor
+    stages: Sequence[Stage],
+    points: Tensor,
+    velocities: Tensor,
+    unit: bool = True,
+    batch: int = BATCH,
 ) -> Tensor:
-    """Squared speed of the features at points that move, (n,) float64; features are scaled to length 1.
+    """Squared speed of the features at points that move, (n,) float64.
 
     stages: from a point to its features (n, d), one after the other. points, velocities: (n, *shape).
+    unit: scale features to length 1. batch: points at once.
     """
-    scaled = [*stages, lambda features: F.normalize(features, dim=1)]
-    parts = zip(points.split(BATCH), velocities.split(BATCH), strict=True)
-    moved = [jacobian_columns(scaled, some, steps[None])[0] for some, steps in parts]
-    return torch.cat(moved).double().square().sum(1)
+    scaled = [*stages, lambda features: F.normalize(features, dim=1)] if unit else stages
+    speeds = []
+    for some, steps in zip(points.split(batch), velocities.split(batch), strict=True):
+        moved = jacobian_columns(scaled, some, steps[None])[0]
+        speeds.append(moved.double().square().sum(1))
+    return torch.cat(speeds)
