@@ -53,6 +53,12 @@ rule polarity:
         all_of("polarity"),
 
 
+# Low-density diffusion: what guidance does to hardness and to precision.
+rule low_density:
+    input:
+        all_of("low_density"),
+
+
 # What can be asked for, what it is and what it costs: snakemake targets
 rule targets:
     log:

@@ -30,6 +30,7 @@ OPEN = {
     },
     "latent_reweighting": set(),
     "metric_checks": set(),
+    "low_density": {"properties.images.properties.metrics"},
     "polarity": set(),
     "pseudo_density": set(),
 }

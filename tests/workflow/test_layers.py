@@ -40,7 +40,7 @@ MAY_JUDGE = ("papers", "library")
 LIGHT = ("plan.plan", "plan.resources", "papers.pseudo_density.targets", "page.inventory")
 LIGHT += ("papers.faces.targets", "papers.metric_checks.targets")
 LIGHT += ("papers.latent_reweighting.targets", "plan.experiments")
-LIGHT += ("papers.polarity.targets",)
+LIGHT += ("papers.polarity.targets", "papers.low_density.targets")
 HEAVY = ("torch", "pandas", "scipy", "timm", "matplotlib", "seaborn", "faiss")
 
 
