@@ -15,9 +15,9 @@ from pseudodensity.control.train.batches import draw_rows, real_images
 from pseudodensity.control.train.gan import AcceptImages, GanTrainer
 from pseudodensity.generators.biggan import BigGan
 from pseudodensity.generators.biggan_discriminator import BigGanDiscriminator
-from pseudodensity.images.labels import Labels
+from pseudodensity.images.labels import Labels, class_numbers
 
-__all__ = ["ConditionalGanTrainer", "class_numbers"]
+__all__ = ["ConditionalGanTrainer"]
 
 # As in `gan`, which reads them.
 RECIPE = (
@@ -34,15 +34,6 @@ RECIPE = (
     "augment",
 )
 NEUTRAL = {"gradient_penalty": 0, "drift": 0}
-
-
-def class_numbers(labels: Labels) -> tuple[np.ndarray, int]:
-    """The class of each image (n,) int64, and how many classes there are.
-
-    A class is a combination of values of all categorical attributes; with one attribute its value.
-    """
-    numbers = np.ravel_multi_index(tuple(labels.categorical.T), tuple(labels.cardinalities))
-    return numbers.astype(np.int64), int(np.prod(labels.cardinalities))
 
 
 class ConditionalGanTrainer(GanTrainer):
