@@ -11,6 +11,7 @@ from auxiliary_example import trained_auxiliaries
 from pseudodensity.artifacts import save_npy
 from pseudodensity.columns.context import Context
 from pseudodensity.columns.pool import Column, load_column, save_column
+from pseudodensity.control.choice import Maker
 from pseudodensity.features.build import build_extractor, save_extractor
 from pseudodensity.generators.build import build_discriminator, build_generator
 from pseudodensity.generators.checkpoint import CheckpointFile, load_checkpoint, save_checkpoint
@@ -187,6 +188,14 @@ def test_labels_are_those_of_the_latents_and_of_no_other_generator(context_of):
     assert compute("label", context).values.tolist() == labels.tolist()
     with pytest.raises(ValueError, match="needs a generator with classes"):
         compute("label", context_of("singular_values"))
+
+
+def test_labels_are_those_of_the_latents_that_a_method_draws_itself(context_of):
+    context = context_of("label")
+    context.maker = Maker(context.generator, latents=lambda rows: context.latents(rows) + 1)
+    labels = context.generator.labels(context.latents(range(COUNT)) + 1)
+    assert compute("label", context).values.tolist() == labels.tolist()
+    assert labels.tolist() != context.generator.labels(context.latents(range(COUNT))).tolist()
 
 
 def test_volumes_of_features_are_those_of_generator_and_extractor_in_one(context_of):

@@ -42,6 +42,7 @@ MAKERS = {
         lambda n, seed: (60 * numbers((n, 3, 16, 16), seed)).astype(np.uint8),
         lambda n, seed: (195 + 60 * numbers((n, 3, 16, 16), seed)).astype(np.uint8),
     ),
+    "labels": (lambda n, seed: (3 * numbers(n, seed)).astype(np.int64),) * 2,
 }
 
 
@@ -72,7 +73,7 @@ def test_a_metric_says_what_it_is(module):
     assert found["NAME"].isidentifier() and found["NAME"].islower()
     assert found["TITLE"] and found["SOURCE"]
     assert isinstance(found["NEEDS"], tuple)
-    assert found["NEEDS"] and set(found["NEEDS"]) <= {"features", "images", "generator"}
+    assert found["NEEDS"] and set(found["NEEDS"]) <= {"features", "images", "labels", "generator"}
     assert found["SCORES"] and all(name.isidentifier() for name in found["SCORES"])
     assert set(found["SCORES"].values()) <= {-1, 0, 1}
 
@@ -158,7 +159,12 @@ def spoiled(side: dict, how: str) -> dict:
             return array
         return {"one dimension": array.reshape(-1), "one sample": array[:1], "none": array[:0]}[how]
 
-    return {need: spoil(array.copy()) for need, array in side.items()}
+    # Labels are one number of each sample, and are as many as these.
+    cut = {"one sample": 1, "none": 0}.get(how)
+    return {
+        need: array[:cut] if need == "labels" else spoil(array.copy())
+        for need, array in side.items()
+    }
 
 
 @pytest.mark.parametrize("who", ["real", "fake"])
@@ -175,7 +181,7 @@ def test_bad_input_is_refused_in_one_line(module, how, who):
 @every_metric
 def test_sets_of_different_shapes_are_refused(module):
     real, fake = samples(module, 0), samples(module, 1)
-    narrower = {need: array[:, :2] for need, array in fake.items()}
+    narrower = {need: array[:, :2] if array.ndim > 1 else array for need, array in fake.items()}
     with pytest.raises(ValueError) as error:
         scores(module, real, narrower)
     assert "\n" not in str(error.value)

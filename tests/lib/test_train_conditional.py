@@ -6,12 +6,11 @@ import torch
 from scipy.stats import chisquare
 from torch import nn
 
-from pseudodensity.control.train.classes import class_numbers
 from pseudodensity.control.train.conditional_gan import ConditionalGanTrainer
 from pseudodensity.control.train.loop import run
 from pseudodensity.generators.build import build_discriminator, build_generator
 from pseudodensity.generators.discriminator import StagedDiscriminator
-from pseudodensity.images.labels import Labels
+from pseudodensity.images.labels import Labels, class_numbers
 from pseudodensity.progress import Progress
 
 torch.set_num_threads(1)

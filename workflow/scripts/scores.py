@@ -1,11 +1,14 @@
 """What one metric says of some sets of images."""
 
 from importlib import import_module
+from pathlib import Path
 
 import torch
 
 from pseudodensity.artifacts import load_npy, save_json
 from pseudodensity.density.network import PseudoDensity
+from pseudodensity.images.dataset import open_labels
+from pseudodensity.images.labels import class_numbers
 from pseudodensity.judging.scoring import Judge, measure
 from pseudodensity.plan.methods import metric_module
 from pseudodensity.progress import Progress, logged
@@ -19,6 +22,7 @@ spec, items, source = (
 real = source.get("real")
 with logged(snakemake.log[0]):
     metric = import_module(f"pseudodensity.{metric_module(spec['metric'])}")
+    labels = open_labels(Path(source.data).parent) if "labels" in metric.NEEDS else None
     judge = Judge(
         metric,
         spec["settings"],
@@ -26,6 +30,7 @@ with logged(snakemake.log[0]):
         load_npy(real) if real else None,
         # Other metrics ask how many there are, and need not wait for a look at every byte.
         load_npy(source.data, mapped=True, checked="images" in metric.NEEDS),
+        None if labels is None else class_numbers(labels)[0],
     )
     found = measure(
         items,

@@ -19,7 +19,7 @@ def compute(context: Context, rows: range) -> Column:
     generator, began = context.generator, clock(context.device)
     if generator.classes is None:
         raise ValueError("a label needs a generator with classes, and this one has none")
-    parts = [
-        generator.labels(context.latents(batch)).cpu().numpy() for batch in context.batches(rows)
-    ]
+    # A method that draws its own latents draws their classes with them.
+    latents = context.maker.latents or context.latents
+    parts = [generator.labels(latents(batch)).cpu().numpy() for batch in context.batches(rows)]
     return Column(np.concatenate(parts).astype(np.float64), seconds=clock(context.device) - began)

@@ -42,7 +42,8 @@ class Pool:
 
     Attributes:
         columns: name -> column; "density" (float32, its `real` the labels of the data set) and
-            "features.<extractor>" are always there. A column may cover the first rows only.
+            "features.<extractor>" are always there, "label" is with real images of known classes. A
+            column may cover the first rows only.
         images: rows -> (n, 3, R, R) uint8, for metrics that want to see images.
         seed: of the latents; decisions of the methods draw from streams of it.
         calls: images that the generator made for one proposal.
@@ -72,6 +73,12 @@ class Pool:
     def features(self, extractor: str, rows: np.ndarray) -> np.ndarray:
         """Features (len(rows), d) float32 of some rows."""
         return self.values(f"{_FEATURES}{extractor}")[rows]
+
+    def labels(self, rows: np.ndarray) -> np.ndarray | None:
+        """Classes (len(rows),) int64 of some rows; None where the pool has no column of them."""
+        if "label" not in self.columns:
+            return None
+        return self.values("label")[rows].astype(np.int64)
 
     def first(self, count: int) -> Pool:
         """The first `count` proposals alone: all that anything drawn from them may see."""

@@ -17,7 +17,7 @@ from pseudodensity.artifacts import ArtifactError, load_json, load_npy
 from pseudodensity.images.labels import Labels
 from pseudodensity.tensors import load_tensors
 
-__all__ = ["IMAGES", "LABELS", "MANIFEST", "ImageSet", "open_dataset"]
+__all__ = ["IMAGES", "LABELS", "MANIFEST", "ImageSet", "open_dataset", "open_labels"]
 
 IMAGES, LABELS, MANIFEST = "images.npy", "labels.safetensors", "manifest.json"
 
@@ -49,8 +49,14 @@ def open_dataset(directory: str | Path) -> ImageSet:
     images = load_npy(directory / IMAGES, mapped=True)
     if images.shape != (len(names), 3, resolution, resolution) or images.dtype != np.uint8:
         raise ArtifactError(f"{directory / IMAGES} is not what its manifest says: build it again")
-    labels = None
-    if manifest["labels"] is not None:
-        tensors, _ = load_tensors(directory / LABELS, spec=manifest["spec"])
-        labels = Labels(**{k: v.numpy() for k, v in tensors.items()}, **manifest["labels"])
-    return ImageSet(images, labels, names, manifest)
+    return ImageSet(images, open_labels(directory), names, manifest)
+
+
+def open_labels(directory: str | Path) -> Labels | None:
+    """The labels of a data set, without a look at its images. ArtifactError: as of `open_dataset`."""
+    directory = Path(directory)
+    manifest = load_json(directory / MANIFEST)
+    if manifest["labels"] is None:
+        return None
+    tensors, _ = load_tensors(directory / LABELS, spec=manifest["spec"])
+    return Labels(**{k: v.numpy() for k, v in tensors.items()}, **manifest["labels"])

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+__all__ = ["Labels", "class_numbers"]
+
 
 @dataclass
 class Labels:
@@ -37,3 +39,12 @@ class Labels:
             continuous=self.continuous[:n],
             continuous_names=self.continuous_names,
         )
+
+
+def class_numbers(labels: Labels) -> tuple[np.ndarray, int]:
+    """The class of each image (n,) int64, and how many classes there are.
+
+    A class is a combination of values of all categorical attributes; with one attribute its value.
+    """
+    numbers = np.ravel_multi_index(tuple(labels.categorical.T), tuple(labels.cardinalities))
+    return numbers.astype(np.int64), int(np.prod(labels.cardinalities))

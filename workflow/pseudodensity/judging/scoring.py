@@ -30,6 +30,7 @@ class Judge:
         metric: a module of `metrics`. settings: what its `prepare` takes. extractor: whose features it
             looks at, or None.
         features: (N, d) of the real images by that extractor, or None. images: (N, 3, R, R) uint8.
+        labels: (N,) int64, their classes, or None where they have none.
     """
 
     metric: ModuleType
@@ -37,11 +38,12 @@ class Judge:
     extractor: str | None
     features: np.ndarray | None
     images: np.ndarray
+    labels: np.ndarray | None = None
 
     def side(self, rows: np.ndarray | None = None) -> Any:
         """The real side, of all real images or of some."""
-        given = {"features": self.features, "images": self.images}
-        real = {name: given[name] for name in self.metric.NEEDS}
+        given = {"features": self.features, "images": self.images, "labels": self.labels}
+        real = {n: given[n] for n in self.metric.NEEDS if given[n] is not None}
         if rows is not None:
             real = {name: values[rows] for name, values in real.items()}
         return self.metric.prepare(real, **self.settings)
@@ -53,6 +55,9 @@ class Judge:
             fake["features"] = pool.features(self.extractor, rows)
         if "images" in self.metric.NEEDS:
             fake["images"] = pool.images(rows)
+        labels = pool.labels(rows) if "labels" in self.metric.NEEDS else None
+        if labels is not None:
+            fake["labels"] = labels
         mean = float(pool.values("density")[rows].mean(dtype=np.float64))
         return {**self.metric.score(side, fake), "mean_density": mean}
 

@@ -21,7 +21,7 @@ from pseudodensity.plan.methods import (
     metric_module,
     metric_settings,
 )
-from pseudodensity.plan.models import Models, generator_modules, tangent_modules
+from pseudodensity.plan.models import Models, declaration, generator_modules, tangent_modules
 
 __all__ = ["Item", "Pools", "images_of"]
 
@@ -294,6 +294,10 @@ class Pools:
     ) -> Artifact:
         module = metric_module(metric)
         extractor = settings.get("extractor")
+        if extractor and extractor not in self.config["judges"]:
+            items = [self._with_features(item, extractor) for item in items]
+        if "labels" in declared(module, "NEEDS"):
+            items = [self._with_labels(item) for item in items]
         needs: dict[str, Artifact | tuple[Artifact, ...]] = {
             "described": _unique(part for item in items for part in item.parts),
             "columns": _unique(c for item in items for made in item.columns.values() for c in made),
@@ -302,10 +306,6 @@ class Pools:
         }
         if extractor:
             needs["real"] = self.data.features(dataset, extractor)
-            if extractor not in self.config["judges"]:
-                items = [self._with_features(item, extractor) for item in items]
-                made = (c for item in items for made in item.columns.values() for c in made)
-                needs["columns"] = _unique(made)
         spec = {
             "metric": metric,
             "settings": metric_settings(metric, settings),
@@ -324,10 +324,22 @@ class Pools:
             raise ConfigError(
                 f"config: {extractor!r} judges real images too: name it under `judges` as well"
             )
+        return self._with(item, f"features.{extractor}", "features", {"extractor": extractor})
+
+    def _with_labels(self, item: Item) -> Item:
+        """The same set with the classes of its images, where its generator chooses them. Real images
+        have them from the start."""
+        part = item.parts[0]
+        if part.kind != "pool":
+            return item
+        chosen = declaration(part.needs["checkpoint"].facts["architecture"])["classes"]
+        return self._with(item, "label", "label", {}) if chosen else item
+
+    def _with(self, item: Item, key: str, name: str, settings: Mapping[str, Any]) -> Item:
+        """The same set with one more column, called `key`."""
         stop = int(item.parts[-1].rows.split("-")[1])
-        made = self.column("features", {"extractor": extractor}, item.parts, item.count or stop)
-        columns = {**item.columns, f"features.{extractor}": made}
-        return Item(item.parts, columns, item.point, item.count)
+        made = self.column(name, settings, item.parts, item.count or stop)
+        return Item(item.parts, {**item.columns, key: made}, item.point, item.count)
 
 
 def images_of(part: Artifact) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from pseudodensity.control.train.classes import class_numbers, class_shares
+from pseudodensity.control.train.class_shares import class_shares
 from pseudodensity.control.train.diffusion import DiffusionTrainer
 from pseudodensity.generators.class_diffusion import ClassDiffusionModel
-from pseudodensity.images.labels import Labels
+from pseudodensity.images.labels import Labels, class_numbers
 
 __all__ = ["ClassDiffusionTrainer"]
 

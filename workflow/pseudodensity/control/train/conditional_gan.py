@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from pseudodensity.control.train.batches import draw_rows, real_images
-from pseudodensity.control.train.classes import class_numbers, class_shares
+from pseudodensity.control.train.class_shares import class_shares
 from pseudodensity.control.train.gan import AcceptImages, GanTrainer
 from pseudodensity.generators.biggan import BigGan
 from pseudodensity.generators.biggan_discriminator import BigGanDiscriminator
-from pseudodensity.images.labels import Labels
+from pseudodensity.images.labels import Labels, class_numbers
 
 __all__ = ["ConditionalGanTrainer"]
 

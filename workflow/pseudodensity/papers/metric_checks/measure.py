@@ -77,10 +77,10 @@ def _mean(runs: Sequence[Sequence[float]]) -> np.ndarray:
 def _scores(
     real: np.ndarray, fake: np.ndarray, metrics: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, float]:
-    """All scores of all metrics that look at features alone."""
+    """All scores of all metrics that look at no images; those of labels take all for one class."""
     found: dict[str, float] = {}
     for name, declared in metrics.items():
-        if declared["needs"] == ["features"]:
+        if "images" not in declared["needs"]:
             # Here, because torch takes seconds and the table's module is read by all.
             module = import_module(f"pseudodensity.{metric_module(name)}")
             side = module.prepare({"features": real}, **declared["settings"])
