@@ -53,7 +53,7 @@ def trainer(workshop: Workshop) -> EmbedderTrainer:
     import torch
 
     from pseudodensity.control.auxiliary.noisy_encoder import build_encoder
-        from pseudodensity.control.train.noisy_embedder import EmbedderTrainer
+    from pseudodensity.control.train.noisy_embedder import EmbedderTrainer
     from pseudodensity.images.labels import class_numbers
 
     if workshop.data.labels is None:
