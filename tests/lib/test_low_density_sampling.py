@@ -47,8 +47,8 @@ def asked(**grid):
 
 
 def images(tools, point, rows):
-    maker = low_density_sampling.maker(tools(point))
-    return maker.make(maker.latents(rows))
+    bench = tools(point)
+    return low_density_sampling.maker(bench).make(bench.latents(rows))
 
 
 def test_points_name_the_networks_that_they_ask():
@@ -74,7 +74,9 @@ def test_strengths_of_zero_are_the_plain_sampler_to_the_bit(tools, step):
     point |= {"step": step}
     bench = tools(point)
     latents = bench.latents(range(4))
-    plain = sample(bench.generator, latents, step=step, steps=5, noise=StepNoise(3, range(4)))
+    names = low_density_sampling.names_of(latents)
+    assert len(set(names)) == 4 and min(names) >= 0
+    plain = sample(bench.generator, latents, step=step, steps=5, noise=StepNoise(3, names))
     assert torch.equal(images(tools, point, range(4)), plain)
     assert low_density_sampling.maker(bench).facts == {"passes": {"generator": 5}}
 
@@ -100,7 +102,7 @@ def test_images_are_those_of_the_guide_in_any_batch(tools):
             step="ancestral",
             steps=5,
             guide=guide,
-            noise=StepNoise(3, range(4)),
+            noise=StepNoise(3, low_density_sampling.names_of(bench.latents(range(4)))),
         )
     whole = images(tools, point, range(4))
     assert torch.equal(whole, expected)

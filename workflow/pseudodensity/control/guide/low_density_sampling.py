@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ __all__ = [
     "interval_of",
     "label",
     "maker",
+    "names_of",
     "points",
     "proposals",
     "why_not",
@@ -104,8 +105,8 @@ def label(point: Point) -> str:
 def maker(context: Tools) -> Maker:
     """Images of the pool's own latents, by guided steps.
 
-    Noise of ancestral steps is that of the row, the same with every guide and with none. facts:
-    ``networks``, passes forward and backward through each network for one image.
+    Noise of ancestral steps is that of the latent, the same with every guide and with none. facts:
+    ``passes`` through each network for one image, forward and backward.
     """
     import torch
 
@@ -113,25 +114,33 @@ def maker(context: Tools) -> Maker:
 
     point, guide = context.settings, _guide(context)
 
-    def with_rows(rows: Sequence[int]) -> tuple[list[int], Tensor]:
-        return list(rows), context.latents(rows)
-
     @torch.no_grad()
-    def make(given: tuple[list[int], Tensor]) -> Tensor:
-        rows, latents = given
+    def make(latents: Tensor) -> Tensor:
         return sample(
             context.generator,
             latents,
             step=point["step"],
             steps=point["steps"],
             guide=guide,
-            noise=StepNoise(context.seed, rows),
+            noise=StepNoise(context.seed, names_of(latents)),
         )
 
     passes = {"generator": point["steps"]}
     # The last step is not pushed; a gradient is one pass forward and one backward.
     passes |= {name: 2 * (point["steps"] - 1) for name in point["auxiliaries"]}
-    return Maker(make, facts={"passes": passes}, latents=with_rows)
+    return Maker(make, facts={"passes": passes})
+
+
+def names_of(latents: Tensor) -> list[int]:
+    """A number of each latent (n, *latent_shape), made of the bits of its first numbers.
+
+    Noise of ancestral steps is drawn by it, and so belongs to the latent: no batch and no order of
+    samples changes it.
+    """
+    import torch
+
+    first = latents.flatten(1)[:, :2].float().cpu().contiguous()
+    return (first.view(torch.int64)[:, 0] & (2**63 - 1)).tolist()
 
 
 def _guide(context: Tools) -> LowDensityGuide | None:
