@@ -61,8 +61,8 @@ def fig4_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figur
         if len(with_beta):
             foot = guided[guided["loss"].eq(with_beta.iloc[0]["loss"]) & guided["beta"].eq(0)]
             foot = foot[foot["alpha"].eq(with_beta.iloc[0]["alpha"])]
-            _curve(right, pd.concat([foot, with_beta]), "median_hardness", "precision", BLACK, "x")
-            entries.append(entry("with beta", BLACK, "x"))
+            _curve(right, pd.concat([foot, with_beta]), "median_hardness", "precision", BLACK, "P")
+            entries.append(entry("with beta", BLACK, "P"))
         for _, line in reals.iterrows():
             left.axhline(line["median_hardness"], color=GREY, linestyle=":")
             right.plot(line["median_hardness"], line["precision"], "*", color=GREY, markersize=9)
