@@ -52,9 +52,10 @@ every_method = pytest.mark.parametrize("name", methods())
 
 
 def asked(name: str, architecture: str | None = None) -> list[dict]:
-    """The sane points of a method on a generator, by default on the first without classes that serves it."""
-    alone = [g for g, says in GENERATORS.items() if not says["classes"]]
-    serving = [g for g in alone if method(name).why_not(GENERATORS[g]) is None]
+    """The sane points of a method on a generator, by default on the first that serves it, those without
+    classes before the others."""
+    ordered = sorted(GENERATORS, key=lambda g: GENERATORS[g]["classes"])
+    serving = [g for g in ordered if method(name).why_not(GENERATORS[g]) is None]
     return points(name, {}, {}, GENERATORS[architecture or serving[0]])
 
 
