@@ -33,7 +33,7 @@ __all__ = ["fig2_figure"]
 
 PANEL = 2.3  # inches
 HEADS = {"fid": "FID", "precision": "precision", "recall": "recall"}
-TITLES = {"top": "singular values that count, k", "volumes": "latents of a repeat, N"}
+TITLES = {"top": "Singular values that count, k", "volumes": "Latents of a repeat, N"}
 
 
 def fig2_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figure:
