@@ -39,12 +39,21 @@ NETWORKS = {
         {"classes": 3, "z_dim": 8, "class_dim": 4, "channels": [8, 8, 4], "attention": None},
         {"classes": 3, "channels": [4, 8, 8], "attention": None},
     ),
+    "diffusion": (
+        {"network": "small", "flavour": "iddpm", "channels": [16, 16], "blocks": 0, "patch": 2}
+        | {"attention_levels": [], "head_channels": None, "norm_groups": 8, "dropout": 0.0}
+        | {"schedule": "cosine", "prediction": "v_prediction", "training_steps": 20}
+        | {"sampling_steps": 2, "rescale_vb": False},
+        None,
+    ),
 }
-# A column of likelihoods is one of a model that knows them, labels are of one with classes; any other can
-# be had of a GAN.
+# A column of likelihoods is one of a model that knows them, labels are of one with classes, a bound is of a
+# diffusion model; any other can be had of a GAN.
 OF = dict.fromkeys(COLUMNS, "stylegan2") | {"likelihood": "vqgpt", "label": "biggan"}
+OF |= {"variational_bound": "diffusion"}
 
-FEW = {"reals": 50, "kept": 3}  # in place of thousands, and of what is near the rounding error
+# In place of thousands, of what is near the rounding error, and of all.
+FEW = {"reals": 50, "kept": 3, "terms": 4}
 
 every_column = pytest.mark.parametrize("name", COLUMNS)
 

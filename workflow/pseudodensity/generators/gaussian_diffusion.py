@@ -209,6 +209,15 @@ class GaussianDiffusion(nn.Module):
             terms = terms.index_copy(0, first, nll.flatten(1).mean(1))
         return terms / math.log(2)
 
+    def prior_bound(self, x0: Tensor) -> Tensor:
+        """What the bound has for the prior, in bits per dimension, (n,): the divergence of x_T, given
+        x0 (n, c, h, w), from standard normal noise."""
+        last = torch.full((len(x0),), self.steps - 1, device=x0.device)
+        abar = self.at("abar", last, x0)
+        zero = torch.zeros_like(x0)
+        terms = _gaussian_kl(abar.sqrt() * x0, (1 - abar).log(), zero, zero)
+        return terms.flatten(1).mean(1) / math.log(2)
+
     def hybrid_loss(
         self, output: Tensor, x0: Tensor, i: Tensor, noise: Tensor, rescale_vb: bool
     ) -> Tensor:
