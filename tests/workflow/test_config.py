@@ -30,7 +30,7 @@ OPEN = {
     },
     "latent_reweighting": set(),
     "metric_checks": set(),
-    "low_density": {"properties.images.properties.metrics"},
+    "low_density": set(),
     "polarity": set(),
     "pseudo_density": set(),
 }

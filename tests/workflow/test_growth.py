@@ -310,7 +310,7 @@ POLARITY = ("/known-maps-", "-nearest-", "-samples-", "-classes-", "-paths-")
 
 def tangents_of_stylegan(path: str) -> bool:
     """Whether a job takes derivatives of a StyleGAN's images."""
-    return "stylegan" in path and any(part in path for part in ("/volume-", "-paths-"))
+    return "stylegan" in path and any(part in path for part in ("/singular_values-", "-paths-"))
 
 
 MEANT = [
@@ -330,7 +330,7 @@ MEANT = [
     ),
     (
         "generators/stylegan_tangents.py",
-        "/volume-",
+        "/singular_values-",
         tangents_of_stylegan,
     ),
     ("columns/logits.py", "logits", lambda path: "/logits-" in path),

@@ -130,6 +130,8 @@ class Images:
         """
         for value in values:
             check_settings(place, method_module("polarity"), {dial: value})
-        # Far more latents than other targets have: no other space makes them dearer.
-        points = [point | {"beside": []} for point in self.polarity(block, exponents)]
+        points = self.polarity(block, exponents)
+        # Far more latents than other targets have: no other space makes them dearer, and every k is of one sweep.
+        kept = max(points[0]["kept"], *self.grid["fig2"]["top"])
+        points = [point | {"beside": [], "kept": kept} for point in points]
         return [dict(PLAIN)] + [point | {dial: value} for value in values for point in points]
