@@ -36,8 +36,8 @@ def exact_model(predict: Predict, steps: int, resolution: int) -> DiffusionModel
     return DiffusionModel(network, process, resolution, 1, steps, False).double()
 
 
-def gaussian_noise(deviation: float) -> Predict:
-    """For data N(0, deviation^2) in every pixel."""
+def gaussian_noise(deviation: float | Tensor) -> Predict:
+    """For data N(0, deviation^2) in every pixel, or of a deviation for each, (3, R, R)."""
 
     def predict(x: Tensor, abar: Tensor) -> Tensor:
         return (1 - abar).sqrt() * x / (abar * deviation**2 + 1 - abar)

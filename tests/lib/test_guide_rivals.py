@@ -228,11 +228,13 @@ def test_particle_guidance_stops_when_there_is_less_noise_than_signal():
 
 def test_minority_guidance_of_gaussian_data_is_the_gradient_by_hand():
     """The prediction is a x, and what is restored of it is fixed, so the slope is 2 a (a x - restored)."""
-    model, x = exact_model(gaussian_noise(0.4), 10, 2), draws(3, 3, 2, 2)
+    # Each number has a deviation of its own, or the slope through what is restored were parallel.
+    deviation = torch.linspace(0.1, 0.9, 12, dtype=torch.float64).view(3, 2, 2)
+    model, x = exact_model(gaussian_noise(deviation), 10, 2), draws(3, 3, 2, 2)
     noise, time = StepNoise(3, range(3)), 500.0
     guide = SelfGuidedMinority(model, noise, strength=0.6)
     abar, then = model.process.abar[500], model.process.abar[800]
-    now, back = (a.sqrt() * 0.16 / (a * 0.16 + 1 - a) for a in (abar, then))
+    now, back = (a.sqrt() * deviation**2 / (a * deviation**2 + 1 - a) for a in (abar, then))
     image = now * x
     noised = then.sqrt() * image + (1 - then).sqrt() * noise.draw(5, (3, 2, 2))
     slope = 2 * now * (image - back * noised)
