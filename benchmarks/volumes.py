@@ -152,7 +152,7 @@ KINDS = {
     "plain convolutions": lambda: convgan.build_generator(16),
     "hierarchical VAE": lambda: hvae.build_generator(16, latents=[32, 1]),
     "BigGAN-deep, ten classes": lambda: biggan.build_generator(
-        16, classes=10, z_dim=32, class_dim=16, channels=[96, 96, 48]
+        16, classes=10, z_dim=32, class_dim=16, channels=[96, 96, 48], attention=8
     ),
 }
 
