@@ -2,25 +2,17 @@
 
 import numpy as np
 import torch
+from diffusion_example import DIFFUSION
 
 from pseudodensity.generators.build import build_generator
 from pseudodensity.generators.checkpoint import CheckpointFile
 from pseudodensity.images.dataset import ImageSet
 from pseudodensity.images.labels import Labels
 
-MODEL = {
+MODEL = DIFFUSION | {
     "classes": 3,
-    "network": "small",
-    "flavour": "adm",
     "channels": [16],
-    "blocks": 1,
-    "attention_levels": [],
-    "head_channels": None,
-    "norm_groups": 4,
-    "dropout": 0.0,
     "patch": 2,
-    "schedule": "cosine",
-    "prediction": "v_prediction",
     "training_steps": 100,
     "sampling_steps": 5,
     "rescale_vb": False,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from auxiliary_example import networks_for, trained_auxiliaries, workshop_of
+from guided_example import MODEL
 
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.control.auxiliary.file import load_auxiliary, train_auxiliary
@@ -29,23 +30,7 @@ GENERATORS = [
 SIZES = {"channel_base": 64, "channel_max": 8}
 STYLEGAN = {"z_dim": 8, "w_dim": 8, "mapping_layers": 2} | SIZES
 
-DIFFUSION = {
-    "classes": 3,
-    "network": "small",
-    "flavour": "adm",
-    "channels": [16],
-    "blocks": 1,
-    "attention_levels": [],
-    "head_channels": None,
-    "norm_groups": 4,
-    "dropout": 0.0,
-    "patch": 2,
-    "schedule": "cosine",
-    "prediction": "epsilon",
-    "training_steps": 100,
-    "sampling_steps": 2,
-    "rescale_vb": False,
-}
+DIFFUSION = MODEL | {"prediction": "epsilon", "sampling_steps": 2}
 
 every_network = pytest.mark.parametrize("name", auxiliaries())
 

@@ -4,6 +4,7 @@ from importlib import import_module
 
 import pytest
 import torch
+from diffusion_example import DIFFUSION
 
 from pseudodensity.generators.build import build_generator
 from pseudodensity.generators.discriminator import StagedDiscriminator
@@ -33,22 +34,6 @@ KEYS = {
 }
 STYLEGAN = {"z_dim": 8, "w_dim": 8, "mapping_layers": 2, "channel_base": 64, "channel_max": 8}
 TOKENISER = {"patch": 2, "channels": [8, 8], "blocks": 1, "attention_levels": [], "codes": 16}
-DIFFUSION = {
-    "network": "small",
-    "flavour": "adm",
-    "channels": [8, 8],
-    "blocks": 1,
-    "attention_levels": [],
-    "head_channels": None,
-    "norm_groups": 4,
-    "dropout": 0.0,
-    "patch": 1,
-    "schedule": "cosine",
-    "prediction": "v_prediction",
-    "training_steps": 20,
-    "sampling_steps": 2,
-    "rescale_vb": True,
-}
 SETTINGS = {
     "stylegan2": STYLEGAN,
     "stylegan3": STYLEGAN | {"num_layers": 4, "margin_size": 4},

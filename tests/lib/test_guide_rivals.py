@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from exact_denoiser import exact_model, gaussian_noise
+from guided_example import MODEL
 
 from pseudodensity.control.guide.autoguidance import Autoguidance
 from pseudodensity.control.guide.cads import Cads, annealed, clarity
@@ -282,27 +283,12 @@ def test_mean_and_deviation_of_a_condition_survive_its_noise():
     torch.testing.assert_close(annealed(condition, noise, 0.3, scale=0, mixing=1), condition)
 
 
-CLASSES = {
-    "network": "small",
-    "flavour": "adm",
-    "channels": [16],
-    "blocks": 1,
-    "attention_levels": [],
-    "head_channels": None,
-    "norm_groups": 4,
-    "dropout": 0.0,
-    "patch": 2,
-    "schedule": "cosine",
-    "prediction": "v_prediction",
-    "training_steps": 100,
-    "sampling_steps": 10,
-    "rescale_vb": False,
-}
+CLASSES = MODEL | {"sampling_steps": 10}
 
 
 def test_cads_asks_the_model_again_while_the_class_is_not_clear_sample_by_sample():
     torch.manual_seed(0)
-    model = build_generator("class_diffusion", 4, CLASSES | {"classes": 3}).eval()
+    model = build_generator("class_diffusion", 4, CLASSES).eval()
     x, labels = draws(4, 3, 4, 4).float(), torch.tensor([0, 1, 2, 1])
     guide = Cads(model, StepNoise(1, range(4)))
     with torch.no_grad():
@@ -323,6 +309,6 @@ def test_cads_refuses_a_model_without_classes_and_times_out_of_order():
     model = exact_model(gaussian_noise(0.4), 10, 2)
     with pytest.raises(ValueError, match="this model has no two classes"):
         Cads(model, None)
-    conditional = build_generator("class_diffusion", 4, CLASSES | {"classes": 3})
+    conditional = build_generator("class_diffusion", 4, CLASSES)
     with pytest.raises(ValueError, match="0 <= low < high <= 1000"):
         Cads(conditional, None, low=900, high=600)

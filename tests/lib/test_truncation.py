@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from diffusion_example import DIFFUSION
 from scipy.stats import kstest, norm, truncnorm
 from torch import nn
 
@@ -15,22 +16,6 @@ from pseudodensity.rng import generator
 torch.set_num_threads(1)
 STYLEGAN2 = {"z_dim": 8, "w_dim": 8, "mapping_layers": 2, "channel_base": 64, "channel_max": 8}
 STYLEGAN3 = STYLEGAN2 | {"num_layers": 4, "margin_size": 4}
-DIFFUSION = {
-    "network": "small",
-    "flavour": "adm",
-    "channels": [8, 8],
-    "blocks": 1,
-    "attention_levels": [],
-    "head_channels": None,
-    "norm_groups": 4,
-    "dropout": 0.0,
-    "patch": 1,
-    "schedule": "cosine",
-    "prediction": "v_prediction",
-    "training_steps": 20,
-    "sampling_steps": 2,
-    "rescale_vb": True,
-}
 SETTINGS = {
     "stylegan2": STYLEGAN2,
     "stylegan3": STYLEGAN3,

@@ -119,6 +119,10 @@ class Context:
         """Latents (n, *latent_shape) float32; row j depends on rows[j] and the seed only."""
         return normal(self.seed, "latents", rows, self.generator.latent_shape).to(self.device)
 
+    def latents_of_images(self, rows: Sequence[int]) -> Tensor:
+        """What the images of some rows are made from: the latents, or those that a method draws itself."""
+        return (self.maker.latents or self.latents)(rows)
+
     def batches(self, rows: range, group: int = 1) -> Iterator[range]:
         """Rows in batches, each a multiple of `group` until the rows end, with progress."""
         self.progress.update(0)
@@ -146,8 +150,7 @@ class Context:
 
     def draw(self, rows: Sequence[int]) -> np.ndarray:
         """Images (n, 3, R, R) uint8 made from the latents."""
-        latents = (self.maker.latents or self.latents)(rows)
-        return to_uint8(self.maker.make(latents).detach()).cpu().numpy()
+        return to_uint8(self.maker.make(self.latents_of_images(rows)).detach()).cpu().numpy()
 
     def images(self, rows: range) -> Iterator[np.ndarray]:
         """Images (n, 3, R, R) uint8 in batches: those stored where they are, else made again."""

@@ -20,6 +20,6 @@ def compute(context: Context, rows: range) -> Column:
     if generator.classes is None:
         raise ValueError("a label needs a generator with classes, and this one has none")
     # A method that draws its own latents draws their classes with them.
-    latents = context.maker.latents or context.latents
-    parts = [generator.labels(latents(batch)).cpu().numpy() for batch in context.batches(rows)]
+    latents = map(context.latents_of_images, context.batches(rows))
+    parts = [generator.labels(each).cpu().numpy() for each in latents]
     return Column(np.concatenate(parts).astype(np.float64), seconds=clock(context.device) - began)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from pseudodensity.columns.context import Context, clock
 from pseudodensity.columns.pool import Column
-from pseudodensity.generators.gaussian_diffusion import GaussianDiffusion
-from pseudodensity.generators.variational_bound import Predict, bits_per_dimension
+from pseudodensity.generators.denoiser import Denoiser
+from pseudodensity.generators.variational_bound import bits_per_dimension
 from pseudodensity.images.transform import to_float
 
 NAME = "variational_bound"
@@ -27,7 +28,7 @@ def compute(context: Context, rows: range) -> Column:
     """Bits per dimension (n,) float64 of the 8-bit images, of their own classes where the model has some;
     see `bits_per_dimension`. ValueError: the generator is no diffusion model."""
     model, parts = context.generator, []
-    if not isinstance(getattr(model, "process", None), GaussianDiffusion):
+    if not isinstance(model, Denoiser):
         raise ValueError(  # noqa: TRY004
             "the variational bound is that of a diffusion model, and this generator is none: take "
             "likelihood where a model knows it"
@@ -37,7 +38,7 @@ def compute(context: Context, rows: range) -> Column:
         batch = range(start, start + len(images))
         parts.append(
             bits_per_dimension(
-                _prediction(model, context, batch),
+                partial(model.predict, labels=_classes(model, context, batch)),
                 model.process,
                 to_float(images).to(context.device),
                 context.settings["terms"],
@@ -50,13 +51,8 @@ def compute(context: Context, rows: range) -> Column:
     return Column(values, seconds=clock(context.device) - began)
 
 
-def _prediction(model: nn.Module, context: Context, rows: Sequence[int]) -> Predict:
-    """The model's answer, told the classes of these rows where it has some."""
+def _classes(model: Denoiser, context: Context, rows: Sequence[int]) -> Tensor | None:
+    """The classes of these rows, which a model that has some is told."""
     if model.classes is None:
-        return model.predict
-    labels = model.labels((context.maker.latents or context.latents)(rows))
-
-    def told(x: Tensor, times: Tensor) -> Tensor:
-        return model.predict(x, times, labels)
-
-    return told
+        return None
+    return model.labels(context.latents_of_images(rows))

@@ -59,8 +59,8 @@ class Denoiser(BaseGenerator):
         return pixel_shuffle(x, self.patch)
 
     def clock(self, times: Tensor) -> Tensor:
-        """Steps of the process (n,) -> times of the network, 0 .. 1000 whatever the number of steps."""
-        return times * (1000 / self.process.steps)
+        """Steps of the process (n,) -> times of the network; see `GaussianDiffusion.clock`."""
+        return self.process.clock(times)
 
     def folded_output(self, x: Tensor, clock: Tensor, labels: Tensor | None = None) -> Tensor:
         """Output of the network for folded images at its own times (n,), or (1,) for all of them.

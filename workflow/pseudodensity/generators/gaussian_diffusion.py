@@ -129,6 +129,10 @@ class GaussianDiffusion(nn.Module):
         if not 1 <= steps <= self.steps or self.steps % steps:
             raise ValueError(f"{steps} sampling steps do not divide {self.steps}: use a divisor")
 
+    def clock(self, steps: Tensor) -> Tensor:
+        """Steps of this process -> times of a network, 0 .. 1000 whatever the number of steps."""
+        return steps * (1000 / self.steps)
+
     def at(self, table: str, i: Tensor, like: Tensor) -> Tensor:
         """Values of a table at steps i (n,) as (n, 1, 1, 1), in the dtype of `like`."""
         return getattr(self, table)[i].to(like.dtype).view(-1, *[1] * (like.ndim - 1))

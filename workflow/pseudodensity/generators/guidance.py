@@ -7,10 +7,11 @@ for a direction in pixels. Every guide of ``control/guide/`` is a :class:`Guide`
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor
 
-__all__ = ["Guide", "Step"]
+__all__ = ["Guide", "Noise", "Step"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,13 @@ class Step:
     variance: Tensor
     x0: Tensor
     labels: Tensor | None
+
+
+class Noise(Protocol):
+    """Noise of the samples of a batch, for guides that draw some: see `.diffusion_sampling.StepNoise`."""
+
+    def draw(self, index: int, shape: tuple[int, ...]) -> Tensor:
+        """Standard normal (n, *shape) of a step."""
 
 
 class Guide:

@@ -10,6 +10,7 @@ from pseudodensity.plan.config import merge
 from pseudodensity.plan.data import FILES, check_neighbours
 from pseudodensity.plan.declared import parameters
 from pseudodensity.plan.errors import ConfigError
+from pseudodensity.plan.methods import extractors_of
 from pseudodensity.plan.models import declaration
 
 __all__ = ["check_consistency"]
@@ -96,9 +97,7 @@ def _readable(config: Config) -> Iterator[str]:
 def _independence(config: Config) -> Iterator[str]:
     """What judges neither steers nor trains, whatever it is called."""
     steering = config["density"]["extractor"]
-    judges = list(config["judges"])
-    judges += [m["extractor"] for m in config["metrics"].values() if "extractor" in m]
-    for judge in judges:
+    for judge in (*config["judges"], *extractors_of(config["metrics"]).values()):
         if _network(config, judge) == _network(config, steering):
             yield (
                 f"judge {judge!r} is the same network as {steering!r}, the extractor that steers: "

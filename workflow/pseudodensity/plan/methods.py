@@ -25,6 +25,7 @@ __all__ = [
     "check_settings",
     "column_module",
     "column_settings",
+    "extractors_of",
     "method",
     "method_module",
     "methods",
@@ -179,6 +180,11 @@ def metric_module(name: str) -> str:
             f"config: metrics.{name} is no metric; choose one of {', '.join(metrics())}"
         )
     return metrics()[name]
+
+
+def extractors_of(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Name of a metric -> whose features it looks at, of those that look at some."""
+    return {name: own["extractor"] for name, own in settings.items() if "extractor" in own}
 
 
 def metric_settings(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:

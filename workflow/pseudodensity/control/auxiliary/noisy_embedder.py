@@ -82,11 +82,9 @@ def trainer(workshop: Workshop) -> EmbedderTrainer:
 
 def restore(states: Mapping[str, Mapping[str, Any]], workshop: Workshop) -> NoisyEmbedder:
     """The embedder, frozen, with its class means on the device."""
-    from pseudodensity.control.auxiliary.noisy_encoder import build_encoder
+    from pseudodensity.control.auxiliary.noisy_encoder import restored_encoder
     from pseudodensity.control.guide.noisy_networks import NoisyEmbedder
 
     resolution, means = workshop.checkpoint.resolution, states["means"]["values"]
-    network = build_encoder(resolution, workshop.settings, means.shape[1], workshop.seed)
-    network.load_state_dict(states["network"])
-    network = network.to(workshop.device).eval().requires_grad_(False)
+    network = restored_encoder(states["network"], workshop, means.shape[1])
     return NoisyEmbedder(network, states["means"]["times"], means.to(workshop.device), resolution)

@@ -1,15 +1,18 @@
-"""What the networks that look at noisy images have in common: how they are built."""
+"""What the networks that look at noisy images have in common: how they are built, and restored."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pseudodensity.control.guide.noisy_networks import NoisyEncoder
 from pseudodensity.rng import generator as random_stream
 from pseudodensity.rng import seed_layers
 
-__all__ = ["build_encoder"]
+if TYPE_CHECKING:
+    from pseudodensity.control.auxiliary.workshop import Workshop
+
+__all__ = ["build_encoder", "restored_encoder"]
 
 
 def build_encoder(
@@ -30,3 +33,11 @@ def build_encoder(
         features=settings["features"],
         outputs=outputs,
     )
+
+
+def restored_encoder(state: Mapping[str, Any], workshop: Workshop, outputs: int) -> NoisyEncoder:
+    """A trained encoder from its state dict, frozen, in eval mode, on the device."""
+    resolution = workshop.checkpoint.resolution
+    network = build_encoder(resolution, workshop.settings, outputs, workshop.seed)
+    network.load_state_dict(state)
+    return network.to(workshop.device).eval().requires_grad_(False)

@@ -70,12 +70,10 @@ def trainer(workshop: Workshop) -> RealClassifierTrainer:
 
 def restore(states: Mapping[str, Mapping[str, Any]], workshop: Workshop) -> RealClassifier:
     """The classifier, frozen, with its accuracy."""
-    from pseudodensity.control.auxiliary.noisy_encoder import build_encoder
+    from pseudodensity.control.auxiliary.noisy_encoder import restored_encoder
     from pseudodensity.control.guide.noisy_networks import HeldOutAccuracy, RealClassifier
 
     resolution, held_out = workshop.checkpoint.resolution, states["held_out"]
-    network = build_encoder(resolution, workshop.settings, 1, workshop.seed)
-    network.load_state_dict(states["network"])
-    network = network.to(workshop.device).eval().requires_grad_(False)
+    network = restored_encoder(states["network"], workshop, 1)
     accuracy = HeldOutAccuracy(held_out["times"], held_out["accuracy"], int(held_out["images"]))
     return RealClassifier(network, accuracy, resolution)

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from pseudodensity.control.guide.self_guided_minority import Noise
 from pseudodensity.generators.denoiser import Denoiser
-from pseudodensity.generators.guidance import Guide
+from pseudodensity.generators.guidance import Guide, Noise
 
 __all__ = ["Cads", "annealed", "clarity"]
 

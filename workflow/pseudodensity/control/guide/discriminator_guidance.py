@@ -8,6 +8,7 @@ from torch import Tensor
 
 from pseudodensity.control.guide.interval import ALWAYS, Interval
 from pseudodensity.control.guide.low_density import RealOrGenerated
+from pseudodensity.control.guide.strength import check_strength
 from pseudodensity.control.move.gradient import per_sample_gradient
 from pseudodensity.generators.guidance import Guide, Step
 
@@ -30,10 +31,7 @@ class DiscriminatorGuidance(Guide):
     """
 
     def __init__(self, classifier: RealOrGenerated, *, weight: float, interval: Interval = ALWAYS):
-        if not (weight >= 0 and math.isfinite(weight)):
-            raise ValueError(
-                f"the weight of discriminator guidance is {weight:g}: give a number from 0 up"
-            )
+        check_strength("the weight of discriminator guidance is", weight)
         if weight:
             classifier.accuracy.refuse_ignorance()
         self.classifier, self.weight, self.interval = classifier, weight, interval

@@ -17,6 +17,7 @@ from pseudodensity.control.guide.interval import ALWAYS, Interval
 from pseudodensity.control.guide.losses import Loss
 from pseudodensity.control.guide.noisy_networks import HeldOutAccuracy
 from pseudodensity.control.guide.normalisation import unit_largest
+from pseudodensity.control.guide.strength import check_strength
 from pseudodensity.control.move.gradient import per_sample_gradient
 from pseudodensity.generators.guidance import Guide, Step
 
@@ -117,10 +118,7 @@ class LowDensityGuide(Guide):
 
 def _check(alpha: float, beta: float, temperature: float) -> None:
     for name, strength in (("alpha", alpha), ("beta", beta)):
-        if not (strength >= 0 and math.isfinite(strength)):
-            raise ValueError(
-                f"{name} is the strength of guidance and {strength:g}: give a number from 0 up"
-            )
+        check_strength(f"{name} is the strength of guidance and", strength)
     if not (temperature > 0 and math.isfinite(temperature)):
         raise ValueError(f"the temperature must be above 0, got {temperature:g}")
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, pixel_unshuffle, silu
 
+from pseudodensity.generators.denoiser import folded_size
 from pseudodensity.generators.unet import DownLevel, TimeEmbedding, UNetShape
 
 __all__ = ["HeldOutAccuracy", "NoisyEmbedder", "NoisyEncoder", "RealClassifier", "at_time"]
@@ -44,10 +45,8 @@ class NoisyEncoder(nn.Module):
         outputs: int,
     ):
         super().__init__()
-        if resolution % patch:
-            raise ValueError(f"resolution {resolution} is no multiple of patch={patch}")
         shape = UNetShape(
-            size=resolution // patch,
+            size=folded_size(resolution, patch),
             patch=patch,
             flavour="adm",
             channels=channels,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from pseudodensity.control.guide.interval import ALWAYS, Interval
+from pseudodensity.control.guide.strength import check_strength
 from pseudodensity.generators.guidance import Guide, Step
 
 __all__ = ["ParticleGuidance"]
@@ -37,10 +38,7 @@ class ParticleGuidance(Guide):
         least_sigma: float = 1.0,
         interval: Interval = ALWAYS,
     ):
-        if not (strength >= 0 and math.isfinite(strength)):
-            raise ValueError(
-                f"the strength of particle guidance is {strength:g}: give a number from 0 up"
-            )
+        check_strength("the strength of particle guidance is", strength)
         if particles < 2:
             raise ValueError(f"particles that repel each other are 2 or more, got {particles}")
         self.strength, self.particles = strength, particles

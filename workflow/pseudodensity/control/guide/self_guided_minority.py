@@ -5,26 +5,17 @@ The successor of low-density guidance that needs no other network and no classes
 
 from __future__ import annotations
 
-import math
-from typing import Protocol
-
 import torch
 from torch import Tensor
 
 from pseudodensity.control.guide.interval import ALWAYS, Interval
 from pseudodensity.control.guide.normalisation import unit_largest
+from pseudodensity.control.guide.strength import check_strength
 from pseudodensity.control.move.gradient import per_sample_gradient
 from pseudodensity.generators.denoiser import Denoiser
-from pseudodensity.generators.guidance import Guide, Step
+from pseudodensity.generators.guidance import Guide, Noise, Step
 
-__all__ = ["Noise", "SelfGuidedMinority"]
-
-
-class Noise(Protocol):
-    """Noise of the samples of a batch: see `pseudodensity.generators.diffusion_sampling.StepNoise`."""
-
-    def draw(self, index: int, shape: tuple[int, ...]) -> Tensor:
-        """Standard normal (n, *shape) of a step."""
+__all__ = ["SelfGuidedMinority"]
 
 
 class SelfGuidedMinority(Guide):
@@ -53,10 +44,7 @@ class SelfGuidedMinority(Guide):
         depth: float = 0.8,
         interval: Interval = ALWAYS,
     ):
-        if not (strength >= 0 and math.isfinite(strength)):
-            raise ValueError(
-                f"the strength of minority guidance is {strength:g}: give a number from 0 up"
-            )
+        check_strength("the strength of minority guidance is", strength)
         if every < 1 or not 0 < depth < 1:
             raise ValueError(
                 f"minority guidance acts every 1 or more steps at a depth between 0 and 1, got {every} "

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from pseudodensity.control.train.class_shares import class_shares
+from pseudodensity.control.train.class_shares import give_shares, known_classes
 from pseudodensity.control.train.diffusion import DiffusionTrainer
 from pseudodensity.generators.class_diffusion import ClassDiffusionModel
-from pseudodensity.images.labels import Labels, class_numbers
+from pseudodensity.images.labels import Labels
 
 __all__ = ["ClassDiffusionTrainer"]
 
@@ -52,17 +52,12 @@ class ClassDiffusionTrainer(DiffusionTrainer):
         weights: torch.Tensor | None = None,
         device: str = "cpu",
     ) -> None:
-        if labels is None:
-            raise ValueError("a model with classes needs a data set with labels")
-        numbers, count = class_numbers(labels)
+        self.labels, count = known_classes(labels)
         if count != model.classes:
             raise ValueError(
                 f"the data set has {count} classes and the model {model.classes}: set `classes` to {count}"
             )
-        self.labels = torch.from_numpy(numbers)
-        shares = class_shares(self.labels, count, weights)
-        for network in filter(None, (model, average)):
-            network.set_shares(shares)
+        give_shares((model, average), self.labels, count, weights)
         super().__init__(
             model,
             images,

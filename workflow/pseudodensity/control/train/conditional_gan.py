@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from pseudodensity.control.train.batches import draw_rows, real_images
-from pseudodensity.control.train.class_shares import class_shares
+from pseudodensity.control.train.class_shares import give_shares, known_classes
 from pseudodensity.control.train.gan import AcceptImages, GanTrainer
 from pseudodensity.generators.biggan import BigGan
 from pseudodensity.generators.biggan_discriminator import BigGanDiscriminator
-from pseudodensity.images.labels import Labels, class_numbers
+from pseudodensity.images.labels import Labels
 
 __all__ = ["ConditionalGanTrainer"]
 
@@ -66,18 +66,13 @@ class ConditionalGanTrainer(GanTrainer):
         accept: AcceptImages | None = None,
         device: str = "cpu",
     ) -> None:
-        if labels is None:
-            raise ValueError("a model with classes needs a data set with labels")
-        numbers, count = class_numbers(labels)
+        self.labels, count = known_classes(labels)
         if not count == generator.classes == discriminator.classes:
             raise ValueError(
                 f"the data set has {count} classes, the generator {generator.classes} and the discriminator "
                 f"{discriminator.classes}: set `classes` of both to {count}"
             )
-        self.labels = torch.from_numpy(numbers)
-        shares = class_shares(self.labels, count, weights)
-        for network in filter(None, (generator, average)):
-            network.set_shares(shares)
+        give_shares((generator, average), self.labels, count, weights)
         super().__init__(
             generator,
             discriminator,

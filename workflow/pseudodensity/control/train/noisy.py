@@ -79,15 +79,11 @@ class NoisyTrainer:
         self.network.train()
         self.optimizer.zero_grad(set_to_none=True)
         images, steps, noise = (x.to(self.device) for x in (images, steps, noise))
-        outputs = self.network(self.process.noised(images, steps, noise), self.clock(steps))
+        outputs = self.network(self.process.noised(images, steps, noise), self.process.clock(steps))
         loss = self.loss(outputs, targets.to(self.device))
         loss.backward()
         self.optimizer.step()
         return {"loss": loss.item()}
-
-    def clock(self, steps: Tensor) -> Tensor:
-        """Steps of the process -> times of the network, 0 to 1000 whatever the number of steps."""
-        return steps * (1000 / self.process.steps)
 
     @torch.no_grad()
     def noised(self, images: np.ndarray, step: int, name: str) -> Iterator[tuple[Tensor, Tensor]]:
@@ -102,7 +98,7 @@ class NoisyTrainer:
             part = to_float(np.ascontiguousarray(images[start : start + self.batch_size]))
             noise = torch.randn(part.shape, generator=stream)
             part, noise = part.to(self.device), noise.to(self.device)
-            yield self.process.noised(part, at, noise), self.clock(at)
+            yield self.process.noised(part, at, noise), self.process.clock(at)
 
     @torch.no_grad()
     def outputs(self, images: np.ndarray, step: int, name: str) -> Tensor:

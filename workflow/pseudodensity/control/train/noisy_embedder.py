@@ -90,7 +90,7 @@ class EmbedderTrainer(NoisyTrainer):
         (a, classes, k) float32."""
         steps = evenly_spaced(self.process.steps, self.settings["anchors"])
         means = {
-            "times": self.clock(torch.tensor(steps, dtype=torch.float32)),
+            "times": self.process.clock(torch.tensor(steps, dtype=torch.float32)),
             "values": torch.stack([self._means(step) for step in steps]),
         }
         return {"network": self.network.state_dict(), "means": means}

@@ -132,7 +132,7 @@ class RealClassifierTrainer(NoisyTrainer):
         learnt = self.learnt[: len(self.held_out)]
         held_out = [self._at(step, self.held_out) for step in steps]
         return {
-            "times": self.clock(torch.tensor(steps, dtype=torch.float32)),
+            "times": self.process.clock(torch.tensor(steps, dtype=torch.float32)),
             "loss": torch.tensor([loss for loss, _ in held_out]),
             "accuracy": torch.tensor([accuracy for _, accuracy in held_out]),
             "learnt_loss": torch.tensor([self._at(step, learnt)[0] for step in steps]),

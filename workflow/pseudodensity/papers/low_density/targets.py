@@ -7,6 +7,7 @@ from typing import Any
 
 from pseudodensity.papers.low_density.guided import CATEGORY, HERE, Guided
 from pseudodensity.plan.errors import ConfigError
+from pseudodensity.plan.methods import extractors_of
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.target import Target
 
@@ -29,14 +30,12 @@ def targets(plan: Plan, grid: Mapping[str, Any]) -> Iterator[Target]:
         return
     settings = {"rows": rows, "control": "random"}
     yield Target(name, "table", table, {"scores": scores}, settings, CAPTION, CATEGORY)
-    metrics = grid["images"]["metrics"]
-    extractors = {own: metrics[own]["extractor"] for own in metrics if "extractor" in metrics[own]}
     yield Target(
         name,
         "figure",
         figure,
         {"table": f"results/{name}.csv"},
-        {"extractors": extractors},
+        {"extractors": extractors_of(grid["images"]["metrics"])},
         CAPTION,
         CATEGORY,
     )

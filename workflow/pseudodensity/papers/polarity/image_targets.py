@@ -9,6 +9,7 @@ from typing import Any
 from pseudodensity.papers.polarity.images import CATEGORY, HERE, PLAIN, Images
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.errors import ConfigError
+from pseudodensity.plan.methods import extractors_of
 from pseudodensity.plan.target import Target
 
 __all__ = ["image_targets", "judges", "missing"]
@@ -133,8 +134,7 @@ def _all_models(images: Images) -> Iterator[Target]:
 
 def judges(images: Images) -> dict[str, str]:
     """Name of a metric -> whose features judge."""
-    metrics = images.plan.config["metrics"]
-    return {name: m["extractor"] for name, m in metrics.items() if "extractor" in m}
+    return extractors_of(images.plan.config["metrics"])
 
 
 def missing(path: str, kind: Any, function: str, error: ConfigError) -> Target:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pseudodensity.control.select.polarity import space_name
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.declared import declared
 from pseudodensity.plan.errors import ConfigError
@@ -98,7 +99,7 @@ class Images:
             raise ConfigError(
                 f"config: {PLACE} asks for polarity of {block['model']}, but it {reason}"
             )
-        names = [one["extractor"] or one["space"] for one in self.spaces(block)]
+        names = [space_name(one) for one in self.spaces(block)]
         return [point | space | {"beside": names} for point in found]
 
     def rivals(self, block: Block) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pseudodensity.papers.pseudo_density.blocks import Blocks
 from pseudodensity.papers.pseudo_density.frontiers import Frontiers
+from pseudodensity.plan.methods import extractors_of
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.target import Target
 
@@ -27,8 +28,7 @@ class Paper:
 
     def judges(self) -> dict[str, str]:
         """Metric -> extractor whose features it looks at."""
-        metrics = self.plan.config["metrics"]
-        return {name: m["extractor"] for name, m in metrics.items() if "extractor" in m}
+        return extractors_of(self.plan.config["metrics"])
 
     def table(
         self,
