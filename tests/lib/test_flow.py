@@ -130,8 +130,11 @@ def test_digits_are_told_from_others_and_a_file_gives_the_same_bits(tmp_path):
     before, after = flow.report["held_out"]
     assert flow.report["best"] > 0 and after > before
     held_out, turned = digits[600:800], 255 - digits[600:800]
-    bits = flow.bits_per_dimension(held_out)
-    assert bits.mean() < 7 and (flow.bits_per_dimension(turned) > bits).mean() > 0.99
+    bits, far = flow.bits_per_dimension(held_out), flow.bits_per_dimension(turned)
+    assert bits.mean() < 7 and (far > bits).mean() > 0.99
+    # Far off the couplings change little: it is the Gaussian that says how far.
+    gaussian = flows.PixelFlow.fit(digits[:600], held_out, width=32, transforms=2, epochs=0)
+    assert far.mean() < 10 * gaussian.bits_per_dimension(turned).mean()
     samples = flow.sample(range(50))
     assert samples.shape == (50, 3, 8, 8) and samples.dtype == np.uint8
     assert flow.bits_per_dimension(samples).mean() == pytest.approx(bits.mean(), abs=1)

@@ -28,6 +28,7 @@ __all__ = ["Flow", "PixelFlow", "from_logits", "to_logits", "train"]
 SPEC = {"kind": "pixel_flow", "format": 1}
 SHRUNK = 0.05  # alpha of Dinh et al. 2017: pixels in (0, 1) become alpha + (1 - 2 alpha) of them
 LEVELS = 256
+SEEN = 5.0  # standard deviations of a component that a coupling tells apart
 HELD_OUT_BATCH = 1000
 
 # Rows (m,) int64 of the training set and a stream -> vectors (m, d).
@@ -64,6 +65,9 @@ class Flow(nn.Module):
             if isinstance(module, GeneralCouplingTransform):
                 nn.init.zeros_(module.hyper[-1].weight)
                 nn.init.zeros_(module.hyper[-1].bias)
+                # Far from all training images a coupling goes on as at their border: else its scale would
+                # grow with the distance, and one coupling would blow up what the next one sees.
+                module.hyper = nn.Sequential(nn.Hardtanh(-SEEN, SEEN), module.hyper)
         self.register_buffer("centre", torch.zeros(dimensions))
         self.register_buffer("axes", torch.eye(dimensions))
         self.register_buffer("spreads", torch.ones(dimensions))
