@@ -30,8 +30,9 @@ $(VENV)/.faces: $(READY) envs/faces.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r envs/faces.txt
 	touch $@
 
+# Two processes; the tests of a file stay together, since they share what they make.
 test: $(READY)
-	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest
+	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest -n 2 --dist loadfile
 
 # The long ones, which the default leaves out.
 test-slow: $(READY)

@@ -2,10 +2,8 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -125,22 +123,19 @@ def workflow(tmp_path) -> Workflow:
     return Workflow(tmp_path)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def smoke_run(request, tmp_path_factory) -> Iterator[tuple[Workflow, subprocess.Popen] | None]:
-    """One block of Table 1, being made from nothing while the other tests run.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What asks for the block that is made comes first: with two processes, the others run beside it."""
+    items.sort(key=lambda item: "made_block" not in item.fixturenames)
 
-    It takes minutes and most of the others need one core, so it starts with the first test of
-    a session in which some test asks for what it makes (``made`` in tests/workflow/test_dag.py).
+
+@pytest.fixture(scope="session")
+def made_block(tmp_path_factory) -> Workflow:
+    """A copy in which one block of Table 1 has been made from nothing. It takes minutes.
+
+    All tests that ask for it stand in one file, so that one process makes it.
     """
-    if not any("made" in item.fixturenames for item in request.session.items):
-        yield None
-        return
     workflow = Workflow(tmp_path_factory.mktemp("made"))
-    with open(workflow.folder / "output", "w") as output:
-        process = workflow.start(*workflow.command, stdout=output, stderr=output)
-        try:
-            yield workflow, process
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+    done = workflow.run(*workflow.command)
+    (workflow.folder / "output").write_text(done.stdout + done.stderr)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    return workflow

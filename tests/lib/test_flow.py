@@ -14,17 +14,17 @@ from torch.distributions import (
 )
 
 from pseudodensity.artifacts import ArtifactError
+from pseudodensity.density import flow as flows
 from pseudodensity.images.digits import load
 from pseudodensity.rng import normal
 from pseudodensity.tensors import save_tensors
 
-flows = pytest.importorskip("pseudodensity.density.flow", reason="zuko is not installed")
 torch.set_num_threads(1)
 
 LAW = MultivariateNormal(torch.tensor([3.0, -1.0]), torch.tensor([[2.0, 0.9], [0.9, 0.7]]))
 
 
-def small_flow(dimensions: int = 2) -> "flows.Flow":
+def small_flow(dimensions: int = 2) -> flows.Flow:
     torch.manual_seed(0)
     return flows.Flow(dimensions, transforms=4, width=32)
 

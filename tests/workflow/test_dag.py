@@ -234,14 +234,6 @@ def test_a_job_that_fails_says_one_line_and_its_log_has_the_traceback(workflow):
 # ------------------------------------------------------------------------------- for real
 
 
-@pytest.fixture(scope="session")
-def made(smoke_run) -> Workflow:
-    """A copy in which one block has been made from nothing."""
-    workflow, process = smoke_run
-    assert process.wait() == 0, (workflow.folder / "output").read_text()[-3000:]
-    return workflow
-
-
 def again(workflow: Workflow, overlay: dict | None = None) -> tuple[dict[str, int], set[str]]:
     """What the same command would do now, also with a further overlay: the number of jobs of each rule, and
     what each job says of itself."""
@@ -278,8 +270,8 @@ OF_CLAIMS = {
 }
 
 
-def test_all_is_made(made):
-    results, rows = made.folder / "results", 5
+def test_all_is_made(made_block):
+    results, rows = made_block.folder / "results", 5
     table = pd.read_csv(results / "table1.csv")
     # The rows of the checkpoints, and the oracle of each of them but the control.
     assert list(table["role"][:rows]) == ["pretrained", "precision", "recall", "fid", "control"]
@@ -298,101 +290,101 @@ def test_all_is_made(made):
     assert "latent_rs" in set(pd.read_csv(results / "latent_reweighting/fig2.csv")["method"])
     # The rows, the control of the FID rows, and the density ratio that DRS asks for.
     assert len(list((results / "checkpoints").rglob("*.safetensors"))) == rows + 2
-    assert "results/table1.csv" in (made.folder / "docs/findings.md").read_text()
+    assert "results/table1.csv" in (made_block.folder / "docs/findings.md").read_text()
     # No partial files, no partial trainings: what stays says that the networks were checked.
     assert not list(results.rglob("*.partial"))
     assert [path.name.split("-")[0] for path in (results / "work").iterdir()] == ["networks"]
 
 
-def test_every_rule_ran_but_those_of_public_files_and_the_page(made):
+def test_every_rule_ran_but_those_of_public_files_and_the_page(made_block):
     """The page is written after a run, by the run itself: test_page_run.py. `shrunk`: of the faces."""
     text = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
     rules = set(re.findall(r"^rule (\w+):", text, re.MULTILINE))
-    done = set(re.findall(r"\(Rule: (\w+)\)", (made.folder / "output").read_text()))
+    done = set(re.findall(r"\(Rule: (\w+)\)", (made_block.folder / "output").read_text()))
     assert rules - done == {"imported", "page", "shrunk"}
 
 
-def test_a_block_is_printed_as_soon_as_it_is_there(made):
+def test_a_block_is_printed_as_soon_as_it_is_there(made_block):
     """Before the whole table, and with its numbers."""
-    said = (made.folder / "output").read_text()
+    said = (made_block.folder / "output").read_text()
     (row,) = re.findall(r"^\| pre-trained .*$", said, re.MULTILINE)
     assert said.index(row) < said.rindex("(Rule: table)")
-    precision = pd.read_csv(made.folder / "results/table1.csv")["precision"][0]
+    precision = pd.read_csv(made_block.folder / "results/table1.csv")["precision"][0]
     assert f"{precision:.3f}" in row
 
 
-def test_the_same_command_again_does_nothing(made):
-    done = made.run(*made.command)
+def test_the_same_command_again_does_nothing(made_block):
+    done = made_block.run(*made_block.command)
     assert done.returncode == 0 and "Nothing to be done" in done.stdout + done.stderr
 
 
-def test_comments_docstrings_and_modification_times_run_nothing_again(made):
-    package = made.folder / "workflow/pseudodensity"
+def test_comments_docstrings_and_modification_times_run_nothing_again(made_block):
+    package = made_block.folder / "workflow/pseudodensity"
     for name in ("generators/fastgan.py", "images/building.py"):
         (package / name).touch()
-    (made.folder / "workflow/scripts/pool.py").touch()
+    (made_block.folder / "workflow/scripts/pool.py").touch()
     with ExitStack() as edits:
-        for file in (package / "rng.py", made.folder / "workflow/scripts/scores.py"):
+        for file in (package / "rng.py", made_block.folder / "workflow/scripts/scores.py"):
             edits.enter_context(edited(file, COMMENT))
         docstring = '\n\ndef unused():\n    """{} of a function."""\n'
         edits.enter_context(edited(package / "progress.py", docstring))
-        assert again(made) == ({}, set())
+        assert again(made_block) == ({}, set())
 
 
-def test_code_of_claims_runs_again_the_tables_that_use_it(made):
-    package = made.folder / "workflow/pseudodensity"
+def test_code_of_claims_runs_again_the_tables_that_use_it(made_block):
+    package = made_block.folder / "workflow/pseudodensity"
     with edited(package / "papers/pseudo_density/claims.py", CODE):
-        planned, said = again(made)
+        planned, said = again(made_block)
     assert said == OF_CLAIMS
     assert set(planned) == {"table", "findings", "all"}
 
 
-def test_code_of_a_metric_runs_again_its_scores_and_what_is_drawn_from_them(made):
-    with edited(made.folder / "workflow/pseudodensity/metrics/frechet.py", CODE):
-        planned, said = again(made)
+def test_code_of_a_metric_runs_again_its_scores_and_what_is_drawn_from_them(made_block):
+    with edited(made_block.folder / "workflow/pseudodensity/metrics/frechet.py", CODE):
+        planned, said = again(made_block)
     assert set(planned) == {"scores", "table", "figure", "findings", "all"}
     scores = {line for line in said if line.startswith("Measure ")}
-    made_scores = (made.folder / "results/scores").glob("*-frechet-*.json")
+    made_scores = (made_block.folder / "results/scores").glob("*-frechet-*.json")
     assert scores == {f"Measure {path.stem}" for path in made_scores}
     assert said - scores == OF_SCORES
 
 
-def test_code_that_this_config_has_no_use_for_runs_nothing_again(made):
-    package = made.folder / "workflow/pseudodensity"
+def test_code_that_this_config_has_no_use_for_runs_nothing_again(made_block):
+    package = made_block.folder / "workflow/pseudodensity"
     with ExitStack() as edits:
         for name in ("generators/stylegan3.py", "generators/diffusion.py", "checkpoints/openai.py"):
             edits.enter_context(edited(package / name, CODE))
-        assert again(made) == ({}, set())
+        assert again(made_block) == ({}, set())
 
 
-def test_a_setting_runs_again_what_depends_on_it_and_no_more(made):
+def test_a_setting_runs_again_what_depends_on_it_and_no_more(made_block):
     overlay = {"models": {"projectedgan": {"finetuning": {"fake_weight": 0.5}}}}
-    planned, _ = again(made, overlay)
+    planned, _ = again(made_block, overlay)
     found = {rule: n for rule, n in planned.items() if rule not in ("table", "figure")}
     # Precision and recall; the scores of their block by two metrics; the training that is timed.
     expected = {"finetuned": 2, "pool": 2, "scores": 2, "costs": 1, "findings": 1, "all": 1}
     assert found == expected
 
 
-def test_settings_of_a_run_run_nothing_again(made):
+def test_settings_of_a_run_run_nothing_again(made_block):
     fast = {"runtime": {"batch_size": 7, "device": "cuda"}}
-    _, said = again(made, fast)
+    _, said = again(made_block, fast)
     # The page says which files the config is made of, and here is one more.
     assert said <= {"Write the findings of this run"}
 
 
-def test_another_title_runs_only_tables_again(made):
-    planned, said = again(made, {"datasets": {"digits": {"title": "digits by hand"}}})
+def test_another_title_runs_only_tables_again(made_block):
+    planned, said = again(made_block, {"datasets": {"digits": {"title": "digits by hand"}}})
     assert set(planned) == {"table", "figure", "density_table", "findings", "all"}
     assert "Write results/table1.csv" in said
 
 
 @pytest.mark.slow
-def test_kill_9_of_everything_and_the_same_command_give_the_same_bytes(made, tmp_path):
+def test_kill_9_of_everything_and_the_same_command_give_the_same_bytes(made_block, tmp_path):
     """Killed while a model is fine-tuned; what does not depend on it is taken over."""
-    workflow = Workflow(tmp_path / "killed", source=made.folder)
+    workflow = Workflow(tmp_path / "killed", source=made_block.folder)
     for name in ("results", ".snakemake"):
-        shutil.copytree(made.folder / name, workflow.folder / name)
+        shutil.copytree(made_block.folder / name, workflow.folder / name)
     results = workflow.folder / "results"
     patterns = ("table1*", "table1/*", "scores/projectedgan-digits-seed0-*", "**/*-recall-*")
     for path in {path for pattern in patterns for path in results.glob(pattern)}:
@@ -415,12 +407,14 @@ def test_kill_9_of_everything_and_the_same_command_give_the_same_bytes(made, tmp
     done = workflow.run(*command)
     assert done.returncode == 0, done.stderr[-3000:]
     for name in ("table1.csv", "table1.md", "table1.claims.csv"):
-        assert (results / name).read_bytes() == (made.folder / "results" / name).read_bytes(), name
+        assert (results / name).read_bytes() == (
+            made_block.folder / "results" / name
+        ).read_bytes(), name
 
 
-def test_claims_are_answered_from_the_tables_that_were_made(made):
+def test_claims_are_answered_from_the_tables_that_were_made(made_block):
     """Each claim whose table exists is measured, not passed over."""
-    claims = (made.folder / "results/claims.csv").read_text()
+    claims = (made_block.folder / "results/claims.csv").read_text()
     assert "makes no" not in claims
     assert {f"000-{i}" for i in range(1, 20)} <= {
         line.split(",")[0] for line in claims.splitlines()

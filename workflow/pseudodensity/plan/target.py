@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pseudodensity.plan.artifact import Artifact
+from pseudodensity.plan.errors import ConfigError
 
-__all__ = ["Target"]
+__all__ = ["Kind", "Parts", "Target", "targets_of"]
 
+Kind = Literal["table", "figure"]
 Made = Artifact | str
+Inputs = Mapping[str, Made | Sequence[Made]]
+# Kind of a target -> its inputs and its settings.
+Parts = Mapping[Kind, tuple[Inputs, Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -34,9 +39,9 @@ class Target:
     """
 
     name: str
-    kind: Literal["table", "figure"]
+    kind: Kind
     function: str
-    inputs: Mapping[str, Made | Sequence[Made]] = field(default_factory=dict)
+    inputs: Inputs = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
     caption: str = ""
     category: str = ""
@@ -82,3 +87,23 @@ class Target:
 
 def _path(made: Made) -> str:
     return made.path if isinstance(made, Artifact) else made
+
+
+def targets_of(
+    name: str, functions: Mapping[Kind, str], caption: str, category: str, make: Callable[[], Parts]
+) -> Iterator[Target]:
+    """A table, a figure or both of one name.
+
+    Args:
+        functions: kind -> "module:function" that makes it.
+        make: inputs and settings of each kind. A ConfigError of it is why the config can make none of them.
+    """
+    try:
+        parts = make()
+    except ConfigError as error:
+        for kind, function in functions.items():
+            yield Target(name, kind, function, category=category, missing=str(error))
+        return
+    for kind, function in functions.items():
+        inputs, settings = parts[kind]
+        yield Target(name, kind, function, inputs, settings, caption, category)

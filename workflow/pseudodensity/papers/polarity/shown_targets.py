@@ -11,7 +11,7 @@ from pseudodensity.papers.polarity.images import CATEGORY, HERE
 from pseudodensity.papers.polarity.single_models import SingleModels
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.errors import ConfigError
-from pseudodensity.plan.target import Target
+from pseudodensity.plan.target import Parts, Target, targets_of
 
 __all__ = ["shown_targets"]
 
@@ -66,15 +66,12 @@ def _both(name: str, drawn: str, caption: str, make: Callable[[], Made]) -> Iter
         "table": f"{HERE}.{drawn}:{drawn}",
         "figure": f"{HERE}.{drawn}_figure:{drawn}_figure",
     }
-    try:
+
+    def parts() -> Parts:
         measured, settings = make()
-    except ConfigError as error:
-        for kind, function in functions.items():
-            yield missing(f"polarity/{name}", kind, function, error)
-        return
-    inputs = {"measured": measured}
-    for kind, function in functions.items():
-        yield Target(f"polarity/{name}", kind, function, inputs, settings, caption, CATEGORY)
+        return dict.fromkeys(functions, ({"measured": measured}, settings))
+
+    yield from targets_of(f"polarity/{name}", functions, caption, CATEGORY, parts)
 
 
 def _samples(models: SingleModels, name: str) -> Made:
