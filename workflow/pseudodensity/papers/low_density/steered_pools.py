@@ -1,16 +1,17 @@
-"""Pools of guided points with the classes of their images, as needs of experiments."""
+"""Pools of guided points with the classes of their images, and what experiments measure of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pseudodensity.papers.low_density.guided import PLACE, Guided
+from pseudodensity.papers.low_density.guided import HERE, PLACE, Guided
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.errors import ConfigError
+from pseudodensity.plan.experiments import experiment
 from pseudodensity.plan.method_sets import MethodSets
 
-__all__ = ["Needs", "check_looker", "opened", "titles"]
+__all__ = ["Needs", "check_looker", "hardness_of", "opened", "titles"]
 
 Needs = dict[str, Artifact | tuple[Artifact, ...]]
 
@@ -43,3 +44,20 @@ def check_looker(guided: Guided, key: str, name: str) -> None:
         raise ConfigError(
             f"config: {PLACE}.{key} is {name!r}: name one under extractors that neither steers nor judges"
         )
+
+
+def hardness_of(guided: Guided, points: Sequence[Mapping[str, Any]]) -> Artifact:
+    """The hardness of every image of some guided points. ConfigError: no judge says what is hard."""
+    plan, checkpoint = guided.plan, guided.checkpoint
+    judge = guided.grid["images"]["metrics"].get("hardness", {}).get("extractor")
+    if judge not in plan.config["judges"]:
+        raise ConfigError(
+            f"config: {PLACE}.images.metrics.hardness.extractor is {judge!r}: name one of `judges`"
+        )
+    dataset = checkpoint.facts["dataset"]
+    needs = opened(guided, guided.sets, points)
+    needs["data"] = plan.data.dataset(dataset)
+    needs["features"] = plan.data.features(dataset, judge)
+    settings = {"extractor": judge, "seed": plan.pools.seed}
+    slug = f"{checkpoint.facts['model']}-{dataset}-hardness"
+    return experiment(slug, f"{HERE}.measured.hardness:hardnesses", settings, needs)
