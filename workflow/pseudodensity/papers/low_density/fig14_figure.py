@@ -43,13 +43,14 @@ def fig14_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figu
             colour, marker = _look(str(loss), number)
             for axes, score in zip(panels, PANELS, strict=True):
                 curve(axes, pd.concat([plain, own]), "median_hardness", score, colour, marker)
-            entries.append(entry(str(loss).replace("_", " "), colour, marker))
+            word = "random direction" if loss == CONTROL else str(loss).replace("_", " ")
+            entries.append(entry(word, colour, marker))
         for axes, (score, word) in zip(panels, PANELS.items(), strict=True):
             axes.plot(plain["median_hardness"], plain[score], "*", color=BLACK, markersize=9)
             axes.plot(reals["median_hardness"], reals[score], "*", color=GREY, markersize=9)
             subtitle(axes, word[0].upper() + word[1:])
             axes.set(xlabel="median hardness (nats)", ylabel=word)
-        entries.append(entry("plain", BLACK, "*"))
+        entries.append(entry("plain sampler", BLACK, "*"))
         entries += [entry("held-out reals", GREY, "*")] * bool(len(reals))
         legend_above(figure, entries)
         return finish(figure, _caption(table, settings))
@@ -67,7 +68,7 @@ def _caption(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
     judged = ", ".join(f"{name} by {one}" for name, one in settings["extractors"].items())
     return (
         f"{block_title(first)}: each curve goes from the plain sampler along alpha, so that losses are compared where they "
-        f"reach the same hardness; random is one direction of the features. n = {first['n']:,.0f}, "
+        f"reach the same hardness; the random direction is one of the embedder's features. n = {first['n']:,.0f}, "
         f"{first['repeats']:.0f} repeats, k = {first['k']:.0f}, training seed {first['seed']}; {judged}, which names the "
         "class too. Bars: 95 % intervals over the repeats."
     )

@@ -33,7 +33,7 @@ NOTES = (
         "latents. The trade-off of guidance is the precision that it costs for the hardness that it gains."
     ),
     (
-        "*than most steps*: that change minus the same one at the most steps: about 0 where guidance does at few steps "
+        "*beside the most steps*: that change of precision minus the same one at the most steps: about 0 where guidance does at few steps "
         "what it does at many."
     ),
     (
@@ -67,7 +67,7 @@ def fig16(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
             ),
             _change("median_hardness_change", "hardness minus plain", 1),
             _change("precision_change", "precision minus plain", 3),
-            _change("precision_beside_most", "precision minus plain, than most steps", 3),
+            _change("precision_beside_most", "that, beside the most steps", 3),
             Column("note", "note", optional=True, in_latex=False),
         ],
         introduction=(

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
 from pseudodensity.artifacts import load_npy
@@ -34,13 +35,13 @@ from pseudodensity.report.titles import block_title
 
 __all__ = ["fig16_figure"]
 
-SCORES = {"precision": "Precision", "recall": "Recall", "median_hardness": "Median hardness (nats)"}
-WIDTH, CURVES, LABELS, TITLE = (
-    8.6,
-    2.3,
-    1.3,
-    0.45,
-)  # inches; curves: height, labels: of lines of images
+# Score -> its title, and its unit.
+SCORES = {
+    "precision": ("Precision", "share"),
+    "recall": ("Recall", "share"),
+    "median_hardness": ("Median hardness", "nats"),
+}
+WIDTH, CURVES, LABELS, TITLE = 8.6, 2.4, 0.9, 0.45  # inches; curves: height; labels: of images
 
 
 def fig16_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figure:
@@ -50,23 +51,26 @@ def fig16_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figu
     roles = list(dict.fromkeys(row["role"] for row in settings["rows"]))
     cell = (WIDTH / 2 - LABELS) / settings["shown"]
     down = -(-len(steps) // 2)
-    heights = [CURVES, *[len(roles) * cell + TITLE] * down]
+    pictures = down * (len(roles) * cell + TITLE)
     with theme():
-        figure = Figure(figsize=(WIDTH, sum(heights)))
-        grid = figure.add_gridspec(1 + down, 6, height_ratios=heights)
+        figure = Figure(figsize=(WIDTH, CURVES + pictures))
+        # Grids of their own, so that names of lines of images take no room from the curves.
+        above, below = figure.add_gridspec(2, 1, height_ratios=[CURVES, pictures])
         looks = _looks(roles)
-        for place, (score, title) in enumerate(SCORES.items()):
-            axes = figure.add_subplot(grid[0, 2 * place : 2 * place + 2])
+        panels = above.subgridspec(1, len(SCORES))
+        for place, (score, (title, unit)) in zip(panels, SCORES.items(), strict=True):
+            axes = figure.add_subplot(place)
             _curves(axes, table, score, looks, steps)
             subtitle(axes, title)
-        for place, number in enumerate(steps):
-            left = 3 * (place % 2)
-            axes = figure.add_subplot(grid[1 + place // 2, left : left + 3])
+            axes.set_ylabel(unit)
+        for place, number in zip(below.subgridspec(down, 2), steps, strict=False):
+            axes = figure.add_subplot(place)
             _images(axes, inputs["stored"], settings, number)
             subtitle(axes, f"{number} steps")
         entries = [entry(role, *look) for role, look in looks.items()]
-        reals = [entry("held-out reals", GREY, "_")] * bool(table["method"].eq("held_out").any())
-        legend_above(figure, [*entries, *reals])
+        if table["method"].eq("held_out").any():
+            entries.append(Line2D([], [], color=GREY, linestyle=":", label="held-out reals"))
+        legend_above(figure, entries)
         return finish(figure, _caption(table, settings))
 
 
@@ -102,7 +106,7 @@ def _images(axes: Axes, stored: Sequence[str], settings: Mapping[str, Any], step
         if row["steps"] == steps
     ]
     images = np.concatenate([np.array(each) for _, each in own])
-    show_images(axes, images, settings["shown"], rows=[(role, BLACK) for role, _ in own])
+    show_images(axes, images, settings["shown"], rows=[(role.split()[0], BLACK) for role, _ in own])
 
 
 def _caption(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:

@@ -178,7 +178,7 @@ def _columns(images: int) -> list[Column]:
         Column("share", "share in the range", 3, low="share_low", high="share_high"),
         Column("images", "images drawn", format=",.0f", low="images_low", high="images_high"),
         Column("calls", "network calls", format=".3g", in_latex=False),
-        Column("seconds_per_image", "s per image", format=".3g", spread="seconds_error"),
+        Column("seconds_per_image", "s per image", 4, spread="seconds_error"),
         Column("hours", f"hours for {images:,}", format=".3g", low="hours_low", high="hours_high"),
         Column("paper_days", "paper, days", 2, of_paper=True, optional=True),
         Column(
