@@ -36,7 +36,7 @@ def fig14(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
     lines = [
         {**own, **precision, **kept, **pushed, "calibrated": alpha}
         for own, precision, kept, pushed, alpha in zip(
-            map(_own_class, repeats),
+            map(_own_class, points, repeats),
             against(points, repeats, reference, name="against_reference"),
             against(points, repeats, reference, OWN, "own_against_reference"),
             against(points, repeats, control, name="against_control"),
@@ -88,11 +88,12 @@ def _with_own_class(
     return found
 
 
-def _own_class(repeats: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    values = [repeat[OWN] for repeat in repeats]
-    mean, low, high = t_interval(values, (0, 1))
+def _own_class(
+    point: Mapping[str, Any], repeats: Sequence[Mapping[str, float]]
+) -> dict[str, float]:
+    mean, low, high = t_interval([repeat[OWN] for repeat in repeats], (0, 1))
     # Of the reals there is one share, and no repeats.
-    ends = (low, high) if len(set(values)) > 1 else (np.nan, np.nan)
+    ends = (low, high) if "loss" in point else (np.nan, np.nan)
     return dict(zip((OWN, f"{OWN}_low", f"{OWN}_high"), (mean, *ends), strict=True))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pseudodensity.papers.low_density.guided import CATEGORY, HERE, Guided
-from pseudodensity.papers.low_density.steered_pools import hardness_of
+from pseudodensity.papers.low_density.steered_pools import hardness_of, shown_metrics
 from pseudodensity.plan.methods import extractors_of
 from pseudodensity.plan.target import Parts, Target, targets_of
 
@@ -28,7 +28,7 @@ def loss_targets(guided: Guided) -> Iterator[Target]:
         inputs["measured"] = hardness_of(guided, [own for own in points if "loss" in own])
         settings = {"rows": guided.sets.rows(checkpoint, points), "control": CONTROL}
         settings["reference"] = grid["losses"][0]
-        judged = {"extractors": extractors_of(guided.grid["images"]["metrics"])}
+        judged = {"extractors": extractors_of(shown_metrics(guided))}
         return {
             "table": (inputs, settings),
             "figure": ({"table": f"results/{name}.csv"}, judged),

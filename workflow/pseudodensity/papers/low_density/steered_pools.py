@@ -11,7 +11,7 @@ from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.experiments import experiment
 from pseudodensity.plan.method_sets import MethodSets
 
-__all__ = ["Needs", "check_looker", "hardness_of", "opened", "titles"]
+__all__ = ["Needs", "check_looker", "hardness_of", "opened", "shown_metrics", "titles"]
 
 Needs = dict[str, Artifact | tuple[Artifact, ...]]
 
@@ -30,6 +30,12 @@ def titles(guided: Guided) -> dict[str, Any]:
     """How tables and figures call the model."""
     checkpoint = guided.checkpoint
     return guided.sets.titles(checkpoint) | {"seed": checkpoint.facts["seed"]}
+
+
+def shown_metrics(guided: Guided) -> dict[str, Any]:
+    """What judges figures of precision, recall and hardness alone."""
+    metrics = guided.grid["images"]["metrics"]
+    return {name: metrics[name] for name in ("manifold", "hardness") if name in metrics}
 
 
 def check_looker(guided: Guided, key: str, name: str) -> None:

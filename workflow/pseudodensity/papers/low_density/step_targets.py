@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pseudodensity.papers.low_density.guided import CATEGORY, HERE, PLACE, Guided
+from pseudodensity.papers.low_density.steered_pools import shown_metrics
 from pseudodensity.plan.method_sets import MethodSets, check_count
 from pseudodensity.plan.methods import extractors_of
 from pseudodensity.plan.pools import images_of
@@ -26,7 +27,7 @@ def step_targets(guided: Guided) -> Iterator[Target]:
 def _parts(guided: Guided) -> Parts:
     grid, checkpoint = guided.grid["fig16"], guided.checkpoint
     check_count(f"{PLACE}.fig16", guided.plan, grid["count"])
-    metrics = guided.grid["images"]["metrics"]
+    metrics = shown_metrics(guided)
     sets = MethodSets(guided.plan, grid["count"], grid["repeats"], grid["repeats"], metrics)
     sampled = [(steps, *pair) for steps in grid["steps"] for pair in _points(guided, steps).items()]
     points = [point for *_, point in sampled]
