@@ -25,7 +25,7 @@ COUNT = 60
 TITLES = {"held_out": "held-out reals", "gan": "BigGAN", "plain": "plain"}
 TITLES |= {"guided": "guided, α = 0.3", "random": "random direction, α = 0.3"}
 NAMES = {"block": "b", "model": "M", "dataset": "D", "stands_for": None}
-SETTINGS = {"titles": TITLES, "names": NAMES, "split": True, "extractor": "judge"}
+SETTINGS = {"titles": TITLES, "names": NAMES, "split": True, "extractor": "judge", "loss": "plain"}
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_hardness_that_density_follows_has_a_rank_correlation_of_one(measured, t
     save_tensors(pictures, arrays, {})
     inputs |= {"pictures": pictures, "table": written(table, tmp_path)}
     text = drawn(fig13_figure(inputs, own), tmp_path)
-    assert "50%: 6" in text and "100%: 22" in text
+    assert "50%, 6 nats" in text and "100%, 10 nats" in text
 
 
 def test_the_likelihood_of_each_set_is_its_own_column_or_the_experiments(measured, tmp_path):

@@ -51,8 +51,8 @@ def fig11(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
         notes=[
             (
                 f"The bound is estimated from {settings['terms']} of its terms (`columns/variational_bound`). Two "
-                f"estimates of the same held-out reals have the rank correlation {again.effect:.2f}: chance of "
-                "the estimate lowers the correlations by no more than the root of that."
+                f"estimates of the same held-out reals have the rank correlation {again.effect:.2f}: noise of the "
+                f"estimate leaves about {np.sqrt(max(again.effect, 0)):.2f} of a correlation."
             ),
             "The paper shows real validation images alone and prints no number.",
             held_out_note(settings["split"]),

@@ -59,7 +59,7 @@ def fig11_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figu
         return finish(
             figure,
             f"{block_title(settings['names'])}: variational bound from {settings['terms']} terms, "
-            f"n = {table['n'].iloc[0]:,} images of each set. Left: images; axes end at {ENDS[1]:.0%} of them. Right: "
+            f"n = {table['n'].iloc[0]:,} images of each set. Left: images; axes end at {100 * ENDS[1]:.0f} % of them. Right: "
             "Spearman's rank correlations of bits with both measures, 95 % intervals over images of one trained "
             "model. Were likelihood a measure of density, they would be near 1.",
         )
@@ -70,7 +70,7 @@ def fig13_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figu
     table = pd.read_csv(inputs["table"])
     arrays = load_arrays(inputs["pictures"], ["images", "hardness"])
     _, lines, across = arrays["images"].shape[:3]
-    width, right_width = across * CELL + 0.9, 2.9
+    width, right_width = across * CELL + 1.2, 2.9
     with theme():
         figure = Figure(figsize=(2 * width + right_width, max(lines * CELL + TITLE, 2.6)))
         ratios = {"width_ratios": [width, width, right_width]}
@@ -80,7 +80,7 @@ def fig13_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figu
         )
         for axes, name, images, hardness in shown:
             names = [
-                (f"{quantile:.0%}: {np.median(own):.0f}", BLACK)
+                (f"{quantile:.0%}, {np.median(own):.0f} nats".replace("-", "\u2212"), BLACK)
                 for quantile, own in zip(settings["quantiles"], hardness, strict=True)
             ]
             show_images(axes, images.reshape(-1, *images.shape[2:]), across, rows=names)

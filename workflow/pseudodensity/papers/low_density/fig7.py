@@ -2,8 +2,8 @@
 
 ``inputs``: ``measured``, an experiment `sparsity` for each extractor. ``settings``: ``figure``, 7 or 17;
 ``extractors``, in that order; ``titles`` of the sets by name; ``names``, block, model, dataset and stands_for
-of the diffusion model; ``split``, whether held-out reals are taken from the data set; ``k``, neighbours by
-measure.
+of the diffusion model; ``split``, whether held-out reals are taken from the data set; ``loss`` of guidance;
+``k``, neighbours by measure.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ __all__ = ["MEASURES", "fig7", "held_out_note", "measured_values"]
 MEASURES = {"hardness": "hardness (nats)", "avg_knn": "AvgkNN", "lof": "LOF"}
 # Sets with which all others are compared -> the column's name and its head.
 REFERENCES = {"plain": "above a plain image", "held_out": "above a held-out real"}
+# Mean of the largest absolute value of a Brownian bridge, sqrt(pi / 2) log 2.
+ONE_LAW = 0.8687
 INTERVALS = (
     "Intervals: 95 % over the images of one trained model and one training of the networks of guidance. Of a "
     "median between two images (sign test); of a chance Brunner and Munzel's, as if sets were independent: plain "
@@ -61,26 +63,7 @@ def fig7(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
             f"{block_title(settings['names'])}: {count:,} images of each set, judged by {facts['reference']:,} "
             f"training images. More is harder, or farther from the reals."
         ),
-        notes=[
-            (
-                "*above a plain image*: the chance that an image of the set has a greater value than one of the "
-                "plain sampler, 0.5 where both have one law. *distance*: the largest difference of the "
-                "distribution functions (Kolmogorov and Smirnov); two sets of one law with so many images have "
-                f"{0.8687 * np.sqrt(2 / count):.2f} on average."
-            ),
-            (
-                f"AvgkNN has k = {settings['k']['avg_knn']}, LOF k = {settings['k']['lof']}. Hardness is that of "
-                + (
-                    "the image's own class. "
-                    if facts["classes"]
-                    else "the nearest Gaussian, as classes are not known of all. "
-                )
-                + "Plain images, guided ones and those of the random direction have the same latents and noise."
-            ),
-            held_out_note(settings["split"]),
-            INTERVALS,
-            *([CORRECTION] if number == 7 else []),
-        ],
+        notes=_notes(facts["classes"], count, settings),
     )
 
 
@@ -102,6 +85,27 @@ def held_out_note(split: bool) -> str:
             "this data set are at hand."
         )
     return "Held-out reals are fresh images of the law of the data, from which no network learned."
+
+
+def _notes(classes: bool, count: int, settings: Mapping[str, Any]) -> list[str]:
+    neighbours, loss = settings["k"], settings["loss"].replace("_", " ")
+    judged = "the image's own class" if classes else "the nearest class, as not all are known"
+    notes = [
+        (
+            "*above a plain image*: the chance that an image of the set has a greater value than one of the "
+            "plain sampler, 0.5 where both have one law. *distance*: the largest difference of the "
+            "distribution functions (Kolmogorov and Smirnov); two sets of one law with so many images have "
+            f"{ONE_LAW * np.sqrt(2 / count):.2f} on average."
+        ),
+        (
+            f"AvgkNN has k = {neighbours['avg_knn']}, LOF k = {neighbours['lof']}. Hardness is that of {judged}. "
+            "Plain images, guided ones and those of the random direction have the same latents and noise; "
+            f"guidance is by the {loss} loss and β = 0 (the paper: α = β = 0.5)."
+        ),
+        held_out_note(settings["split"]),
+        INTERVALS,
+    ]
+    return [*notes, CORRECTION] if settings["figure"] == 7 else notes
 
 
 def _lines(path: str, extractor: str, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

@@ -63,7 +63,7 @@ def fig7_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figur
             figure,
             f"{block_title(settings['names'])}: share of n = {table['n'].iloc[0]:,} images of each set that do not "
             "exceed a value; a curve further to the right is of sparser images. Dots and bars: medians with 95 % "
-            f"intervals over images. Axes end at {SHOWN[1]:.0%} of all images. The extractors neither steer nor "
+            f"intervals over images. Axes end at {100 * SHOWN[1]:.0f} % of all images. The extractors neither steer nor "
             "train what they judge; the random direction pushes as hard as the guided sampler.",
         )
 

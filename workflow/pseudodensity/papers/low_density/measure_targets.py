@@ -96,7 +96,7 @@ def _table_and_figure(
 def _named(sets: MeasuredSets) -> dict[str, Any]:
     names = sets.guided.sets.titles(sets.guided.checkpoint)
     named = {"titles": sets.titles(), "names": names, "split": sets.split}
-    return named | {"extractor": sets.grid["extractor"]}
+    return named | {"extractor": sets.grid["extractor"], "loss": sets.grid["guided"]["loss"]}
 
 
 def _sparsity(
