@@ -8,6 +8,7 @@ from typing import Any
 from pseudodensity.papers.low_density.cost_targets import cost_targets
 from pseudodensity.papers.low_density.guided import Guided
 from pseudodensity.papers.low_density.loss_targets import loss_targets
+from pseudodensity.papers.low_density.measure_targets import measure_targets
 from pseudodensity.papers.low_density.nearest_targets import nearest_targets
 from pseudodensity.papers.low_density.step_targets import step_targets
 from pseudodensity.papers.low_density.strength_targets import strength_targets
@@ -25,3 +26,4 @@ def targets(plan: Plan, grid: Mapping[str, Any]) -> Iterator[Target]:
     yield from cost_targets(guided)
     yield from loss_targets(guided)
     yield from step_targets(guided)
+    yield from measure_targets(guided)
