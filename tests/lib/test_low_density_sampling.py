@@ -1,5 +1,6 @@
 """Low-density guidance as a method: which points there are, and that its images are those of the sampler."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -116,3 +117,31 @@ def test_a_model_without_classes_is_not_served():
     reason = low_density_sampling.why_not(declaration("diffusion"))
     assert reason and "\n" not in reason
     assert low_density_sampling.why_not(declaration("class_diffusion")) is None
+
+
+def test_a_classifier_that_must_not_steer_gives_no_push_and_the_set_says_why(tools):
+    """Three iterations leave it at chance: the images are those of beta 0 to the bit."""
+    alone, both = asked(alpha=[0.5], beta=[0, 1.0], loss=["plain"])
+    made = low_density_sampling.maker(tools(both))
+    refusal = tools(both).auxiliary("real_classifier").accuracy.refusal()
+    assert "cannot steer" in refusal
+    assert made.facts["note"] == f"beta 1 gave no push: {refusal}"
+    assert set(made.facts["passes"]) == {"generator", "noisy_embedder"}
+    assert torch.equal(images(tools, both, range(3)), images(tools, alone, range(3)))
+    assert "note" not in low_density_sampling.maker(tools(alone)).facts
+    # Nothing but H' is asked: then the sampler is plain.
+    (only,), (none,) = (asked(alpha=[0], beta=[beta]) for beta in (1.0, 0))
+    assert torch.equal(images(tools, only, range(3)), images(tools, none, range(3)))
+
+
+def test_a_classifier_that_may_steer_does(tools):
+    alone, both = asked(alpha=[0.5], beta=[0, 1.0], loss=["plain"])
+    bench = tools(both)
+    ignorant = bench.auxiliary("real_classifier")
+    able = replace(ignorant.accuracy, shares=torch.ones_like(ignorant.accuracy.shares))
+    networks = {"real_classifier": replace(ignorant, accuracy=able)}
+    bench.auxiliary = lambda name: networks.get(name) or tools(both).auxiliary(name)
+    made = low_density_sampling.maker(bench)
+    assert "note" not in made.facts and made.facts["passes"]["real_classifier"] == 8
+    pushed = made.make(bench.latents(range(3)))
+    assert (pushed - images(tools, alone, range(3))).abs().max() > 1e-3

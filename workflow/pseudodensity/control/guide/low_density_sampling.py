@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pseudodensity.control.guide.low_density import LowDensityGuide
 
 __all__ = [
+    "NO_PUSH",
     "choose",
     "column_settings",
     "interval_of",
@@ -66,6 +67,9 @@ LIMITS = {
     "to_time": (0, 1000),
 }
 
+# In the note of a set whose real/synthetic classifier must not steer: its images are those of beta 0.
+NO_PUSH = "gave no push"
+
 choose = all_proposals
 proposals = one_each
 column_settings = no_column_settings
@@ -105,14 +109,20 @@ def label(point: Point) -> str:
 def maker(context: Tools) -> Maker:
     """Images of the pool's own latents, by guided steps.
 
-    Noise of ancestral steps is that of the latent, the same with every guide and with none. facts:
-    ``passes`` through each network for one image, forward and backward.
+    Noise of ancestral steps is that of the latent, the same with every guide and with none. A
+    real/synthetic classifier that must not steer gives no push. facts: ``passes`` through each network for
+    one image, forward and backward; ``note``, why beta gave no push, where it gave none.
     """
     import torch
 
     from pseudodensity.generators.diffusion_sampling import StepNoise, sample
 
-    point, guide = context.settings, _guide(context)
+    point = context.settings
+    networks = {name: context.auxiliary(name) for name in point["auxiliaries"]}
+    refusal = _refusal(networks)
+    if refusal:
+        del networks["real_classifier"]
+    guide = _guide(point, networks, context.seed)
 
     @torch.no_grad()
     def make(latents: Tensor) -> Tensor:
@@ -127,8 +137,9 @@ def maker(context: Tools) -> Maker:
 
     passes = {"generator": point["steps"]}
     # The last step is not pushed; a gradient is one pass forward and one backward.
-    passes |= {name: 2 * (point["steps"] - 1) for name in point["auxiliaries"]}
-    return Maker(make, facts={"passes": passes})
+    passes |= {name: 2 * (point["steps"] - 1) for name in networks}
+    note = {"note": f"beta {point['beta']:g} {NO_PUSH}: {refusal}"} if refusal else {}
+    return Maker(make, facts={"passes": passes, **note})
 
 
 def names_of(latents: Tensor) -> list[int]:
@@ -143,25 +154,29 @@ def names_of(latents: Tensor) -> list[int]:
     return (first.view(torch.int64)[:, 0] & (2**63 - 1)).tolist()
 
 
-def _guide(context: Tools) -> LowDensityGuide | None:
+def _refusal(networks: Mapping[str, Any]) -> str | None:
+    """Why the real/synthetic classifier must not steer, if it is asked."""
+    asked = networks.get("real_classifier")
+    return None if asked is None else asked.accuracy.refusal()
+
+
+def _guide(point: Point, networks: Mapping[str, Any], seed: int) -> LowDensityGuide | None:
     from pseudodensity.control.guide.losses import loss_called
     from pseudodensity.control.guide.low_density import LowDensityGuide
 
-    point = context.settings
-    if not point["auxiliaries"]:
+    if not networks:
         return None
-    networks = {name: context.auxiliary(name) for name in point["auxiliaries"]}
-    embedder = networks.get("noisy_embedder")
+    embedder, classifier = networks.get("noisy_embedder"), networks.get("real_classifier")
     loss = None
     if embedder is not None:
         size = embedder.anchor_means.shape[2]
-        loss = loss_called(point["loss"], embedder.head, size, context.seed)
+        loss = loss_called(point["loss"], embedder.head, size, seed)
     return LowDensityGuide(
         embedder,
-        networks.get("real_classifier"),
+        classifier,
         loss,
         alpha=point["alpha"],
-        beta=point["beta"],
+        beta=0.0 if classifier is None else point["beta"],
         temperature=point["temperature"],
         interval=interval_of(point),
     )
