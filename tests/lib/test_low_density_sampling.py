@@ -77,6 +77,7 @@ def test_strengths_of_zero_are_the_plain_sampler_to_the_bit(tools, step):
     latents = bench.latents(range(4))
     names = low_density_sampling.names_of(latents)
     assert len(set(names)) == 4 and min(names) >= 0
+    assert [low_density_sampling.names_of(latents[i : i + 1])[0] for i in range(4)] == names
     plain = sample(bench.generator, latents, step=step, steps=5, noise=StepNoise(3, names))
     assert torch.equal(images(tools, point, range(4)), plain)
     assert low_density_sampling.maker(bench).facts == {"passes": {"generator": 5}}

@@ -150,7 +150,8 @@ def names_of(latents: Tensor) -> list[int]:
     """
     import torch
 
-    first = latents.flatten(1)[:, :2].float().cpu().contiguous()
+    # A copy: a single row of a larger tensor passes for contiguous, and cannot be seen as whole numbers.
+    first = latents.flatten(1)[:, :2].float().cpu().clone(memory_format=torch.contiguous_format)
     return (first.view(torch.int64)[:, 0] & (2**63 - 1)).tolist()
 
 
