@@ -12,7 +12,7 @@ from pseudodensity.control.auxiliary.file import load_auxiliary
 from pseudodensity.control.guide import low_density_sampling
 from pseudodensity.control.guide.losses import loss_called
 from pseudodensity.control.guide.low_density import LowDensityGuide
-from pseudodensity.generators.diffusion_sampling import StepNoise, sample
+from pseudodensity.generators.diffusion_sampling import StepNoise, pushed_times, sample
 from pseudodensity.plan.methods import points
 from pseudodensity.plan.models import declaration
 from pseudodensity.rng import normal
@@ -135,14 +135,38 @@ def test_a_classifier_that_must_not_steer_gives_no_push_and_the_set_says_why(too
     assert torch.equal(images(tools, only, range(3)), images(tools, none, range(3)))
 
 
+def with_accuracy(tools, point, times, shares):
+    """The tools of a point, whose classifier is right so often."""
+    bench = tools(point)
+    known = bench.auxiliary("real_classifier")
+    accuracy = replace(known.accuracy, times=torch.tensor(times), shares=torch.tensor(shares))
+    networks = {"real_classifier": replace(known, accuracy=accuracy)}
+    bench.auxiliary = lambda name: networks.get(name) or tools(point).auxiliary(name)
+    return bench
+
+
 def test_a_classifier_that_may_steer_does(tools):
     alone, both = asked(alpha=[0.5], beta=[0, 1.0], loss=["plain"])
-    bench = tools(both)
-    ignorant = bench.auxiliary("real_classifier")
-    able = replace(ignorant.accuracy, shares=torch.ones_like(ignorant.accuracy.shares))
-    networks = {"real_classifier": replace(ignorant, accuracy=able)}
-    bench.auxiliary = lambda name: networks.get(name) or tools(both).auxiliary(name)
+    bench = with_accuracy(tools, both, [0.0, 990.0], [1.0, 1.0])
     made = low_density_sampling.maker(bench)
     assert "note" not in made.facts and made.facts["passes"]["real_classifier"] == 8
     pushed = made.make(bench.latents(range(3)))
     assert (pushed - images(tools, alone, range(3))).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("known_until", "told"),
+    [
+        (550.0, "pushed in 2 of 4 steps: in the others the real/synthetic classifier is at chance"),
+        (150.0, "gave no push: the real/synthetic classifier is at chance in each of these steps"),
+    ],
+)
+def test_a_set_says_in_how_many_steps_the_classifier_knew_nothing(tools, known_until, told):
+    """A process of 100 steps in 5: a guide is asked at times 990, 740, 500 and 250."""
+    (point,) = asked(alpha=[0.5], beta=[1.0], loss=["plain"])
+    bench = with_accuracy(tools, point, [0.0, known_until, known_until + 1, 990.0], [1.0, 1, 0, 0])
+    times = pushed_times(bench.generator, "ancestral", 5)
+    assert (times <= known_until).sum() == {550.0: 2, 150.0: 0}[known_until] and len(times) == 4
+    made = low_density_sampling.maker(bench)
+    assert made.facts["note"] == f"beta 1 {told}"
+    assert ("real_classifier" in made.facts["passes"]) == (known_until == 550.0)

@@ -15,7 +15,7 @@ from pseudodensity.generators.generator import BaseGenerator
 from pseudodensity.generators.guidance import Guide, Step
 from pseudodensity.rng import normal
 
-__all__ = ["StepNoise", "sample"]
+__all__ = ["StepNoise", "pushed_times", "sample"]
 
 KINDS = ("ddim", "ancestral")
 SUM_ERROR = 1e-4  # of shares in single precision
@@ -140,6 +140,11 @@ class _Chain:
             return torch.zeros_like(x)
         shape = (3, self.model.resolution, self.model.resolution)
         return self.model.fold(self.noise.draw(index, shape).to(x))
+
+
+def pushed_times(model: Denoiser, step: str, steps: int) -> Tensor:
+    """Times (steps - 1,), on the network's clock, at which `sample` asks a guide: not in the last step."""
+    return model.clock(_process(model, step, steps).times[1:])
 
 
 def _process(model: Denoiser, step: str, steps: int | None) -> GaussianDiffusion:

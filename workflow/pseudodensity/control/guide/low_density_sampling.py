@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pseudodensity.control.guide.low_density import LowDensityGuide
 
 __all__ = [
+    "FEW_PUSHES",
     "NO_PUSH",
     "choose",
     "column_settings",
@@ -67,8 +68,9 @@ LIMITS = {
     "to_time": (0, 1000),
 }
 
-# In the note of a set whose real/synthetic classifier must not steer: its images are those of beta 0.
-NO_PUSH = "gave no push"
+# In the note of a set whose real/synthetic classifier must not steer, whose images are those of beta 0; and of one
+# where it steers in some steps.
+NO_PUSH, FEW_PUSHES = "gave no push", "pushed in"
 
 choose = all_proposals
 proposals = one_each
@@ -111,7 +113,7 @@ def maker(context: Tools) -> Maker:
 
     Noise of ancestral steps is that of the latent, the same with every guide and with none. A
     real/synthetic classifier that must not steer gives no push. facts: ``passes`` through each network for
-    one image, forward and backward; ``note``, why beta gave no push, where it gave none.
+    one image, forward and backward; ``note``, where beta gave no push in some or in all steps, and why.
     """
     import torch
 
@@ -119,8 +121,8 @@ def maker(context: Tools) -> Maker:
 
     point = context.settings
     networks = {name: context.auxiliary(name) for name in point["auxiliaries"]}
-    refusal = _refusal(networks)
-    if refusal:
+    note = _note_of_beta(context.generator, point, networks)
+    if NO_PUSH in note:
         del networks["real_classifier"]
     guide = _guide(point, networks, context.seed)
 
@@ -138,8 +140,7 @@ def maker(context: Tools) -> Maker:
     passes = {"generator": point["steps"]}
     # The last step is not pushed; a gradient is one pass forward and one backward.
     passes |= {name: 2 * (point["steps"] - 1) for name in networks}
-    note = {"note": f"beta {point['beta']:g} {NO_PUSH}: {refusal}"} if refusal else {}
-    return Maker(make, facts={"passes": passes, **note})
+    return Maker(make, facts={"passes": passes} | ({"note": note} if note else {}))
 
 
 def names_of(latents: Tensor) -> list[int]:
@@ -155,10 +156,26 @@ def names_of(latents: Tensor) -> list[int]:
     return (first.view(torch.int64)[:, 0] & (2**63 - 1)).tolist()
 
 
-def _refusal(networks: Mapping[str, Any]) -> str | None:
-    """Why the real/synthetic classifier must not steer, if it is asked."""
-    asked = networks.get("real_classifier")
-    return None if asked is None else asked.accuracy.refusal()
+def _note_of_beta(model: Any, point: Point, networks: Mapping[str, Any]) -> str:
+    """In how many steps the real/synthetic classifier gives no push, and why; "" where it always does, or is
+    not asked."""
+    from pseudodensity.generators.diffusion_sampling import pushed_times
+
+    if "real_classifier" not in networks:
+        return ""
+    accuracy, interval = networks["real_classifier"].accuracy, interval_of(point)
+    times = pushed_times(model, point["step"], point["steps"])
+    known = [accuracy.above_chance(time) for time in times if interval.holds(time)]
+    reason = accuracy.refusal()
+    if reason is None and all(known):
+        return ""
+    if reason is None and any(known):
+        return (
+            f"beta {point['beta']:g} {FEW_PUSHES} {sum(known)} of {len(known)} steps: in the others the "
+            "real/synthetic classifier is at chance"
+        )
+    reason = reason or "the real/synthetic classifier is at chance in each of these steps"
+    return f"beta {point['beta']:g} {NO_PUSH}: {reason}"
 
 
 def _guide(point: Point, networks: Mapping[str, Any], seed: int) -> LowDensityGuide | None:
