@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pseudodensity.control.guide.low_density import LowDensityGuide
 
 __all__ = [
+    "FEW_PUSHES",
+    "NO_PUSH",
     "choose",
     "column_settings",
     "interval_of",
@@ -66,6 +68,10 @@ LIMITS = {
     "to_time": (0, 1000),
 }
 
+# In the note of a set whose real/synthetic classifier must not steer, whose images are those of beta 0; and of one
+# where it steers in some steps.
+NO_PUSH, FEW_PUSHES = "gave no push", "pushed in"
+
 choose = all_proposals
 proposals = one_each
 column_settings = no_column_settings
@@ -105,14 +111,20 @@ def label(point: Point) -> str:
 def maker(context: Tools) -> Maker:
     """Images of the pool's own latents, by guided steps.
 
-    Noise of ancestral steps is that of the latent, the same with every guide and with none. facts:
-    ``passes`` through each network for one image, forward and backward.
+    Noise of ancestral steps is that of the latent, the same with every guide and with none. A
+    real/synthetic classifier that must not steer gives no push. facts: ``passes`` through each network for
+    one image, forward and backward; ``note``, where beta gave no push in some or in all steps, and why.
     """
     import torch
 
     from pseudodensity.generators.diffusion_sampling import StepNoise, sample
 
-    point, guide = context.settings, _guide(context)
+    point = context.settings
+    networks = {name: context.auxiliary(name) for name in point["auxiliaries"]}
+    note = _note_of_beta(context.generator, point, networks)
+    if NO_PUSH in note:
+        del networks["real_classifier"]
+    guide = _guide(point, networks, context.seed)
 
     @torch.no_grad()
     def make(latents: Tensor) -> Tensor:
@@ -127,8 +139,8 @@ def maker(context: Tools) -> Maker:
 
     passes = {"generator": point["steps"]}
     # The last step is not pushed; a gradient is one pass forward and one backward.
-    passes |= {name: 2 * (point["steps"] - 1) for name in point["auxiliaries"]}
-    return Maker(make, facts={"passes": passes})
+    passes |= {name: 2 * (point["steps"] - 1) for name in networks}
+    return Maker(make, facts={"passes": passes} | ({"note": note} if note else {}))
 
 
 def names_of(latents: Tensor) -> list[int]:
@@ -139,29 +151,50 @@ def names_of(latents: Tensor) -> list[int]:
     """
     import torch
 
-    first = latents.flatten(1)[:, :2].float().cpu().contiguous()
+    # A copy: a single row of a larger tensor passes for contiguous, and cannot be seen as whole numbers.
+    first = latents.flatten(1)[:, :2].float().cpu().clone(memory_format=torch.contiguous_format)
     return (first.view(torch.int64)[:, 0] & (2**63 - 1)).tolist()
 
 
-def _guide(context: Tools) -> LowDensityGuide | None:
+def _note_of_beta(model: Any, point: Point, networks: Mapping[str, Any]) -> str:
+    """In how many steps the real/synthetic classifier gives no push, and why; "" where it always does, or is
+    not asked."""
+    from pseudodensity.generators.diffusion_sampling import pushed_times
+
+    if "real_classifier" not in networks:
+        return ""
+    accuracy, interval = networks["real_classifier"].accuracy, interval_of(point)
+    times = pushed_times(model, point["step"], point["steps"])
+    known = [accuracy.above_chance(time) for time in times if interval.holds(time)]
+    reason = accuracy.refusal()
+    if reason is None and all(known):
+        return ""
+    if reason is None and any(known):
+        return (
+            f"beta {point['beta']:g} {FEW_PUSHES} {sum(known)} of {len(known)} steps: in the others the "
+            "real/synthetic classifier is at chance"
+        )
+    reason = reason or "the real/synthetic classifier is at chance in each of these steps"
+    return f"beta {point['beta']:g} {NO_PUSH}: {reason}"
+
+
+def _guide(point: Point, networks: Mapping[str, Any], seed: int) -> LowDensityGuide | None:
     from pseudodensity.control.guide.losses import loss_called
     from pseudodensity.control.guide.low_density import LowDensityGuide
 
-    point = context.settings
-    if not point["auxiliaries"]:
+    if not networks:
         return None
-    networks = {name: context.auxiliary(name) for name in point["auxiliaries"]}
-    embedder = networks.get("noisy_embedder")
+    embedder, classifier = networks.get("noisy_embedder"), networks.get("real_classifier")
     loss = None
     if embedder is not None:
         size = embedder.anchor_means.shape[2]
-        loss = loss_called(point["loss"], embedder.head, size, context.seed)
+        loss = loss_called(point["loss"], embedder.head, size, seed)
     return LowDensityGuide(
         embedder,
-        networks.get("real_classifier"),
+        classifier,
         loss,
         alpha=point["alpha"],
-        beta=point["beta"],
+        beta=0.0 if classifier is None else point["beta"],
         temperature=point["temperature"],
         interval=interval_of(point),
     )

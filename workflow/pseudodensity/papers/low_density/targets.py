@@ -10,6 +10,7 @@ from pseudodensity.papers.low_density.guided import Guided
 from pseudodensity.papers.low_density.loss_targets import loss_targets
 from pseudodensity.papers.low_density.measure_targets import measure_targets
 from pseudodensity.papers.low_density.nearest_targets import nearest_targets
+from pseudodensity.papers.low_density.shown_targets import shown_targets
 from pseudodensity.papers.low_density.step_targets import step_targets
 from pseudodensity.papers.low_density.strength_targets import strength_targets
 from pseudodensity.plan.plan import Plan
@@ -27,3 +28,4 @@ def targets(plan: Plan, grid: Mapping[str, Any]) -> Iterator[Target]:
     yield from loss_targets(guided)
     yield from step_targets(guided)
     yield from measure_targets(guided)
+    yield from shown_targets(guided)
