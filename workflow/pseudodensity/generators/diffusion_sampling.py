@@ -15,7 +15,7 @@ from pseudodensity.generators.generator import BaseGenerator
 from pseudodensity.generators.guidance import Guide, Step
 from pseudodensity.rng import normal
 
-__all__ = ["StepNoise", "sample"]
+__all__ = ["StepNoise", "reverse_process", "sample"]
 
 KINDS = ("ddim", "ancestral")
 
@@ -71,7 +71,7 @@ def sample(
         _check_labels(labels, len(latents), model.classes)
     chain = _Chain(
         model=model,
-        process=_process(model, step, steps),
+        process=reverse_process(model, step, steps),
         guide=guide,
         labels=chosen if labels is None else labels.to(latents.device),
         noise=_noise(step, noise, len(latents)),
@@ -140,7 +140,9 @@ class _Chain:
         return self.model.fold(self.noise.draw(index, shape).to(x))
 
 
-def _process(model: Denoiser, step: str, steps: int | None) -> GaussianDiffusion:
+def reverse_process(model: Denoiser, step: str, steps: int | None) -> GaussianDiffusion:
+    """The process whose steps `sample` takes, see there. ValueError: an unknown kind of step; steps that
+    do not divide."""
     if step not in KINDS:
         raise ValueError(f"there are no {step!r} steps: choose one of {', '.join(KINDS)}")
     if step == "ancestral":
