@@ -15,7 +15,7 @@ from pseudodensity.generators.generator import BaseGenerator
 from pseudodensity.generators.guidance import Guide, Step
 from pseudodensity.rng import normal
 
-__all__ = ["StepNoise", "pushed_times", "sample"]
+__all__ = ["StepNoise", "reverse_process", "sample"]
 
 KINDS = ("ddim", "ancestral")
 SUM_ERROR = 1e-4  # of shares in single precision
@@ -73,7 +73,7 @@ def sample(
         _check_labels(labels, len(latents), model.classes, guided=guide is not None)
     chain = _Chain(
         model=model,
-        process=_process(model, step, steps),
+        process=reverse_process(model, step, steps),
         guide=guide,
         labels=chosen if labels is None else labels.to(latents.device),
         noise=_noise(step, noise, len(latents)),
@@ -142,12 +142,9 @@ class _Chain:
         return self.model.fold(self.noise.draw(index, shape).to(x))
 
 
-def pushed_times(model: Denoiser, step: str, steps: int) -> Tensor:
-    """Times (steps - 1,), on the network's clock, at which `sample` asks a guide: not in the last step."""
-    return model.clock(_process(model, step, steps).times[1:])
-
-
-def _process(model: Denoiser, step: str, steps: int | None) -> GaussianDiffusion:
+def reverse_process(model: Denoiser, step: str, steps: int | None) -> GaussianDiffusion:
+    """The process whose steps `sample` takes, see there. ValueError: an unknown kind of step; steps that
+    do not divide."""
     if step not in KINDS:
         raise ValueError(f"there are no {step!r} steps: choose one of {', '.join(KINDS)}")
     if step == "ancestral":

@@ -17,7 +17,7 @@ from pseudodensity.control.choice import (
     no_column_settings,
     one_each,
 )
-from pseudodensity.control.guide.low_density_sampling import names_of
+from pseudodensity.control.guide.guided_maker import guided_maker, sampler_words
 from pseudodensity.control.guide.suitable import needs_classes
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def points(
 
 def label(point: Point) -> str:
     """With the smoothing."""
-    return f"{TITLE}, {point['smoothing']:g}, {point['step']}, {point['steps']} steps"
+    return f"{TITLE}, {point['smoothing']:g}, {sampler_words(point)}"
 
 
 def smoothed(labels: Tensor, classes: int, smoothing: float) -> Tensor:
@@ -78,22 +78,11 @@ def smoothed(labels: Tensor, classes: int, smoothing: float) -> Tensor:
 
 
 def maker(context: Tools) -> Maker:
-    """Images of the pool's own latents, with the noise that `low_density_sampling` has in each step."""
-    import torch
-
-    from pseudodensity.generators.diffusion_sampling import StepNoise, sample
-
-    point, model = context.settings, context.generator
-
-    @torch.no_grad()
-    def make(latents: Tensor) -> Tensor:
-        return sample(
-            model,
-            latents,
-            step=point["step"],
-            steps=point["steps"],
-            labels=smoothed(model.labels(latents), model.classes, point["smoothing"]),
-            noise=StepNoise(context.seed, names_of(latents)),
-        )
-
-    return Maker(make, facts={"passes": {"generator": point["steps"]}})
+    """See `guided_maker`: nothing guides, and the network is told the mixture."""
+    model, smoothing = context.generator, context.settings["smoothing"]
+    return guided_maker(
+        context,
+        lambda latents: None,
+        {},
+        labels_of=lambda latents: smoothed(model.labels(latents), model.classes, smoothing),
+    )
