@@ -80,7 +80,8 @@ def costs(tmp_path):
     """Hardness of 100 reals from 0.01 to 1, and of two samplers of known shares, in 40 and 100 calls."""
     reals = np.arange(1, 101) / 100
     plain, guided = np.full(1000, 0.0), np.full(1000, 2.0)
-    plain[:100], plain[100:110], guided[:300], guided[300:500] = 0.85, 0.95, 0.85, 0.95
+    # The upper bound of a range belongs to it.
+    plain[:100], plain[100:110], guided[:300], guided[300:500] = 0.9, 0.95, 0.85, 0.96
     passes = [{"generator": 40}, {"generator": 40, "noisy_embedder": 60}]
     arrays = {"real_hardness": reals, "hardness_0": plain, "hardness_1": guided}
     facts = {"passes": passes, "extractor": "judge"}
