@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binom, brunnermunzel, ks_2samp
+from scipy.stats import binom, binomtest, brunnermunzel, ks_2samp
 
 from pseudodensity.report.ranks import (
     chance_to_exceed,
@@ -42,9 +42,14 @@ def test_the_chance_to_exceed_is_that_of_all_pairs_and_its_test_brunner_and_munz
     assert (turned.effect, turned.low) == pytest.approx((1 - found.effect, 1 - found.high))
 
 
-def test_samples_apart_exceed_for_certain():
-    found = chance_to_exceed(np.arange(10, 20), np.arange(10))
-    assert (found.effect, found.low, found.high) == (1, 1, 1)
+def test_samples_apart_have_the_exact_interval_of_as_many_pairs():
+    above, below = np.arange(20, 32), np.arange(10)
+    exact = binomtest(10, 10).proportion_ci(method="exact")
+    found = chance_to_exceed(above, below)
+    assert (found.effect, found.high) == (1, 1) and found.low == pytest.approx(exact.low)
+    assert found.p == pytest.approx(binomtest(10, 10).pvalue)
+    turned = chance_to_exceed(below, above)
+    assert (turned.effect, turned.low) == (0, 0) and turned.high == pytest.approx(1 - exact.low)
 
 
 def test_the_distance_of_laws_is_scipys():

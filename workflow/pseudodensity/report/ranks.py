@@ -34,13 +34,20 @@ def median_interval(values: np.ndarray) -> tuple[float, float, float]:
 def chance_to_exceed(values: np.ndarray, others: np.ndarray) -> Estimate:
     """How likely a value of one sample (n,) is to be greater than one of another (m,), ties counted half.
 
-    The interval, within [0, 1], and the p-value of one half are those of Brunner and Munzel (2000).
+    The interval, within [0, 1], and the p-value of one half are those of Brunner and Munzel (2000). These know
+    no variance where one sample lies above the other as a whole: there they are the exact ones (Clopper and
+    Pearson 1934) of min(n, m) pairs without a common value, all of which tell the same.
     """
     placed, others_placed = _shares_below(values, others), _shares_below(others, values)
+    chance = float(placed.mean())
+    if chance in (0, 1):
+        pairs, level = min(len(values), len(others)), (1 - CONFIDENCE) / 2
+        ends = (level ** (1 / pairs), 1.0) if chance else (0.0, 1 - level ** (1 / pairs))
+        return Estimate(chance, *ends, 0.5 ** (pairs - 1))
     spread = Mean(0.5, Mean.of(others_placed).error, len(others))
     found = difference(Mean.of(placed), spread)
     low, high = clipped(found.low + 0.5, found.high + 0.5, (0, 1))
-    return Estimate(found.effect + 0.5, low, high, found.p)
+    return Estimate(chance, low, high, found.p)
 
 
 def _shares_below(values: np.ndarray, others: np.ndarray) -> np.ndarray:

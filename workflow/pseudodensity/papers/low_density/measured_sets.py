@@ -17,6 +17,8 @@ Needs = dict[str, Artifact | tuple[Artifact, ...]]
 
 MEASURES = f"{PLACE}.measures"
 CONTROL = "random"
+# Settings of the flow that its training does not read.
+LATER = ("other", "levels", "shown")
 
 
 class MeasuredSets:
@@ -32,6 +34,9 @@ class MeasuredSets:
         self.dataset = guided.grid["block"]["dataset"]
         self._check_count()
         self._check_extractors()
+        self._check_names()
+
+    def _check_names(self) -> None:
         for key, section, name in (
             ("gan", "models", self.grid["gan"]),
             ("flow.other", "datasets", self.grid["flow"]["other"]),
@@ -42,20 +47,15 @@ class MeasuredSets:
                 )
 
     def _check_count(self) -> None:
-        own = self.guided.grid["images"]
-        count, most = self.grid["count"], own["count"] * own["repeats"]
-        for key, wanted in {
-            "count": count,
-            "flow.shown": self.grid["flow"]["shown"],
-            "fig13.images": self.grid["fig13"]["images"],
-        }.items():
-            limit = most if key == "count" else count
-            if wanted > limit:
-                says = (
-                    "the pools of guidance hold" if key == "count" else "of each set are measured"
-                )
+        own, count = self.guided.grid["images"], self.grid["count"]
+        for key, wanted, most, what in (
+            ("count", count, own["count"] * own["repeats"], "the pools of guidance hold"),
+            ("flow.shown", self.grid["flow"]["shown"], count, "each set has"),
+            ("fig13.images", self.grid["fig13"]["images"], count, "each set has"),
+        ):
+            if wanted > most:
                 raise ConfigError(
-                    f"config: {MEASURES}.{key} is {wanted}, but {says} {limit} images: lower it"
+                    f"config: {MEASURES}.{key} is {wanted}, but {what} {most} images: lower it"
                 )
 
     def _check_extractors(self) -> None:
@@ -208,7 +208,3 @@ class MeasuredSets:
     ) -> Artifact:
         slug = f"{name.replace('_', '-')}-{self.dataset}"
         return experiment(slug, f"{HERE}.measured.{function}", settings, needs, imports)
-
-
-# Settings of the flow that its training does not read.
-LATER = ("other", "levels", "shown")
