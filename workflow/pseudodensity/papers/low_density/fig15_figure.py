@@ -16,12 +16,10 @@ from matplotlib.figure import Figure
 from pseudodensity.papers.low_density.pictures import CELL, HEADS, picture_caption
 from pseudodensity.report.drawing import (
     BLACK,
-    GREY,
     PALETTE,
     entry,
     finish,
     intervals,
-    legend_above,
     show_images,
     subtitle,
     theme,
@@ -30,7 +28,8 @@ from pseudodensity.report.samples import load_arrays
 
 __all__ = ["fig15_figure"]
 
-NAMES, PANELS = 0.7, 2.6  # inches: names of the lines, height of the two panels of lines
+# Inches: names of the lines of images; height of the two panels of curves, and of what stands around them.
+NAMES, PANELS, AROUND = 0.7, 2.3, 0.9
 LOOKS = {"precision": (PALETTE[0], "o"), "recall": (PALETTE[3], "D")}
 
 
@@ -41,7 +40,7 @@ def fig15_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figu
     lines, across = images.shape[:2]
     heights = [HEADS + lines * CELL, PANELS]
     with theme():
-        figure = Figure(figsize=(NAMES + across * CELL, sum(heights)))
+        figure = Figure(figsize=(NAMES + across * CELL, sum(heights) + AROUND))
         grid = figure.add_gridspec(2, 2, height_ratios=heights)
         rows = [(f"s = {value:g}", BLACK) for value in settings["smoothing"]]
         heads = [f"class {label}" for label in settings["classes"]]
@@ -54,8 +53,7 @@ def fig15_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figu
         _curves(hard, table, {"median_hardness": (BLACK, "s")})
         subtitle(hard, "Hardness for the class")
         hard.set(xlabel="smoothing s", ylabel="median hardness (nats)")
-        entries = [entry(score, *look) for score, look in LOOKS.items()]
-        legend_above(figure, [*entries, entry("held-out reals", GREY, "*")])
+        quality.legend(handles=[entry(score, *look) for score, look in LOOKS.items()])
         return finish(figure, _caption(table, settings))
 
 
@@ -68,7 +66,6 @@ def _curves(axes: Axes, table: pd.DataFrame, looks: Mapping[str, tuple[str, str]
         intervals(axes, own, "smoothing", score, colour)
         for value in reals[score]:
             axes.axhline(value, color=colour, linestyle=":", linewidth=0.9)
-            axes.plot(0, value, "*", color=GREY, markersize=9, clip_on=False)
 
 
 def _caption(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:

@@ -33,7 +33,7 @@ def fig1_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figur
     hardness = np.concatenate([each["hardness"] for each in arrays])
     names = [name for own in settings["names"] for name in own]
     rows = [
-        (f"{name}\nH {own.mean():.0f}", colour_of(name))
+        (f"{name}\nmean H {own.mean():.0f}", colour_of(name))
         for name, own in zip(names, hardness, strict=True)
     ]
     across = len(classes) * shown

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pseudodensity.papers.low_density.refusal import told_of_beta
 from pseudodensity.report.samples import load_arrays, load_facts
 from pseudodensity.report.statistics import t_interval
 from pseudodensity.report.table import Column, Table
@@ -26,7 +27,8 @@ STRENGTHS = ("loss", "alpha", "beta")
 NOTES = (
     (
         "Images of one place have the same latent and the same noise in every step, whatever the sampler. None is "
-        "picked. Intervals: 95 %, Student's, over the images, of one trained model."
+        "picked, but for real images of high and of low density, which have no interval. Intervals: 95 %, Student's, over "
+        "the images, of one trained model."
     ),
     (
         "*hardness*: of the Gaussian of the image's class in the judge's features, which neither guide nor train what "
@@ -45,7 +47,11 @@ def same_seeds_table(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> 
     for panel, names, points, path in described:
         facts = load_facts(path)
         found = hardness_lines(
-            load_arrays(path, ["hardness"])["hardness"], names, settings["classes"], facts["limit"]
+            load_arrays(path, ["hardness"])["hardness"],
+            names,
+            settings["classes"],
+            facts["limit"],
+            facts.get("chosen", ()),
         )
         notes = facts.get("notes", [""] * len(names))
         for line in found:
@@ -54,7 +60,7 @@ def same_seeds_table(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> 
             strengths = {key: point.get(key) for key in STRENGTHS}
             lines.append(dict(panel) | strengths | line | {"note": notes[row]})
     frame = pd.DataFrame(lines)
-    first = frame.iloc[0]
+    panel = settings["panels"][-1]
     return Table(
         title=settings["title"],
         frame=frame,
@@ -67,21 +73,25 @@ def same_seeds_table(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> 
                 "change", "change from plain", format="+.1f", low="change_low", high="change_high"
             ),
             Column("harder", "harder", 2),
-            Column("note", "note", in_latex=False),
         ],
-        introduction=f"{block_title(first)}; hardness in features of {first['judge']}.",
-        notes=NOTES,
+        introduction=f"{block_title(panel)}; hardness in features of {panel['judge']}.",
+        notes=[*NOTES, *filter(None, [told_of_beta(frame["note"])])],
         shown_rows=60,
     )
 
 
 def hardness_lines(
-    hardness: np.ndarray, names: Sequence[str], classes: Sequence[int], limit: float
+    hardness: np.ndarray,
+    names: Sequence[str],
+    classes: Sequence[int],
+    limit: float,
+    chosen: Sequence[int] = (),
 ) -> Iterator[dict[str, Any]]:
     """Lines of some rows of images: of all classes together, then of each.
 
     hardness: (rows, classes, images) in nats. limit: that 80 % of the real images do not exceed. ``row`` is the
-    number of the row. Nothing is compared unless the first row is plain.
+    number of the row. Nothing is compared unless the first row is plain. chosen: rows whose images were chosen by
+    their hardness, so that it has no interval.
     """
     for row, name in enumerate(names):
         own, plain = hardness[row], hardness[0] if names[0] == PLAIN and row else None
@@ -90,6 +100,8 @@ def hardness_lines(
             values = own[part].ravel()
             line = {"row": row, "sampler": name, "class": str(label), "n": len(values)}
             line |= _with_interval("hardness", values)
+            if row in chosen:
+                line |= {"hardness_low": np.nan, "hardness_high": np.nan}
             changes = np.array([np.nan]) if plain is None else values - plain[part].ravel()
             line |= _with_interval("change", changes)
             yield line | {"harder": float((values > limit).mean())}

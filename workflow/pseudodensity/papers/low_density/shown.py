@@ -106,14 +106,14 @@ class Shown:
             imports += pools.modules_of(module, checkpoint, point)
         return self._sampled(slug, points, checkpoint, needs, imports, classes, per_class)
 
-    def of_gan(self, block: Mapping[str, str], classes: Sequence[int], per_class: int) -> Artifact:
+    def of_gan(self, model: str, classes: Sequence[int], per_class: int) -> Artifact:
         """Images of a GAN with classes, of latents of its own."""
-        if not self.plan.models.declaration(block["model"])["classes"]:
+        if not self.plan.models.declaration(model)["classes"]:
             raise ConfigError(
-                f"config: {PLACE}.shown.fig1.gan names {block['model']}, which has no classes: name a BigGAN"
+                f"config: {PLACE}.shown.fig1.gan is {model!r}, which has no classes: name a GAN that has, or null"
             )
         seed = self.plan.config["seeds"][0]
-        checkpoint = self.plan.models.pretrained(block["model"], block["dataset"], seed)
+        checkpoint = self.plan.models.pretrained(model, self.dataset, seed)
         needs, imports = self._judge()
         needs["checkpoint"] = checkpoint
         slug = f"{checkpoint.slug}-of-classes"

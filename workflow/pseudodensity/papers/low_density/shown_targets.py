@@ -67,25 +67,26 @@ def _title(name: str, said: str) -> str:
 
 
 def _beside_reals(shown: Shown, grid: Mapping[str, Any]) -> Parts:
-    """Figure 1: three sets of images, each with rows."""
+    """Figure 1: sets of images, each with its rows."""
     classes, per_class = grid["classes"], grid["per_class"]
-    points, block = shown.compared(), grid["gan"]
-    sets = [
-        shown.reals(classes, per_class),
-        shown.of_gan(block, classes, per_class),
-        shown.same_seeds("fig1-samplers", list(points.values()), classes, per_class),
-    ]
+    points, titles = shown.compared(), shown.titles()
+    made = [shown.reals(classes, per_class)]
+    panels = [titles | {"model": "real images"}]
     names = [["reals, high density", "reals, low density", "reals, any"]]
-    names += [[shown.plan.models.title(block["model"])], list(points)]
+    if grid["gan"] is not None:
+        made.append(shown.of_gan(grid["gan"], classes, per_class))
+        names.append([shown.plan.models.title(grid["gan"])])
+        panels.append(titles | {"model": names[-1][0]})
+    made.append(shown.same_seeds("fig1-samplers", list(points.values()), classes, per_class))
     settings = {
         "title": _title("fig1", "real images by density, a GAN, plain and guided diffusion"),
-        "panels": [shown.titles()] * len(sets),
-        "names": names,
-        "points": [[None] * 3, [None], list(points.values())],
+        "panels": [*panels, titles],
+        "names": [*names, list(points)],
+        "points": [*([None] * len(own) for own in names), list(points.values())],
         "classes": classes,
     }
     look = settings | {"guided": shown.grid["guided"], "shown": grid["shown"]}
-    return {"table": ({"sets": sets}, settings), "figure": ({"sets": sets}, look)}
+    return {"table": ({"sets": made}, settings), "figure": ({"sets": made}, look)}
 
 
 def _strengths(shown: Shown, grid: Mapping[str, Any]) -> Parts:

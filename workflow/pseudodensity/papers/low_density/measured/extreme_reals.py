@@ -25,8 +25,8 @@ def extreme_reals(
     that are drawn from all.
 
     arrays: ``images`` (3, classes, per_class, 3, R, R) uint8 of `ROWS`, the extreme ones first; ``hardness``
-    (3, classes, per_class) float64 in nats, each under the Gaussian of the others. facts: ``rows``; ``limit``,
-    see `same_seeds`. ValueError: a class with fewer images.
+    (3, classes, per_class) float64 in nats, each under the Gaussian of the others. facts: ``rows``; ``chosen``,
+    numbers of those that hardness chose; ``limit``, see `same_seeds`. ValueError: a class with fewer images.
     """
     judge, count = open_judge(inputs), settings["per_class"]
     images = load_npy(inputs["data"], mapped=True)
@@ -34,7 +34,7 @@ def extreme_reals(
         [_rows(judge, label, count, settings["seed"]) for label in settings["classes"]], axis=1
     )
     arrays = {"images": np.array(images[rows]), "hardness": judge.of_reals[rows]}
-    return arrays, {"rows": list(ROWS), "limit": judge.limit}
+    return arrays, {"rows": list(ROWS), "chosen": [0, 1], "limit": judge.limit}
 
 
 def _rows(judge: HardnessJudge, label: int, count: int, seed: int) -> np.ndarray:
