@@ -46,7 +46,7 @@ DEFAULTS = {
 }
 CHOICES = {"step": ["ancestral", "ddim"]}
 # scale: of the noise; 0 is the plain sampler.
-GRID = {"scale": [0.1, 0.25, 1.0]}
+GRID = {"scale": [0.03, 0.1, 0.3]}
 LIMITS = {
     "scale": (0, 1000),
     "steps": (1, 100_000),

@@ -10,6 +10,7 @@ from pseudodensity.papers.low_density.guided import CATEGORY, HERE, Guided
 from pseudodensity.papers.low_density.loss_targets import loss_targets
 from pseudodensity.papers.low_density.measure_targets import measure_targets
 from pseudodensity.papers.low_density.nearest_targets import nearest_targets
+from pseudodensity.papers.low_density.rivals_targets import rivals_targets
 from pseudodensity.papers.low_density.shown_targets import shown_targets
 from pseudodensity.papers.low_density.step_targets import step_targets
 from pseudodensity.papers.low_density.strength_targets import strength_targets
@@ -36,6 +37,7 @@ def targets(plan: Plan, grid: Mapping[str, Any]) -> Iterator[Target]:
         *step_targets(guided),
         *measure_targets(guided),
         *shown_targets(guided),
+        *rivals_targets(guided),
     ]
     yield from made
     tables = {target.name for target in made if target.kind == "table" and not target.missing}
