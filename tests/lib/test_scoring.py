@@ -34,7 +34,7 @@ ORACLE = [
 ]
 
 
-def write(folder, name: str, sizes=(N,), calls=1) -> dict:
+def write(folder, name: str, sizes=(N,), calls=1, **more) -> dict:
     """A pool whose proposals are the images above, from the first on; an item without a point."""
     paths, start = [], 0
     for i, size in enumerate(sizes):
@@ -42,7 +42,7 @@ def write(folder, name: str, sizes=(N,), calls=1) -> dict:
         place.mkdir(parents=True)
         rows = slice(start, start + size)
         columns = {"density": DENSITY[rows].astype(np.float32), "features.judge": FEATURES[rows]}
-        meta = {"calls": calls, "facts": {"acceptance": 0.25}}
+        meta = {"calls": calls, "facts": {"acceptance": 0.25} | more}
         paths.append(str(place / "described.safetensors"))
         write_described(paths[-1], columns, IMAGES[rows], {}, meta)
         start += size
@@ -126,6 +126,12 @@ def test_acceptance_is_near_the_closed_form(model, tau, w):
     assert facts["acceptance_closed_form"] == pytest.approx(expected, abs=5 * error)
     assert facts["unique"] == 300 and facts["note"] == ""
     assert facts["pool_calls"] == 10 * N and facts["training_acceptance"] == 0.25
+
+
+def test_passes_through_all_networks_are_added_up_where_a_pool_knows_them(model, tmp_path):
+    guided = write(tmp_path, "guided", passes={"generator": 50, "noisy_embedder": 98})
+    rows = judged([item(of, {"method": "plain"}, 300) for of in (model, guided)], spy())
+    assert [row["facts"].get("network_passes") for row in rows] == [None, 148]
 
 
 def test_a_point_sees_no_more_of_a_pool_than_it_asked_for(model):

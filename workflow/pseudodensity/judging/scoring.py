@@ -140,6 +140,8 @@ def _facts(pool: Pool, choice: Choice, images: int, repeats: int) -> dict[str, A
     if len(choice.rows) < repeats:
         notes.append(f"the pool holds images for {len(choice.rows)} of {repeats} repeats")
     generated = choice.used if choice.generated is None else choice.generated
+    passes = pool.facts.get("passes")
+    counted = {"network_passes": sum(passes.values())} if passes else {}
     return {
         "acceptance": choice.acceptance,
         "acceptance_closed_form": choice.expected,
@@ -150,7 +152,7 @@ def _facts(pool: Pool, choice: Choice, images: int, repeats: int) -> dict[str, A
         "training_acceptance": pool.facts.get("acceptance"),
         "how": pool.facts.get("how", ""),
         "note": "; ".join(filter(None, notes)),
-    }
+    } | counted
 
 
 # ---------------------------------------------------------------- one half against the other

@@ -14,21 +14,24 @@ from pseudodensity.control.choice import (
     no_column_settings,
     one_each,
 )
+from pseudodensity.control.guide.guided_maker import (
+    guided_maker,
+    interval_of,
+    pushed_steps,
+    sampler_words,
+)
 from pseudodensity.control.guide.suitable import needs_classes
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from pseudodensity.control.guide.interval import Interval
     from pseudodensity.control.guide.low_density import LowDensityGuide
 
 __all__ = [
+    "FEW_PUSHES",
+    "NO_PUSH",
     "choose",
     "column_settings",
-    "interval_of",
     "label",
     "maker",
-    "names_of",
     "points",
     "proposals",
     "why_not",
@@ -66,6 +69,10 @@ LIMITS = {
     "to_time": (0, 1000),
 }
 
+# In the note of a set whose real/synthetic classifier must not steer, whose images are those of beta 0; and of one
+# where it steers in some steps.
+NO_PUSH, FEW_PUSHES = "gave no push", "pushed in"
+
 choose = all_proposals
 proposals = one_each
 column_settings = no_column_settings
@@ -90,85 +97,74 @@ def points(
 
 def label(point: Point) -> str:
     """With loss and strengths, and what of the sampler is not the default's."""
-    steps = f"{point['step']}, {point['steps']} steps"
     if not point["auxiliaries"]:
-        return f"plain, {steps}"
+        return f"plain, {point['step']}, {point['steps']} steps"
     parts = (
         [f"alpha {point['alpha']:g} ({point['loss'].replace('_', ' ')})"] if point["alpha"] else []
     )
     parts += [f"beta {point['beta']:g}"] if point["beta"] else []
-    if (point["from_time"], point["to_time"]) != (0, 1000):
-        parts.append(f"t from {point['from_time']:g} to {point['to_time']:g}")
-    return f"{TITLE}, {', '.join(parts)}, {steps}"
+    return f"{TITLE}, {', '.join(parts)}, {sampler_words(point)}"
 
 
 def maker(context: Tools) -> Maker:
-    """Images of the pool's own latents, by guided steps.
+    """See `guided_maker`. A network is passed twice in each step in which it pushes.
 
-    Noise of ancestral steps is that of the latent, the same with every guide and with none. facts:
-    ``passes`` through each network for one image, forward and backward.
+    A real/synthetic classifier that must not steer gives no push; the note says where beta gave none, and why.
     """
-    import torch
+    networks = {name: context.auxiliary(name) for name in context.settings["auxiliaries"]}
+    note = _note_of_beta(context, networks)
+    if NO_PUSH in note:
+        del networks["real_classifier"]
+    guide = _guide(context, networks)
+    return guided_maker(context, lambda latents: guide, _passes(context, networks), note=note)
 
-    from pseudodensity.generators.diffusion_sampling import StepNoise, sample
 
-    point, guide = context.settings, _guide(context)
+def _passes(context: Tools, networks: Mapping[str, Any]) -> dict[str, int]:
+    times = pushed_steps(context).values()
+    passes = {name: 2 * len(times) for name in networks}
+    if "real_classifier" in networks:
+        accuracy = networks["real_classifier"].accuracy
+        passes["real_classifier"] = 2 * sum(map(accuracy.above_chance, times))
+    return passes
 
-    @torch.no_grad()
-    def make(latents: Tensor) -> Tensor:
-        return sample(
-            context.generator,
-            latents,
-            step=point["step"],
-            steps=point["steps"],
-            guide=guide,
-            noise=StepNoise(context.seed, names_of(latents)),
+
+def _note_of_beta(context: Tools, networks: Mapping[str, Any]) -> str:
+    """In how many steps the real/synthetic classifier gives no push, and why; "" where it always does, or is
+    not asked."""
+    if "real_classifier" not in networks:
+        return ""
+    beta, accuracy = context.settings["beta"], networks["real_classifier"].accuracy
+    known = [accuracy.above_chance(time) for time in pushed_steps(context).values()]
+    reason = accuracy.refusal()
+    if reason is None and all(known):
+        return ""
+    if reason is None and any(known):
+        return (
+            f"beta {beta:g} {FEW_PUSHES} {sum(known)} of {len(known)} steps: in the others the "
+            "real/synthetic classifier is at chance"
         )
-
-    passes = {"generator": point["steps"]}
-    # The last step is not pushed; a gradient is one pass forward and one backward.
-    passes |= {name: 2 * (point["steps"] - 1) for name in point["auxiliaries"]}
-    return Maker(make, facts={"passes": passes})
+    reason = reason or "the real/synthetic classifier is at chance in each of these steps"
+    return f"beta {beta:g} {NO_PUSH}: {reason}"
 
 
-def names_of(latents: Tensor) -> list[int]:
-    """A number of each latent (n, *latent_shape), made of the bits of its first numbers.
-
-    Noise of ancestral steps is drawn by it, and so belongs to the latent: no batch and no order of
-    samples changes it.
-    """
-    import torch
-
-    first = latents.flatten(1)[:, :2].float().cpu().contiguous()
-    return (first.view(torch.int64)[:, 0] & (2**63 - 1)).tolist()
-
-
-def _guide(context: Tools) -> LowDensityGuide | None:
+def _guide(context: Tools, networks: Mapping[str, Any]) -> LowDensityGuide | None:
     from pseudodensity.control.guide.losses import loss_called
     from pseudodensity.control.guide.low_density import LowDensityGuide
 
-    point = context.settings
-    if not point["auxiliaries"]:
+    if not networks:
         return None
-    networks = {name: context.auxiliary(name) for name in point["auxiliaries"]}
-    embedder = networks.get("noisy_embedder")
+    point, embedder = context.settings, networks.get("noisy_embedder")
+    classifier = networks.get("real_classifier")
     loss = None
     if embedder is not None:
         size = embedder.anchor_means.shape[2]
         loss = loss_called(point["loss"], embedder.head, size, context.seed)
     return LowDensityGuide(
         embedder,
-        networks.get("real_classifier"),
+        classifier,
         loss,
         alpha=point["alpha"],
-        beta=point["beta"],
+        beta=0.0 if classifier is None else point["beta"],
         temperature=point["temperature"],
         interval=interval_of(point),
     )
-
-
-def interval_of(point: Point) -> Interval:
-    """When the guide of a point acts. ValueError: the times are the wrong way round."""
-    from pseudodensity.control.guide.interval import Interval
-
-    return Interval(point["from_time"], point["to_time"])

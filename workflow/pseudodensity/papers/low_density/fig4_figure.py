@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pseudodensity.papers.low_density.refusal import refusal_of, told_of_beta
 from pseudodensity.report.drawing import (
     BLACK,
     GREY,
@@ -58,7 +59,7 @@ def fig4_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figur
             )
             curve(right, own, "median_hardness", "precision", colour, marker)
             entries.append(entry(name, colour, marker))
-        if len(with_beta):
+        if len(with_beta) and not refusal_of(with_beta["note"]):
             foot = guided[guided["loss"].eq(with_beta.iloc[0]["loss"]) & guided["beta"].eq(0)]
             foot = foot[foot["alpha"].eq(with_beta.iloc[0]["alpha"])]
             curve(right, pd.concat([foot, with_beta]), "median_hardness", "precision", BLACK, "P")
@@ -72,7 +73,9 @@ def fig4_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figur
         subtitle(right, "Precision at that hardness")
         right.set(xlabel="median hardness (nats)", ylabel="precision")
         legend_above(figure, entries)
-        return finish(figure, _caption(table, settings))
+        return finish(
+            figure, f"{_caption(table, settings)} {told_of_beta(with_beta['note'])}".rstrip()
+        )
 
 
 def curve(axes: Axes, own: pd.DataFrame, x: str, y: str, colour: str, marker: str) -> None:

@@ -35,7 +35,7 @@ from pseudodensity.report.titles import title_and_aside
 __all__ = ["fig3_figure"]
 
 PANEL, ACROSS = 2.9, 3  # inches, panels
-TITLE_LETTERS = 26
+TITLE_LETTERS = 24
 POLARITY, TRUNCATION = PALETTE[0], PALETTE[3]
 
 
@@ -74,10 +74,6 @@ def _panel(axes: Axes, points: pd.DataFrame) -> None:
         at_zero = points[points["method"].eq("truncation") & points["psi"].eq(psi)]
         own = pd.concat([together[together["psi"].eq(psi)], at_zero.assign(polarity=0.0)])
         _line(axes, own.sort_values("polarity"), colour, "o")
-        if len(own):
-            place = own.loc[own["precision"].idxmax(), ["recall", "precision"]]
-            look = {"textcoords": "offset points", "xytext": (3, 4), "fontsize": 7}
-            axes.annotate(f"ψ {psi:g}", tuple(place), color=POLARITY, **look)
     _line(axes, points[points["method"].eq("polarity")].sort_values("polarity"), colours[-1], "o")
     axes.plot(plain["recall"], plain["precision"], "*", color=BLACK, markersize=11, zorder=4)
     front = points[points["front_of_all"]].sort_values("recall")
@@ -103,7 +99,7 @@ def _entries() -> list[Line2D]:
         entry("plain", BLACK, "*", 11),
         entry("truncation alone", TRUNCATION, "D"),
         entry("polarity", POLARITY, "o"),
-        entry("polarity under truncation", shades(POLARITY, 2)[0], "o"),
+        entry("polarity under truncation, lighter for a smaller ψ", shades(POLARITY, 2)[0], "o"),
         Line2D([], [], color=GREY, linestyle=":", label="front of all"),
     ]
 

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from pseudodensity.columns.pool import Pool, open_pool
-from pseudodensity.images.dataset import open_labels
-from pseudodensity.images.labels import class_numbers
+from pseudodensity.papers.low_density.measured.image_sets import training_labels
 
 __all__ = ["classes_of", "open_sets"]
 
@@ -30,7 +29,7 @@ def open_sets(inputs: Mapping[str, Any], seed: int) -> Iterator[Pool]:
 
 def classes_of(data: str | Path) -> np.ndarray:
     """Classes (N,) int64 of the training images. data: their file. ValueError: they have none."""
-    labels = open_labels(Path(data).parent)
+    labels = training_labels(data)
     if labels is None:
         raise ValueError("guidance by classes needs a data set with labels, and this one has none")
-    return class_numbers(labels)[0]
+    return labels
