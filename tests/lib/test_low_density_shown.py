@@ -221,10 +221,15 @@ def test_figure_15_has_the_plain_sampler_at_no_smoothing(tmp_path):
     assert table.frame["smoothing"].tolist()[2:] == [0.5, 1]
     assert frame["precision"].tolist() == pytest.approx([0.8, 0.9, 0.6, 0.2])
     write_table(table, *(tmp_path / f"fig15.{end}" for end in ("csv", "md", "tex")))
-    path = experiment(tmp_path, "a", [[[10], [20]], [[30], [40]], [[50], [60]]])
-    settings = {"classes": [3, 8], "smoothing": [0.0, 0.5, 1.0], "extractors": {"manifold": "m"}}
+    greys = np.arange(3 * 8).reshape(3, 8, 1)
+    path = experiment(tmp_path, "a", greys)
+    settings = {
+        "classes": list(range(8)),
+        "smoothing": [0.0, 0.5, 1.0],
+        "extractors": {"manifold": "m"},
+    }
     figure = fig15_figure({"samples": path, "table": tmp_path / "fig15.csv"}, settings)
-    assert shown(figure).tolist() == [[10, 20], [30, 40], [50, 60]]
+    assert shown(figure).tolist() == greys[..., 0].tolist()
     curves = [line.get_xydata().tolist() for line in figure.axes[1].lines]
     assert [[0, 0.8], [0.5, 0.6], [1, 0.2]] in curves
 
