@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from matplotlib.text import Text
@@ -14,6 +15,7 @@ from pseudodensity.artifacts import save_json
 from pseudodensity.control.guide.low_density_sampling import FEW_PUSHES, NO_PUSH
 from pseudodensity.papers.low_density.fig1_figure import fig1_figure
 from pseudodensity.papers.low_density.fig3_figure import fig3_figure
+from pseudodensity.papers.low_density.fig4_figure import fig4_figure
 from pseudodensity.papers.low_density.fig10_figure import fig10_figure
 from pseudodensity.papers.low_density.fig15 import fig15
 from pseudodensity.papers.low_density.fig15_figure import fig15_figure
@@ -324,3 +326,25 @@ def test_what_cannot_be_shown_says_why(given, name, told):
 def test_without_a_gan_figure_1_has_the_other_rows():
     target = planned(fig1={"gan": None}).figures["low_density/fig1"]
     assert len(target.inputs["sets"]) == 2 and len(target.settings["names"]) == 2
+
+
+# ------------------------------------------------------------------------------- figure 4
+
+
+@pytest.mark.parametrize("note", ["", REFUSED])
+def test_figure_4_draws_beta_only_where_it_pushed(tmp_path, note):
+    lines = [
+        {"method": "low_density", "loss": None, "alpha": 0, "beta": 0},
+        {"method": "held_out"},
+        {"method": "low_density", **ALONE, "alpha": 0.3},
+        {"method": "low_density", **BOTH, "alpha": 0.3, "note": note},
+    ]
+    common = PANEL | {"n": 9, "repeats": 2, "k": 3, "seed": 0, "precision": 0.5}
+    frame = pd.DataFrame([common | line | {"median_hardness": i} for i, line in enumerate(lines)])
+    frame.to_csv(tmp_path / "fig4.csv", index=False)
+    figure = fig4_figure({"table": tmp_path / "fig4.csv"}, {"extractors": {"manifold": "m"}})
+    said = words(figure)
+    assert ("with beta" in said) == (not note)
+    assert ("H' was refused, so that beta does nothing here: it knows nothing." in said) == bool(
+        note
+    )
