@@ -153,10 +153,15 @@ def test_the_model_is_told_the_classes_of_the_latents_and_passes_are_counted(
     assert bool(mixed) == (name == "cads") and all(one.shape == (4, 3) for one in mixed)
 
 
-def test_a_classifier_at_chance_leaves_the_images_plain_and_says_so(tools):
-    bench = tools(asked("discriminator_guidance"))
-    ignorant = HeldOutAccuracy(torch.tensor([0.0, 999.0]), torch.tensor([0.5, 0.5]), 900)
-    unlearned = replace(bench.networks["real_classifier"], accuracy=ignorant)
+@pytest.mark.parametrize("knows", [[], [0.0], [0.0, 990.0]])
+def test_a_classifier_at_chance_leaves_the_images_plain_and_says_so(tools, knows):
+    """knows: times at which it is above chance: those of no step that it may push."""
+    bench = tools(asked("discriminator_guidance", to_time=900.0))
+    times = torch.tensor([0.0, 1.0, 989.0, 990.0])
+    shares = torch.tensor([0.9 if time in knows else 0.5 for time in times.tolist()])
+    unlearned = replace(
+        bench.networks["real_classifier"], accuracy=HeldOutAccuracy(times, shares, 900)
+    )
     bench.auxiliary = {"real_classifier": unlearned}.__getitem__
     maker = method("discriminator_guidance").maker(bench)
     made = maker.make(bench.latents(range(3)))

@@ -42,8 +42,8 @@ LIMITS = {
     "to_time": (0, 1000),
 }
 AT_CHANCE = (
-    "its classifier is at chance on held-out images at every noise level, so that it gives no push: these "
-    "are the images of the plain sampler"
+    "its classifier is at chance on held-out images at every noise level that it may push: these are the "
+    "images of the plain sampler"
 )
 
 choose = all_proposals
@@ -68,7 +68,7 @@ def label(point: Point) -> str:
 def maker(context: Tools) -> Maker:
     """See `guided_maker`. The classifier is passed twice in each step in which it pushes.
 
-    One that is at chance at every time pushes nowhere: then the note says that the images are plain ones.
+    One that is at chance wherever it may push does nothing: then the note says that the images are plain.
     """
     from pseudodensity.control.guide.discriminator_guidance import DiscriminatorGuidance
 
@@ -76,8 +76,8 @@ def maker(context: Tools) -> Maker:
     if not point["weight"]:
         return plain_maker(context)
     classifier = context.auxiliary("real_classifier")
-    if not classifier.accuracy.ever_above_chance():
+    pushed = sum(map(classifier.accuracy.above_chance, pushed_steps(context).values()))
+    if not pushed:
         return plain_maker(context, note=AT_CHANCE)
     guide = DiscriminatorGuidance(classifier, weight=point["weight"], interval=interval_of(point))
-    pushed = sum(map(classifier.accuracy.above_chance, pushed_steps(context).values()))
     return guided_maker(context, lambda latents: guide, {"real_classifier": 2 * pushed})
