@@ -9,6 +9,7 @@ from scipy import stats
 
 from pseudodensity.images import digits
 from pseudodensity.images.canvas import SUPERSAMPLING, Canvas
+from pseudodensity.images.labels import class_numbers
 from pseudodensity.images.procedural import SCENES, render, sample_labels
 from pseudodensity.plan.data import SCENES_VERSION
 
@@ -206,3 +207,19 @@ def test_the_global_generators_are_left_alone():
     assert torch.equal(torch.get_rng_state(), before[1])
     np.random.seed(1)
     np.testing.assert_array_equal(first, render("bedroom", range(20), resolution=16, seed=0)[0])
+
+
+def test_classes_are_the_combinations_of_the_attributes_that_are_named():
+    labels = sample_labels("church", range(50), seed=0)
+    sky, _, wall, tower, _ = labels.categorical.T
+    labels.classes = ["tower", "wall"]
+    numbers, count = class_numbers(labels.head(40))
+    assert count == 3 * 4
+    np.testing.assert_array_equal(numbers, (tower * 4 + wall)[:40])
+    labels.classes = ["sky"]
+    np.testing.assert_array_equal(class_numbers(labels)[0], sky)
+    labels.classes = ["roof"]
+    with pytest.raises(
+        ValueError, match="'roof': its attributes are sky, ground, wall, tower, tree"
+    ):
+        class_numbers(labels)

@@ -21,13 +21,10 @@ from pseudodensity.images.transform import to_uint8
 from pseudodensity.papers.latent_reweighting import claims_images, shown_figures, shown_tables
 from pseudodensity.papers.latent_reweighting.images.passes import measure_passes
 from pseudodensity.papers.latent_reweighting.images.shown import acceptances, ascents
-from pseudodensity.papers.latent_reweighting.intervals import (
-    correlation_interval,
-    half_width,
-    mean_of,
-)
+from pseudodensity.papers.latent_reweighting.intervals import half_width, mean_of
 from pseudodensity.papers.latent_reweighting.table6 import table6
 from pseudodensity.plan.code import ROOT
+from pseudodensity.report.ranks import correlation_interval
 from pseudodensity.report.statistics import paired
 from pseudodensity.rng import normal
 from pseudodensity.tensors import save_tensors

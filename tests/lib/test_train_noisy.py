@@ -12,7 +12,6 @@ from pseudodensity.control.guide.noisy_networks import HeldOutAccuracy, NoisyEnc
 from pseudodensity.control.train.noisy import evenly_spaced
 from pseudodensity.control.train.noisy_embedder import EmbedderTrainer
 from pseudodensity.control.train.real_classifier import (
-    OverfitError,
     RealClassifierTrainer,
     generated_images,
 )
@@ -201,6 +200,14 @@ def classifier(real: np.ndarray, generated: np.ndarray, **changes) -> RealClassi
     )
 
 
+def told(held_out) -> HeldOutAccuracy:
+    names = ("loss", "learnt_loss")
+    losses = (held_out[name] for name in names)
+    return HeldOutAccuracy(
+        held_out["times"], held_out["accuracy"], int(held_out["images"]), *losses
+    )
+
+
 def test_the_logit_becomes_the_log_ratio_of_the_shares():
     real, generated = two_images(400, REAL)[0], two_images(400, FAKE)[0]
     trainer = trained(classifier(real, generated, iterations=200))
@@ -221,8 +228,7 @@ def test_the_logit_becomes_the_log_ratio_of_the_shares():
 def test_two_samples_of_one_law_are_not_told_apart():
     same = two_images(200, 0.5)[0]
     found = trained(classifier(same, same.copy())).weights_to_keep()["held_out"]
-    accuracy = HeldOutAccuracy(found["times"], found["accuracy"], int(found["images"]))
-    assert not accuracy.ever_above_chance()
+    assert not told(found).ever_above_chance()
     assert found["loss"].mean() == pytest.approx(math.log(2), abs=0.05)
 
 
@@ -230,11 +236,29 @@ def test_a_classifier_that_knows_its_images_by_heart_is_refused():
     draw = np.random.Generator(np.random.Philox(0))
     noise = [draw.integers(0, 256, (20, 3, 8, 8), dtype=np.uint8) for _ in range(2)]
     trainer = classifier(*noise, iterations=100, learning_rate=0.01)
-    trainer.weights_to_keep()  # before the training it knows nothing, and is no liar
+    # Before the training it knows nothing, and is no liar.
+    assert "overfits" not in told(trainer.weights_to_keep()["held_out"]).refusal()
     trainer = trained(classifier(*noise, iterations=100, learning_rate=0.01))
-    with pytest.raises(OverfitError, match="classifier overfits: its loss is") as raised:
-        trainer.weights_to_keep()
-    assert "\n" not in str(raised.value)
+    found = told(trainer.weights_to_keep()["held_out"])
+    with pytest.raises(ValueError, match="classifier overfits: its loss is") as raised:
+        found.refuse_ignorance()
+    assert "\n" not in str(raised.value) and str(raised.value) == found.refusal()
+
+
+@pytest.mark.parametrize(
+    ("loss", "learnt_loss", "reason"),
+    [(0.75, 0.6, "overfits"), (0.75, 0.69, None), (0.7, 0.1, None), (0.6, 0.5, None)],
+)
+def test_overfitting_is_worse_than_nothing_on_held_out_images_and_better_on_learnt_ones(
+    loss, learnt_loss, reason
+):
+    """The accuracy is above chance here: only the losses, against log 2 = .693 and .05, speak against it."""
+    losses = (torch.tensor([value - 0.01, value + 0.01]) for value in (loss, learnt_loss))
+    times, shares = torch.tensor([0.0, 999.0]), torch.tensor([0.9, 0.5])
+    refusal = HeldOutAccuracy(times, shares, 100, *losses).refusal()
+    assert refusal is None if reason is None else reason in refusal
+    assert HeldOutAccuracy(times, shares, 100).refusal() is None
+    assert "cannot steer" in HeldOutAccuracy(times, shares - 0.4, 100).refusal()
 
 
 def test_generated_images_are_rounded_and_do_not_depend_on_batches():

@@ -81,6 +81,25 @@ FINDINGS = {
         )
         + ("polarity/fig7", "polarity/fig11", "polarity/claims"),
     },
+    "findings_low_density": {
+        "table": "low_density/fig4",
+        "claims": "low_density/claims",
+        "pictures": {
+            "low_density/fig4": "Figure 4: hardness by the strength of guidance, and precision at that hardness",
+            "low_density/fig1": "Figure 1: reals, a GAN, plain and guided diffusion",
+            "low_density/fig10": "Figure 10: one seed of each class as alpha rises",
+            "low_density/fig7": "Figure 7: where the sets lie among the reals",
+            "low_density/fig8": "Figure 8: guided images and their nearest training images",
+            "low_density/fig16": "Figure 16: few deterministic steps",
+            "low_density/fig_rivals": "Rivals: what they reach on the same latents",
+        },
+        "targets": tuple(
+            f"low_density/{name}"
+            for name in ("table1", "table2", "table_rivals", "fig4", "fig7", "fig8", "fig9")
+        )
+        + tuple(f"low_density/{name}" for name in ("fig11", "fig13", "fig14", "fig15", "fig16"))
+        + ("low_density/fig17", "low_density/claims"),
+    },
 }
 PAGE_GLOSSARY = str(HERE / "docs/glossary.md")
 PAGE_CATALOGUE = str(HERE / "config/reported/claims.csv")

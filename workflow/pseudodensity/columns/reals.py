@@ -52,6 +52,7 @@ def describe_reals(
             return np.array(data.images[batch.start : batch.stop])
         index = np.arange(batch.start, batch.stop) + len(data)
         images, labels = render(spec["scene"], index, spec["resolution"], spec["seed"])
+        labels.classes = spec.get("classes")
         classes.append(class_numbers(labels)[0])
         return images
 

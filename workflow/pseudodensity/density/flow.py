@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -230,15 +230,22 @@ class PixelFlow:
         levels = (pixels * LEVELS).floor().clamp(0, LEVELS - 1)
         return levels.to(torch.uint8).view(-1, *self.shape).numpy()
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a file says of it beside its weights: settings of the flow, shape of an image, report."""
+        return {"flow": self.flow.settings, "shape": list(self.shape), "report": self.report}
+
     def save(self, path: Path | str) -> None:
         """Write weights, settings and report to one safetensors file."""
-        facts = {"flow": self.flow.settings, "shape": list(self.shape), "report": self.report}
-        save_tensors(path, self.flow.state_dict(), SPEC, facts)
+        save_tensors(path, self.flow.state_dict(), SPEC, self.facts)
 
     @classmethod
-    def load(cls, path: Path | str) -> PixelFlow:
-        """Read what `save` wrote; the likelihoods are bit-identical. ArtifactError for other files."""
-        tensors, meta = load_tensors(path, SPEC)
+    def load(cls, path: Path | str, spec: Mapping[str, Any] | None = SPEC) -> PixelFlow:
+        """Read what `save` wrote; the likelihoods are bit-identical. ArtifactError for other files.
+
+        spec: that the file has; None for any, of an experiment that kept weights and `facts`.
+        """
+        tensors, meta = load_tensors(path, spec)
         flow = Flow(**meta["flow"])
         flow.load_state_dict(tensors)
         return cls(flow, meta["shape"], meta["report"])

@@ -18,6 +18,7 @@ from pseudodensity.rng import normal
 __all__ = ["StepNoise", "reverse_process", "sample"]
 
 KINDS = ("ddim", "ancestral")
+SUM_ERROR = 1e-4  # of shares in single precision
 
 
 @dataclass(frozen=True)
@@ -53,14 +54,15 @@ def sample(
         guide: adds variance times its gradient to the mean of an ancestral step (papers/002 Algorithm
             1), and takes sqrt(1 - abar) times it from the predicted noise of a DDIM step (appendix A.7;
             Dhariwal and Nichol 2021, Algorithm 2). The last step is not pushed.
-        labels: (n,) int64, in place of the classes that the latents choose.
+        labels: (n,) int64, in place of the classes that the latents choose; or shares of the classes
+            (n, classes) float, whose embeddings the network then mixes, without a guide.
         noise: of ancestral steps.
 
     Without a guide differentiable in the latents: each step is recomputed in the backward pass, so that
     memory does not grow with the whole chain's activations. A guided chain has no derivative.
 
     ValueError, in one line: no diffusion model; an unknown kind of step; steps that do not divide; labels
-    of a model without classes, out of range or of another number; an ancestral step without the noise of
+    of a model without classes, out of range or of another number; shares with a guide; an ancestral step without the noise of
     each image.
     """
     if not isinstance(model, Denoiser):
@@ -68,7 +70,7 @@ def sample(
         raise ValueError(f"a {kind} takes no reverse steps and no guide: give a diffusion model")  # noqa: TRY004
     start, chosen = model.split(latents)
     if labels is not None:
-        _check_labels(labels, len(latents), model.classes)
+        _check_labels(labels, len(latents), model.classes, guided=guide is not None)
     chain = _Chain(
         model=model,
         process=reverse_process(model, step, steps),
@@ -161,9 +163,12 @@ def _noise(step: str, noise: StepNoise | None, count: int) -> StepNoise | None:
     return noise
 
 
-def _check_labels(labels: Tensor, count: int, classes: int | None) -> None:
+def _check_labels(labels: Tensor, count: int, classes: int | None, *, guided: bool) -> None:
     if classes is None:
         raise ValueError("labels are given, but this model has no classes: leave them out")
+    if labels.is_floating_point() and labels.ndim == 2:
+        _check_shares(labels, (count, classes), guided)
+        return
     if labels.dtype != torch.int64 or tuple(labels.shape) != (count,):
         shape = tuple(labels.shape)
         raise ValueError(
@@ -172,3 +177,12 @@ def _check_labels(labels: Tensor, count: int, classes: int | None) -> None:
     wrong = labels[(labels < 0) | (labels >= classes)]
     if len(wrong):
         raise ValueError(f"there is no class {int(wrong[0])}: labels go from 0 to {classes - 1}")
+
+
+def _check_shares(shares: Tensor, shape: tuple[int, int], guided: bool) -> None:
+    if guided:
+        raise ValueError("a guide asks for the class of each image: give labels in place of shares")
+    if tuple(shares.shape) != shape or not bool((shares.sum(1) - 1).abs().max() < SUM_ERROR):
+        raise ValueError(
+            f"shares of classes must be {shape}, one row of sum 1 per latent, not {tuple(shares.shape)}"
+        )

@@ -15,7 +15,7 @@ from pseudodensity.artifacts import atomic_path, save_json, seal_npy
 from pseudodensity.images import digits, procedural
 from pseudodensity.images.dataset import IMAGES, LABELS, MANIFEST
 from pseudodensity.images.idx import IdxImages
-from pseudodensity.images.labels import Labels
+from pseudodensity.images.labels import Labels, class_numbers
 from pseudodensity.images.reading import readable_images
 from pseudodensity.images.sources import open_source
 from pseudodensity.plan.files import FEWEST_IMAGES
@@ -36,7 +36,8 @@ def build_dataset(
 ) -> None:
     """Write the data set of a spec into a directory, image by image in bounded memory.
 
-    spec: kind (procedural, digits, idx, folder, zip, lmdb), resolution, and: scene (procedural),
+    spec: kind (procedural, digits, idx, folder, zip, lmdb), resolution, and: scene and perhaps classes
+    (procedural: names of the attributes whose combinations are the classes, all if left out),
     path (the last four), labels (idx), images (how many; None for all there are), max_unreadable
     (of the last three: the share of files that may fail to decode, 0 if left out). seed: of the procedural scenes; the others ignore it.
     progress: counts images; their total is set here.
@@ -62,7 +63,8 @@ def build_dataset(
         found["rejected"] = []
         tensors = {k: getattr(labels, k) for k in ("categorical", "continuous", "log_prob")}
         save_tensors(directory / LABELS, tensors, {**spec, "seed": seed})
-        facts = {k: getattr(labels, k) for k in ("names", "cardinalities", "continuous_names")}
+        told = ("names", "cardinalities", "continuous_names", "classes")
+        facts = {k: getattr(labels, k) for k in told}
     else:
         found, facts = _build_from_source(spec, directory / IMAGES, progress), None
         (directory / LABELS).unlink(missing_ok=True)
@@ -91,6 +93,8 @@ def _labelled(spec: Mapping[str, Any], seed: int) -> tuple[list[str], Iterable[n
         raise ValueError("a procedural data set has no end: say how many `images` it shall have")
     scene = spec.get("scene")
     labels = procedural.sample_labels(scene, range(count), seed)
+    labels.classes = spec.get("classes")
+    class_numbers(labels)  # refuses a name that is no attribute's, before anything is drawn
 
     def rendered() -> Iterator[np.ndarray]:
         for start in range(0, count, RENDER_BATCH):

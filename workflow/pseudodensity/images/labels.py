@@ -16,7 +16,8 @@ class Labels:
     categorical: (n, a) int64, column j holding values below cardinalities[j]; names: its columns.
     continuous: (n, c) float32 of about zero mean and unit variance; continuous_names: its columns.
     log_prob: (n,) float64, the logarithm of the probability that the data's own law gives to the
-    row's combination of categorical attributes.
+    row's combination of categorical attributes. classes: names of the attributes whose combinations are
+    the classes; None for all.
     """
 
     categorical: np.ndarray
@@ -25,6 +26,7 @@ class Labels:
     log_prob: np.ndarray
     continuous: np.ndarray
     continuous_names: list[str] = field(default_factory=list)
+    classes: list[str] | None = None
 
     def __len__(self) -> int:
         return len(self.categorical)
@@ -38,13 +40,23 @@ class Labels:
             log_prob=self.log_prob[:n],
             continuous=self.continuous[:n],
             continuous_names=self.continuous_names,
+            classes=self.classes,
         )
 
 
 def class_numbers(labels: Labels) -> tuple[np.ndarray, int]:
     """The class of each image (n,) int64, and how many classes there are.
 
-    A class is a combination of values of all categorical attributes; with one attribute its value.
+    A class is a combination of values of those categorical attributes that `labels.classes` names; with
+    one attribute its value. ValueError: a name that no attribute has.
     """
-    numbers = np.ravel_multi_index(tuple(labels.categorical.T), tuple(labels.cardinalities))
-    return numbers.astype(np.int64), int(np.prod(labels.cardinalities))
+    named = labels.names if labels.classes is None else labels.classes
+    for name in named:
+        if name not in labels.names:
+            raise ValueError(
+                f"classes of the data set name {name!r}: its attributes are {', '.join(labels.names)}"
+            )
+    places = [labels.names.index(name) for name in named]
+    counts = [labels.cardinalities[place] for place in places]
+    numbers = np.ravel_multi_index(tuple(labels.categorical[:, places].T), tuple(counts))
+    return numbers.astype(np.int64), int(np.prod(counts))

@@ -15,7 +15,7 @@ set) and a line over all blocks. The rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +33,9 @@ __all__ = [
     "claims_frame",
     "claims_table",
     "contrast_lines",
+    "estimate_of",
     "interval_verdict",
+    "lines_of_csv",
     "untested",
     "verdict",
 ]
@@ -118,6 +120,27 @@ def untested(claim: str, measured: str, why: str) -> Line:
     """A line that says why a contrast of a claim is not tested here."""
     verdict = f"not tested here: {why}"
     return {"id": claim, "measured": measured, "verdict": verdict, "answer": verdict}
+
+
+def estimate_of(line: Mapping[str, Any], name: str) -> Estimate:
+    """An effect as tables give it: in the columns name, name_low, name_high and name_p."""
+    return Estimate(*(float(line[f"{name}{end}"]) for end in ("", "_low", "_high", "_p")))
+
+
+def lines_of_csv(
+    inputs: Mapping[str, Any],
+    claim: str,
+    name: str,
+    measure: Callable[[pd.DataFrame], list[Line]],
+) -> list[Line]:
+    """Lines that are measured from the CSV of a target, or one that says why there are none.
+
+    inputs: path of the CSV by name of the target; one may be missing, where a config cannot make it.
+    """
+    if name not in inputs:
+        return [untested(claim, name, f"this config makes no {name}")]
+    why = f"{name} of this config has no rows that the claim compares"
+    return measure(pd.read_csv(inputs[name])) or [untested(claim, name, why)]
 
 
 def contrast_lines(contrast: Contrast, blocks: Sequence[Line]) -> list[Line]:

@@ -289,14 +289,16 @@ def show_images(
     columns: int,
     below: Sequence[str] = (),
     rows: Sequence[tuple[str, str]] = (),
+    heads: Sequence[str] = (),
 ) -> None:
-    """A grid of images that fills the axes, with words below each and names of the lines.
+    """A grid of images that fills the axes, with words below each and names of lines and columns.
 
     Args:
         images: uint8 (n, 3, R, R).
         columns: images per line.
         below: a text for each image, of one or more lines; none by default.
         rows: name of each line of images, and the colour of that name.
+        heads: name of each column, above it.
     """
     words = max((text.count("\n") + 1 for text in below), default=0)
     room = 0.22 * words + 0.05 if words else 0.0
@@ -310,7 +312,9 @@ def show_images(
         # Names of files may hold dollars, which are no formulas.
         look = {"fontsize": 8, "linespacing": 1.15, "parse_math": False}
         axes.text(x, y, text, ha="center", va="top", **look)
-    axes.set_xticks([])
+    axes.set_xticks([i * across + side / 2 for i in range(len(heads))], heads)
+    axes.xaxis.tick_top()
+    axes.tick_params(axis="x", length=0, pad=3, labelsize=8.5)
     axes.set_yticks([i * down + side / 2 for i in range(len(rows))], [name for name, _ in rows])
     axes.tick_params(axis="y", length=0, pad=5, labelsize=9)
     for label, (_, colour) in zip(axes.get_yticklabels(), rows, strict=True):

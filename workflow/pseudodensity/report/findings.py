@@ -63,6 +63,25 @@ TABLES = {
         Column("fid", "FID", 2, low="fid_low", high="fid_high"),
         Column("gain", "gain in FID over ρ = 0", format="+.3f", low="gain_low", high="gain_high"),
     ],
+    "findings_low_density": [
+        Column("setting", "sampler"),
+        Column(
+            "median_hardness",
+            "median hardness (nats)",
+            1,
+            low="median_hardness_low",
+            high="median_hardness_high",
+        ),
+        Column("precision", "precision", 3, low="precision_low", high="precision_high"),
+        Column("recall", "recall", 3, low="recall_low", high="recall_high"),
+        Column(
+            "matched",
+            "precision against the random direction",
+            format="+.3f",
+            low="matched_low",
+            high="matched_high",
+        ),
+    ],
 }
 PACKAGES = ("torch", "torchvision", "timm", "faiss-cpu", "numpy", "scikit-learn", "snakemake")
 

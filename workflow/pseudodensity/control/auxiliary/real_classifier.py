@@ -75,5 +75,11 @@ def restore(states: Mapping[str, Mapping[str, Any]], workshop: Workshop) -> Real
 
     resolution, held_out = workshop.checkpoint.resolution, states["held_out"]
     network = restored_encoder(states["network"], workshop, 1)
-    accuracy = HeldOutAccuracy(held_out["times"], held_out["accuracy"], int(held_out["images"]))
+    accuracy = HeldOutAccuracy(
+        held_out["times"],
+        held_out["accuracy"],
+        int(held_out["images"]),
+        held_out["loss"],
+        held_out["learnt_loss"],
+    )
     return RealClassifier(network, accuracy, resolution)

@@ -27,7 +27,7 @@ class DiscriminatorGuidance(Guide):
         weight: from 0; its authors take 2 with DDIM steps.
         interval: when it acts.
 
-    ValueError: a weight below 0; a classifier at chance at every time.
+    ValueError: a weight below 0; a classifier that overfits, or is at chance at every time.
     """
 
     def __init__(self, classifier: RealOrGenerated, *, weight: float, interval: Interval = ALWAYS):

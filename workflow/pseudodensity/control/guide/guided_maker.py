@@ -104,6 +104,7 @@ def guided_maker(
     *,
     group: int = 1,
     note: str = "",
+    labels_of: Callable[[Tensor], Tensor | None] = lambda latents: None,
 ) -> Maker:
     """Images of the pool's own latents, by the steps and the guide of a point.
 
@@ -114,6 +115,7 @@ def guided_maker(
             forward and one backward.
         group: samples that depend on each other.
         note: what a reader of a table must know.
+        labels_of: latents of a batch -> classes, or shares of them, in place of those that the latents choose.
 
     ``facts`` of the maker: ``passes``, all of them, and ``note``.
     """
@@ -130,6 +132,7 @@ def guided_maker(
             step=point["step"],
             steps=point["steps"],
             guide=guide_of(latents),
+            labels=labels_of(latents),
             noise=StepNoise(context.seed, names_of(latents)),
         )
 

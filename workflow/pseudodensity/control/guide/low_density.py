@@ -62,7 +62,7 @@ class LowDensityGuide(Guide):
         even_at_chance: the control: a classifier that knows nothing steers all the same.
 
     ValueError: a strength below 0; a temperature that is not above 0; no network for a strength; a
-    classifier at chance at every time; later, images of another resolution than a network's.
+    classifier that overfits, or is at chance at every time; later, images of another resolution than a network's.
     """
 
     def __init__(

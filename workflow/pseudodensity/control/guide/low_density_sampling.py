@@ -24,12 +24,16 @@ from pseudodensity.control.guide.suitable import needs_classes
 
 if TYPE_CHECKING:
     from pseudodensity.control.guide.low_density import LowDensityGuide
+    from pseudodensity.control.guide.noisy_networks import HeldOutAccuracy
 
 __all__ = [
+    "FEW_PUSHES",
+    "NO_PUSH",
     "choose",
     "column_settings",
     "label",
     "maker",
+    "note_of_pushes",
     "points",
     "proposals",
     "why_not",
@@ -67,6 +71,10 @@ LIMITS = {
     "to_time": (0, 1000),
 }
 
+# In the note of a set whose real/synthetic classifier must not steer, whose images are those of beta 0; and of one
+# where it steers in some steps.
+NO_PUSH, FEW_PUSHES = "gave no push", "pushed in"
+
 choose = all_proposals
 proposals = one_each
 column_settings = no_column_settings
@@ -101,10 +109,19 @@ def label(point: Point) -> str:
 
 
 def maker(context: Tools) -> Maker:
-    """See `guided_maker`. A network is passed twice in each step in which it pushes."""
+    """See `guided_maker`. A network is passed twice in each step in which it pushes.
+
+    A real/synthetic classifier that must not steer gives no push; the note says where beta gave none, and why.
+    """
     networks = {name: context.auxiliary(name) for name in context.settings["auxiliaries"]}
+    note = ""
+    if "real_classifier" in networks:
+        accuracy = networks["real_classifier"].accuracy
+        note = note_of_pushes(f"beta {context.settings['beta']:g}", context, accuracy)
+    if NO_PUSH in note:
+        del networks["real_classifier"]
     guide = _guide(context, networks)
-    return guided_maker(context, lambda latents: guide, _passes(context, networks))
+    return guided_maker(context, lambda latents: guide, _passes(context, networks), note=note)
 
 
 def _passes(context: Tools, networks: Mapping[str, Any]) -> dict[str, int]:
@@ -116,23 +133,40 @@ def _passes(context: Tools, networks: Mapping[str, Any]) -> dict[str, int]:
     return passes
 
 
+def note_of_pushes(who: str, context: Tools, accuracy: HeldOutAccuracy) -> str:
+    """In how many steps a real/synthetic classifier of this accuracy gives no push, and why; "" where it
+    always does. who: whose push it is."""
+    known = [accuracy.above_chance(time) for time in pushed_steps(context).values()]
+    reason = accuracy.refusal()
+    if reason is None and all(known):
+        return ""
+    if reason is None and any(known):
+        return (
+            f"{who} {FEW_PUSHES} {sum(known)} of {len(known)} steps: in the others the "
+            "real/synthetic classifier is at chance"
+        )
+    reason = reason or "the real/synthetic classifier is at chance in each of these steps"
+    return f"{who} {NO_PUSH}: {reason}"
+
+
 def _guide(context: Tools, networks: Mapping[str, Any]) -> LowDensityGuide | None:
     from pseudodensity.control.guide.losses import loss_called
     from pseudodensity.control.guide.low_density import LowDensityGuide
 
-    point, embedder = context.settings, networks.get("noisy_embedder")
     if not networks:
         return None
+    point, embedder = context.settings, networks.get("noisy_embedder")
+    classifier = networks.get("real_classifier")
     loss = None
     if embedder is not None:
         size = embedder.anchor_means.shape[2]
         loss = loss_called(point["loss"], embedder.head, size, context.seed)
     return LowDensityGuide(
         embedder,
-        networks.get("real_classifier"),
+        classifier,
         loss,
         alpha=point["alpha"],
-        beta=point["beta"],
+        beta=0.0 if classifier is None else point["beta"],
         temperature=point["temperature"],
         interval=interval_of(point),
     )

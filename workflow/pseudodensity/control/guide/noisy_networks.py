@@ -18,6 +18,8 @@ __all__ = ["HeldOutAccuracy", "NoisyEmbedder", "NoisyEncoder", "RealClassifier",
 
 COARSEST = 4  # side of the map that features are made of, at most
 STANDARD_ERRORS = 3  # above one half that an accuracy must be
+# Nats by which a loss must be worse than knowing nothing on held-out images, and better on others, to overfit.
+MARGIN = 0.05
 
 
 class NoisyEncoder(nn.Module):
@@ -128,11 +130,15 @@ class HeldOutAccuracy:
     """How often a classifier of two kinds was right on images that it did not learn from.
 
     times: rising (l,). shares: of right answers at each time (l,). images: of both kinds, at each time.
+    loss, learnt_loss: cross-entropy in nats at each time (l,), on these images and on some that it learned
+    from; without both nobody can say whether it overfits.
     """
 
     times: Tensor
     shares: Tensor
     images: int
+    loss: Tensor | None = None
+    learnt_loss: Tensor | None = None
 
     @property
     def chance(self) -> float:
@@ -147,15 +153,39 @@ class HeldOutAccuracy:
         """Whether it is at any of the measured times."""
         return bool((self.shares > self.chance).any())
 
-    def refuse_ignorance(self) -> None:
-        """ValueError, in one line: it never is, so that its gradient means nothing."""
-        if not self.ever_above_chance():
-            low, high = float(self.shares.min()), float(self.shares.max())
-            raise ValueError(
-                f"the real/synthetic classifier cannot steer: it is right on {low:.2f} to {high:.2f} of "
-                f"held-out images at every noise level, where chance reaches {self.chance:.2f}: set its "
-                "strength to 0, or train it longer"
+    def refusal(self) -> str | None:
+        """Why its gradient means nothing and must not steer, in one line; None where it may.
+
+        It learned its images by heart, and leads away from the data (arXiv 2503.16117), or it is never
+        above chance.
+        """
+        if self._overfits():
+            return (
+                f"the real/synthetic classifier overfits: its loss is {self.loss.mean():.2f} on held-out images "
+                f"and {self.learnt_loss.mean():.2f} on those it learned from, where knowing nothing has 0.69: "
+                "lower auxiliaries.real_classifier.iterations, or raise its weight_decay, dropout or images"
             )
+        if self.ever_above_chance():
+            return None
+        low, high = float(self.shares.min()), float(self.shares.max())
+        return (
+            f"the real/synthetic classifier cannot steer: it is right on {low:.2f} to {high:.2f} of held-out "
+            f"images at every noise level, where chance reaches {self.chance:.2f}: set its strength to 0, or "
+            "train it longer"
+        )
+
+    def refuse_ignorance(self) -> None:
+        """ValueError: that of `refusal`, if there is one."""
+        reason = self.refusal()
+        if reason:
+            raise ValueError(reason)
+
+    def _overfits(self) -> bool:
+        if self.loss is None or self.learnt_loss is None:
+            return False
+        nothing = math.log(2)
+        worse = float(self.loss.mean()) > nothing + MARGIN
+        return worse and float(self.learnt_loss.mean()) < nothing - MARGIN
 
 
 @dataclass(frozen=True)

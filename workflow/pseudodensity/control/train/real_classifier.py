@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
@@ -21,11 +20,9 @@ from pseudodensity.images.transform import to_uint8
 from pseudodensity.rng import generator as random_stream
 from pseudodensity.rng import normal
 
-__all__ = ["OverfitError", "RealClassifierTrainer", "generated_images"]
+__all__ = ["RealClassifierTrainer", "generated_images"]
 
 HELD_OUT = 0.2  # share of either kind
-# Nats by which the loss must be worse than knowing nothing on held-out images, and better on others.
-MARGIN = 0.05
 
 
 @torch.no_grad()
@@ -39,11 +36,6 @@ def generated_images(
         latents = normal(seed, "latents of the real classifier", rows, generator.latent_shape)
         made.append(to_uint8(generator(latents.to(device))).cpu().numpy())
     return np.concatenate(made)
-
-
-class OverfitError(RuntimeError):
-    """A classifier that learned its images by heart: its gradient leads away from the data
-    (arXiv 2503.16117)."""
 
 
 class RealClassifierTrainer(NoisyTrainer):
@@ -104,15 +96,9 @@ class RealClassifierTrainer(NoisyTrainer):
         """The network, and what it is worth: ``held_out`` with ``times``, ``accuracy``, ``loss``,
         ``learnt_loss`` (levels,) float32 and ``images`` () int64, of both kinds.
 
-        OverfitError, in one line: it learned its images by heart.
+        A classifier that is worth nothing is kept too: who wants to steer by it is refused, see
+        `HeldOutAccuracy.refusal`.
         """
-        held_out, learnt = self._measured["loss"], self._measured["learnt_loss"]
-        if held_out.mean() > math.log(2) + MARGIN and learnt.mean() < math.log(2) - MARGIN:
-            raise OverfitError(
-                f"the real/synthetic classifier overfits: its loss is {held_out.mean():.2f} on held-out images "
-                f"and {learnt.mean():.2f} on those it learned from, where knowing nothing has 0.69: lower "
-                "auxiliaries.real_classifier.iterations, or raise its weight_decay, dropout or images"
-            )
         return {"network": self.network.state_dict(), "held_out": self._measured}
 
     def facts(self) -> dict[str, float]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pseudodensity.papers.latent_reweighting.intervals import correlation_interval
+from pseudodensity.report.ranks import rank_correlation
 from pseudodensity.report.samples import load_arrays
 from pseudodensity.report.table import Column, Table
 from pseudodensity.report.titles import block_title
@@ -54,20 +54,15 @@ def acceptance(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
 
 
 def _correlated(acceptance: np.ndarray, realism: np.ndarray) -> dict[str, Any]:
-    from scipy.stats import spearmanr  # two seconds that Table 6 need not spend
-
-    # No correlation where all are accepted alike.
-    varied = len(np.unique(acceptance)) > 1
-    spearman = float(spearmanr(acceptance, realism).statistic) if varied else np.nan
-    low, high, p = correlation_interval(spearman, len(acceptance))
+    found = rank_correlation(acceptance, realism)
     order = np.argsort(acceptance, kind="stable")
     fifth = max(1, len(order) // 5)
     return {
         "n": len(acceptance),
-        "spearman": spearman,
-        "low": low,
-        "high": high,
-        "p": p,
+        "spearman": found.effect,
+        "low": found.low,
+        "high": found.high,
+        "p": found.p,
         "acceptance": float(acceptance.mean()),
         "certain": float((acceptance >= 1).mean()),
         "realism_least": float(np.median(realism[order[:fifth]])),

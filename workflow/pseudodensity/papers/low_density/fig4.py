@@ -6,19 +6,18 @@ sampler first; ``control``: the loss whose curve the others are compared with.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from pseudodensity.papers.low_density.matched import against
 from pseudodensity.report.frontier import frontier_frame
 from pseudodensity.report.scores import ScoreBook
-from pseudodensity.report.statistics import paired
 from pseudodensity.report.table import Column, Table
 from pseudodensity.report.titles import block_title
 
-__all__ = ["fig4", "matched"]
+__all__ = ["fig4"]
 
 SCORES = {
     "median_hardness": ("median hardness (nats)", 1),
@@ -28,7 +27,6 @@ SCORES = {
     "precision": ("precision ↑", 3),
     "recall": ("recall ↑", 3),
 }
-HARDNESS = "median_hardness"
 NOTES = (
     (
         "All rows have the same latents and the same noise in every step. Intervals: 95 %, Student's, over "
@@ -52,7 +50,9 @@ def fig4(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
     """One line for each loss and strength."""
     book, rows = ScoreBook(inputs["scores"]), settings["rows"]
     frame = frontier_frame(rows, book)
-    frame = pd.concat([frame, pd.DataFrame(_against(rows, book, settings["control"]))], axis=1)
+    repeats = [book.find(row["pool"], row["point"]).repeats for row in rows]
+    compared = against([row["point"] for row in rows], repeats, settings["control"])
+    frame = pd.concat([frame, pd.DataFrame(compared)], axis=1)
     first = frame.iloc[0]
     return Table(
         title="Figure 4 of low-density diffusion: hardness and precision by the strength of guidance",
@@ -78,45 +78,3 @@ def fig4(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
         ),
         notes=NOTES,
     )
-
-
-def _against(
-    rows: Sequence[Mapping[str, Any]], book: ScoreBook, control: str
-) -> list[dict[str, float]]:
-    """Of each row, precision minus that of the control at the same hardness; none for the control."""
-    repeats = [book.find(row["pool"], row["point"]).repeats for row in rows]
-    points = [row["point"] for row in rows]
-    curve = [
-        own
-        for own, point in zip(repeats, points, strict=True)
-        if point.get("loss") == control or _is_plain(point)
-    ]
-    return [
-        {}
-        if point.get("loss") in (None, control)
-        else dict(zip(("matched", "matched_low", "matched_high"), matched(own, curve), strict=True))
-        for own, point in zip(repeats, points, strict=True)
-    ]
-
-
-def _is_plain(point: Mapping[str, Any]) -> bool:
-    return point.get("auxiliaries") == []
-
-
-def matched(
-    repeats: Sequence[Mapping[str, float]], curve: Sequence[Sequence[Mapping[str, float]]]
-) -> tuple[float, float, float]:
-    """Precision minus that of a curve at the same hardness: effect and its 95 % interval over repeats.
-
-    repeats: scores of a set. curve: of each point of the control the scores of the same repeats, which
-    have the same latents. NaN where a repeat is harder, or less hard, than the control ever is.
-    """
-    differences = []
-    for number, own in enumerate(repeats):
-        ladder = sorted((one[number][HARDNESS], one[number]["precision"]) for one in curve)
-        hardness, precision = np.array(ladder).T
-        if not hardness[0] <= own[HARDNESS] <= hardness[-1]:
-            return (float("nan"),) * 3
-        differences.append(own["precision"] - np.interp(own[HARDNESS], hardness, precision))
-    found = paired(differences)
-    return found.effect, found.low, found.high

@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pseudodensity.papers.low_density.refusal import refusal_of, told_of_beta
 from pseudodensity.report.drawing import (
     BLACK,
     GREY,
@@ -26,7 +27,7 @@ from pseudodensity.report.drawing import (
 )
 from pseudodensity.report.titles import block_title
 
-__all__ = ["fig4_figure"]
+__all__ = ["MARKERS", "curve", "fig4_figure"]
 
 MARKERS = "os^Dv"
 
@@ -48,7 +49,7 @@ def fig4_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figur
         entries = []
         for number, (name, own) in enumerate(curves.items()):
             colour, marker = PALETTE[number % len(PALETTE)], MARKERS[number % len(MARKERS)]
-            _curve(
+            curve(
                 left,
                 own.assign(alpha=own["alpha"].fillna(0)),
                 "alpha",
@@ -56,12 +57,12 @@ def fig4_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figur
                 colour,
                 marker,
             )
-            _curve(right, own, "median_hardness", "precision", colour, marker)
+            curve(right, own, "median_hardness", "precision", colour, marker)
             entries.append(entry(name, colour, marker))
-        if len(with_beta):
+        if len(with_beta) and not refusal_of(with_beta["note"]):
             foot = guided[guided["loss"].eq(with_beta.iloc[0]["loss"]) & guided["beta"].eq(0)]
             foot = foot[foot["alpha"].eq(with_beta.iloc[0]["alpha"])]
-            _curve(right, pd.concat([foot, with_beta]), "median_hardness", "precision", BLACK, "P")
+            curve(right, pd.concat([foot, with_beta]), "median_hardness", "precision", BLACK, "P")
             entries.append(entry("with beta", BLACK, "P"))
         for _, line in reals.iterrows():
             left.axhline(line["median_hardness"], color=GREY, linestyle=":")
@@ -72,10 +73,13 @@ def fig4_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figur
         subtitle(right, "Precision at that hardness")
         right.set(xlabel="median hardness (nats)", ylabel="precision")
         legend_above(figure, entries)
-        return finish(figure, _caption(table, settings))
+        return finish(
+            figure, f"{_caption(table, settings)} {told_of_beta(with_beta['note'])}".rstrip()
+        )
 
 
-def _curve(axes: Axes, own: pd.DataFrame, x: str, y: str, colour: str, marker: str) -> None:
+def curve(axes: Axes, own: pd.DataFrame, x: str, y: str, colour: str, marker: str) -> None:
+    """A line through the points of a loss, with their intervals; along alpha they are put in order."""
     own = own.sort_values(x) if x == "alpha" else own
     axes.plot(own[x], own[y], color=colour, marker=marker, markersize=4)
     intervals(axes, own, x, y, colour)

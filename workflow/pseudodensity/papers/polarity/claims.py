@@ -6,7 +6,7 @@ missing where a config cannot make it. ``settings``: none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -21,7 +21,7 @@ from pseudodensity.papers.polarity.claims_images import (
     simple_lines,
     trade_lines,
 )
-from pseudodensity.report.claims import Line, claims_frame, claims_table, untested
+from pseudodensity.report.claims import claims_frame, claims_table, lines_of_csv
 from pseudodensity.report.table import Table
 
 __all__ = ["claims"]
@@ -42,28 +42,15 @@ REMARKS = {
 def claims(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
     """All claims of the paper on polarity sampling."""
     lines = [
-        *_of_csv(inputs, "001-1", "fig3", trade_lines),
-        *_of_csv(inputs, "001-2", "fig3", front_lines),
-        *_of_csv(inputs, "001-3", "table2", best_lines),
-        *_of_csv(inputs, "001-4", "table3", lambda table: settled_lines(table, "top")),
-        *_of_csv(inputs, "001-4", "table4", lambda table: settled_lines(table, "volumes")),
-        *_of_csv(inputs, "001-5", "fig5", simple_lines),
-        *_of_csv(inputs, "001-6", "fig6", nearest_lines),
-        *_of_csv(inputs, "001-7", "fig7", path_lines),
-        *_of_csv(inputs, "001-8", "table1", rival_lines),
+        *lines_of_csv(inputs, "001-1", "fig3", trade_lines),
+        *lines_of_csv(inputs, "001-2", "fig3", front_lines),
+        *lines_of_csv(inputs, "001-3", "table2", best_lines),
+        *lines_of_csv(inputs, "001-4", "table3", lambda table: settled_lines(table, "top")),
+        *lines_of_csv(inputs, "001-4", "table4", lambda table: settled_lines(table, "volumes")),
+        *lines_of_csv(inputs, "001-5", "fig5", simple_lines),
+        *lines_of_csv(inputs, "001-6", "fig6", nearest_lines),
+        *lines_of_csv(inputs, "001-7", "fig7", path_lines),
+        *lines_of_csv(inputs, "001-8", "table1", rival_lines),
     ]
     frame = claims_frame(lines, pd.read_csv(inputs["catalogue"]))
     return claims_table(frame, "Claims of polarity sampling", REMARKS)
-
-
-def _of_csv(
-    inputs: Mapping[str, Any],
-    claim: str,
-    name: str,
-    measure: Callable[[pd.DataFrame], list[Line]],
-) -> list[Line]:
-    """Lines from the CSV of a target, or one that says why there are none."""
-    if name not in inputs:
-        return [untested(claim, name, f"this config makes no {name}")]
-    why = f"{name} of this config has no rows that the claim compares"
-    return measure(pd.read_csv(inputs[name])) or [untested(claim, name, why)]

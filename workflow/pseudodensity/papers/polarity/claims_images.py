@@ -10,7 +10,7 @@ import pandas as pd
 
 from pseudodensity.papers.polarity.fig3 import of_polarity, of_truncation
 from pseudodensity.papers.polarity.singular_values import DIALS
-from pseudodensity.report.claims import Contrast, Line, block_line, contrast_lines
+from pseudodensity.report.claims import Contrast, Line, block_line, contrast_lines, estimate_of
 from pseudodensity.report.pareto import net_share
 from pseudodensity.report.statistics import Estimate, Mean, difference, log_ratio
 
@@ -87,7 +87,7 @@ def best_lines(table: pd.DataFrame) -> list[Line]:
             note = "nothing beat polarity 0 on the repeats that choose" if none else ONE_MODEL
             if not none:
                 note = f"ρ = {best['polarity']:g}; {note}"
-            estimate = _estimate(best, "gain")
+            estimate = estimate_of(best, "gain")
             paper = float(plain["paper_fid"] - best["paper_fid"])
             found.append(
                 block_line(contrast, estimate, best, seeds=1, note=note, paper_effect=paper)
@@ -109,7 +109,7 @@ def settled_lines(table: pd.DataFrame, dial: str) -> list[Line]:
     for index in dict.fromkeys([own.index[0], own.index[-1]] if len(own) else []):
         line, name = own.loc[index], DIALS[dial]
         words = f"FID at {name} = {before:,.0f} minus that at {last:,.0f}, ρ = {line['polarity']:g}"
-        contrast, estimate = Contrast("001-4", words, 0), _estimate(line, "fid_change")
+        contrast, estimate = Contrast("001-4", words, 0), estimate_of(line, "fid_change")
         lines.append(block_line(contrast, estimate, line, seeds=1, note=ONE_MODEL))
     return lines
 
@@ -174,7 +174,7 @@ def _changes(contrast: Contrast, rows: pd.DataFrame) -> list[Line]:
     """A line for each row of `spread_lines`."""
     found = []
     for _, row in rows.iterrows():
-        estimate = _estimate(row, "change")
+        estimate = estimate_of(row, "change")
         note = f"ρ = {row['polarity']:g}; interval over images of one trained model"
         found.append(block_line(contrast, estimate, row, seeds=1, note=note))
     return found
@@ -183,11 +183,6 @@ def _changes(contrast: Contrast, rows: pd.DataFrame) -> list[Line]:
 def _blocks(points: pd.DataFrame) -> Iterator[pd.DataFrame]:
     for _, own in points.groupby("block", sort=False):
         yield own
-
-
-def _estimate(line: Mapping[str, Any], name: str) -> Estimate:
-    """An effect as tables give it, with its interval and its p-value beside it."""
-    return Estimate(*(line[f"{name}{end}"] for end in ("", "_low", "_high", "_p")))
 
 
 def _mean(line: Mapping[str, Any], score: str) -> Mean:

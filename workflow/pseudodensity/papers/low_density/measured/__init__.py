@@ -1,0 +1,1 @@
+"""What the paper's tables and figures measure of pools of guided images, one experiment each."""
