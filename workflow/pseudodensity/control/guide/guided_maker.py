@@ -25,6 +25,7 @@ __all__ = [
     "guided_steps",
     "interval_of",
     "names_of",
+    "no_columns_but_times",
     "plain_maker",
     "pushed_steps",
     "sampler_words",
@@ -53,6 +54,13 @@ def interval_of(point: Point) -> Interval:
     from pseudodensity.control.guide.interval import Interval
 
     return Interval(point["from_time"], point["to_time"])
+
+
+def no_columns_but_times(point: Point) -> dict[str, dict[str, Any]]:
+    """`column_settings` of a guide, whose columns have none. ValueError: as of `interval_of`."""
+    if "from_time" in point:
+        interval_of(point)
+    return {}
 
 
 def step_times(context: Tools) -> dict[int, float]:

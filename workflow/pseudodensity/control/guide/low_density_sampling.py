@@ -11,12 +11,12 @@ from pseudodensity.control.choice import (
     Point,
     Tools,
     all_proposals,
-    no_column_settings,
     one_each,
 )
 from pseudodensity.control.guide.guided_maker import (
     guided_maker,
     interval_of,
+    no_columns_but_times,
     pushed_steps,
     sampler_words,
 )
@@ -77,7 +77,7 @@ NO_PUSH, FEW_PUSHES = "gave no push", "pushed in"
 
 choose = all_proposals
 proposals = one_each
-column_settings = no_column_settings
+column_settings = no_columns_but_times
 why_not = needs_classes
 
 

@@ -10,12 +10,12 @@ from pseudodensity.control.choice import (
     Point,
     Tools,
     all_proposals,
-    no_column_settings,
     one_each,
 )
 from pseudodensity.control.guide.guided_maker import (
     guided_maker,
     interval_of,
+    no_columns_but_times,
     plain_maker,
     sampler_words,
     strength_points,
@@ -58,7 +58,7 @@ LIMITS = {
 
 choose = all_proposals
 proposals = one_each
-column_settings = no_column_settings
+column_settings = no_columns_but_times
 
 why_not = needs_diffusion
 

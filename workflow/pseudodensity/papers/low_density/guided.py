@@ -41,7 +41,7 @@ class Guided:
         self, losses: Sequence[str], alpha: Sequence[float], beta: Sequence[float]
     ) -> list[dict[str, Any]]:
         """Points of guidance by the sampler of the grid. ConfigError: the model has no classes, or is no
-        diffusion model."""
+        diffusion model; steps that do not divide."""
         grid = {"loss": losses, "alpha": alpha, "beta": beta}
         model = self.grid["block"]["model"]
         found = self.sets.asked(PLACE, model, {METHOD: grid})
@@ -49,7 +49,21 @@ class Guided:
             raise ConfigError(
                 f"config: {PLACE}.block names {model}: low-density guidance needs a diffusion model with classes"
             )
+        self.check_steps("sampler", self.grid["sampler"]["steps"])
         return [point | self.grid["sampler"] for point in found]
+
+    def check_steps(self, key: str, steps: int) -> None:
+        """ConfigError: steps of a sampler that do not divide those of the model's training.
+
+        key: where the paper's list of runs has them. What a public model has is known when it is read.
+        """
+        model = self.grid["block"]["model"]
+        all_ = self.plan.config["models"][model]["generator"].get("training_steps", steps)
+        if all_ % steps:
+            raise ConfigError(
+                f"config: {PLACE}.{key}.steps: {steps} steps do not divide the {all_} of {model}: take a "
+                "divisor"
+            )
 
     def controls(self) -> list[dict[str, Any]]:
         """The plain sampler, and real images that no network learned from where there are any."""

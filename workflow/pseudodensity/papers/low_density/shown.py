@@ -49,6 +49,16 @@ class Shown:
             )
         return metrics["hardness"]["extractor"]
 
+    def check_classes(self, key: str, classes: Sequence[int]) -> None:
+        """ConfigError: a class that the model has not. key: where the pictures' list names it. What a public
+        model has is known when it is read."""
+        model, highest = self.guided.grid["block"]["model"], max(classes)
+        known = self.plan.config["models"][model]["generator"].get("classes", highest + 1)
+        if highest >= known:
+            raise ConfigError(
+                f"config: {PLACE}.shown.{key}.classes names {highest}, but {model} has classes 0 to {known - 1}"
+            )
+
     def titles(self) -> dict[str, Any]:
         """How tables and figures call the model."""
         return self.guided.sets.titles(self.guided.checkpoint) | {"judge": self.extractor}

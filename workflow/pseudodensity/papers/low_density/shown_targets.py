@@ -49,9 +49,12 @@ def shown_targets(guided: Guided) -> Iterator[Target]:
 
 
 def _shown(guided: Guided, name: str, own: Mapping[str, Any] | None = None) -> Shown:
+    """own: of a pair; None for a figure whose entry has its name."""
     grid = guided.grid["shown"]
-    role = (grid[name] if own is None else own)["role"]
-    return Shown(guided, grid["roles"][role], f"{PLACE}.shown.roles.{role}")
+    entry = grid[name] if own is None else own
+    shown = Shown(guided, grid["roles"][entry["role"]], f"{PLACE}.shown.roles.{entry['role']}")
+    shown.check_classes(name if own is None else f"pairs.{name}", entry["classes"])
+    return shown
 
 
 def _target(name: str, drawn: str, caption: str, make: Any) -> Iterator[Target]:

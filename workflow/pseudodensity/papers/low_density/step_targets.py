@@ -55,6 +55,7 @@ def _parts(guided: Guided) -> Parts:
 def _points(guided: Guided, steps: int) -> Mapping[str, dict[str, Any]]:
     """Plain, guided and the control, by their roles in the figure."""
     grid = guided.grid["fig16"]
+    guided.check_steps("fig16", steps)
     sampler = {"step": "ddim", "steps": steps}
     (plain,) = guided.points([grid["loss"]], [0], [0])
     (own,) = guided.points([grid["loss"]], [grid["alpha"]], [0])
