@@ -10,6 +10,7 @@ from guided_example import checkpoint_with_classes, labelled_images, tools_of
 
 from pseudodensity.control.auxiliary.weaker_model import trainer
 from pseudodensity.control.guide.guided_maker import guide_noise, guided_maker, names_of
+from pseudodensity.control.guide.low_density_sampling import FEW_PUSHES, NO_PUSH
 from pseudodensity.control.guide.noisy_networks import HeldOutAccuracy
 from pseudodensity.generators.build import build_generator
 from pseudodensity.generators.checkpoint import CheckpointFile
@@ -152,18 +153,31 @@ def test_the_model_is_told_the_classes_of_the_latents_and_passes_are_counted(
     assert bool(mixed) == (name == "cads") and all(one.shape == (4, 3) for one in mixed)
 
 
-def test_a_classifier_at_chance_leaves_the_images_plain_and_says_so(tools):
-    bench = tools(asked("discriminator_guidance"))
-    ignorant = HeldOutAccuracy(torch.tensor([0.0, 999.0]), torch.tensor([0.5, 0.5]), 900)
-    unlearned = replace(bench.networks["real_classifier"], accuracy=ignorant)
+@pytest.mark.parametrize("knows", [[], [0.0], [0.0, 990.0]])
+def test_a_classifier_at_chance_leaves_the_images_plain_and_says_so(tools, knows):
+    """knows: times at which it is above chance: those of no step that it may push."""
+    bench = tools(asked("discriminator_guidance", to_time=900.0))
+    times = torch.tensor([0.0, 1.0, 989.0, 990.0])
+    shares = torch.tensor([0.9 if time in knows else 0.5 for time in times.tolist()])
+    unlearned = replace(
+        bench.networks["real_classifier"], accuracy=HeldOutAccuracy(times, shares, 900)
+    )
     bench.auxiliary = {"real_classifier": unlearned}.__getitem__
     maker = method("discriminator_guidance").maker(bench)
     made = maker.make(bench.latents(range(3)))
     assert torch.equal(made, plain(tools, range(3), "ancestral"))
     assert maker.facts["passes"] == {"generator": 5}
-    assert (
-        maker.facts["note"].endswith(ignorant.refusal()) and "plain images" in maker.facts["note"]
-    )
+    assert maker.facts["note"].startswith(f"plain images: the classifier {NO_PUSH}: the real/synth")
+
+
+def test_a_classifier_that_knows_something_tells_in_how_many_steps_it_pushes(tools):
+    bench = tools(asked("discriminator_guidance", to_time=900.0))
+    times, shares = torch.tensor([0.0, 300.0, 301.0]), torch.tensor([0.9, 0.9, 0.5])
+    known = replace(bench.networks["real_classifier"], accuracy=HeldOutAccuracy(times, shares, 900))
+    bench.auxiliary = {"real_classifier": known}.__getitem__
+    facts = method("discriminator_guidance").maker(bench).facts
+    assert facts["note"].startswith(f"the classifier {FEW_PUSHES} 1 of 3 steps")
+    assert facts["passes"] == {"generator": 5, "real_classifier": 2}
 
 
 def test_noise_of_a_guide_belongs_to_the_latent_and_is_none_of_the_steps(tools):

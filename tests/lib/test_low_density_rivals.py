@@ -184,7 +184,7 @@ def test_the_table_is_written_and_says_what_its_intervals_are_over(table, tmp_pa
 def test_each_panel_is_a_curve_from_its_plain_sampler_on(table, tmp_path):
     csv = tmp_path / "t.csv"
     table.frame.to_csv(csv, index=False)
-    settings = {"extractors": {"manifold": "judge"}} | TITLES
+    settings = {"extractors": {"manifold": "judge", "hardness": "judge"}} | TITLES
     figure = rivals_figure({"table": csv}, settings)
     panels = {
         axes.get_title(loc="left"): axes for axes in figure.axes if axes.get_title(loc="left")

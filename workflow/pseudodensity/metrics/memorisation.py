@@ -18,6 +18,7 @@ TITLE = "memorisation"
 SOURCE = "Alaa et al. 2022, section 3.3 (authenticity); its 1 % tail"
 NEEDS = ("features",)
 SCORES = {"authentic": 0, "memorisation_tail": 0}
+RANGES = {"authentic": (0, 1), "memorisation_tail": (0, 1000)}
 
 MOST = 1000.0  # stands for all that is more: a real that has a copy has no distance to divide by
 _TAIL = 0.01

@@ -21,6 +21,7 @@ from pseudodensity.control.guide.guided_maker import (
     sampler_words,
     strength_points,
 )
+from pseudodensity.control.guide.low_density_sampling import NO_PUSH, note_of_pushes
 from pseudodensity.control.guide.suitable import needs_diffusion
 
 NAME = "discriminator_guidance"
@@ -41,6 +42,7 @@ LIMITS = {
     "from_time": (0, 1000),
     "to_time": (0, 1000),
 }
+
 choose = all_proposals
 proposals = one_each
 column_settings = no_column_settings
@@ -63,7 +65,8 @@ def label(point: Point) -> str:
 def maker(context: Tools) -> Maker:
     """See `guided_maker`. The classifier is passed twice in each step in which it pushes.
 
-    One that must not steer pushes nowhere: then the note says so, and the images are plain ones.
+    Where it gives no push, because it must not steer or is at chance, the images are plain ones, and the
+    note says so.
     """
     from pseudodensity.control.guide.discriminator_guidance import DiscriminatorGuidance
 
@@ -71,9 +74,9 @@ def maker(context: Tools) -> Maker:
     if not point["weight"]:
         return plain_maker(context)
     classifier = context.auxiliary("real_classifier")
-    refusal = classifier.accuracy.refusal()
-    if refusal is not None:
-        return plain_maker(context, note=f"gave no push, so that these are plain images: {refusal}")
+    note = note_of_pushes("the classifier", context, classifier.accuracy)
+    if NO_PUSH in note:
+        return plain_maker(context, note=f"plain images: {note}")
     guide = DiscriminatorGuidance(classifier, weight=point["weight"], interval=interval_of(point))
     pushed = sum(map(classifier.accuracy.above_chance, pushed_steps(context).values()))
-    return guided_maker(context, lambda latents: guide, {"real_classifier": 2 * pushed})
+    return guided_maker(context, lambda latents: guide, {"real_classifier": 2 * pushed}, note=note)

@@ -24,6 +24,7 @@ from pseudodensity.control.guide.suitable import needs_classes
 
 if TYPE_CHECKING:
     from pseudodensity.control.guide.low_density import LowDensityGuide
+    from pseudodensity.control.guide.noisy_networks import HeldOutAccuracy
 
 __all__ = [
     "FEW_PUSHES",
@@ -32,6 +33,7 @@ __all__ = [
     "column_settings",
     "label",
     "maker",
+    "note_of_pushes",
     "points",
     "proposals",
     "why_not",
@@ -112,7 +114,10 @@ def maker(context: Tools) -> Maker:
     A real/synthetic classifier that must not steer gives no push; the note says where beta gave none, and why.
     """
     networks = {name: context.auxiliary(name) for name in context.settings["auxiliaries"]}
-    note = _note_of_beta(context, networks)
+    note = ""
+    if "real_classifier" in networks:
+        accuracy = networks["real_classifier"].accuracy
+        note = note_of_pushes(f"beta {context.settings['beta']:g}", context, accuracy)
     if NO_PUSH in note:
         del networks["real_classifier"]
     guide = _guide(context, networks)
@@ -128,23 +133,20 @@ def _passes(context: Tools, networks: Mapping[str, Any]) -> dict[str, int]:
     return passes
 
 
-def _note_of_beta(context: Tools, networks: Mapping[str, Any]) -> str:
-    """In how many steps the real/synthetic classifier gives no push, and why; "" where it always does, or is
-    not asked."""
-    if "real_classifier" not in networks:
-        return ""
-    beta, accuracy = context.settings["beta"], networks["real_classifier"].accuracy
+def note_of_pushes(who: str, context: Tools, accuracy: HeldOutAccuracy) -> str:
+    """In how many steps a real/synthetic classifier of this accuracy gives no push, and why; "" where it
+    always does. who: whose push it is."""
     known = [accuracy.above_chance(time) for time in pushed_steps(context).values()]
     reason = accuracy.refusal()
     if reason is None and all(known):
         return ""
     if reason is None and any(known):
         return (
-            f"beta {beta:g} {FEW_PUSHES} {sum(known)} of {len(known)} steps: in the others the "
+            f"{who} {FEW_PUSHES} {sum(known)} of {len(known)} steps: in the others the "
             "real/synthetic classifier is at chance"
         )
     reason = reason or "the real/synthetic classifier is at chance in each of these steps"
-    return f"beta {beta:g} {NO_PUSH}: {reason}"
+    return f"{who} {NO_PUSH}: {reason}"
 
 
 def _guide(context: Tools, networks: Mapping[str, Any]) -> LowDensityGuide | None:

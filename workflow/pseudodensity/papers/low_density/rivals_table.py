@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pseudodensity.papers.low_density.fig4 import matched
+from pseudodensity.papers.low_density.matched import matched
 from pseudodensity.report.frontier import frontier_frame
 from pseudodensity.report.scores import ScoreBook
+from pseudodensity.report.statistics import Estimate
 from pseudodensity.report.table import Column, Table
 from pseudodensity.report.titles import block_title
 
@@ -110,13 +111,12 @@ def _against(book: ScoreBook, settings: Mapping[str, Any]) -> list[tuple[float, 
     """Of each row, precision minus that of the control at the same hardness; missing for the controls."""
     rows = settings["rows"]
     repeats = [book.find(row["pool"], row["point"]).repeats for row in rows]
-    plain = next(
-        own for own, row in zip(repeats, rows, strict=True) if row["curve"] == settings["plain"]
-    )
     pairs = list(zip(repeats, rows, strict=True))
+    plain = next(own for own, row in pairs if row["curve"] == settings["plain"])
     curve = [plain, *(own for own, row in pairs if row["curve"] == settings["control"])]
-    nothing = (float("nan"),) * 3
-    return [
-        matched(own, curve) if row["paired"] and row["curve"] != settings["control"] else nothing
-        for own, row in pairs
-    ]
+    lines = []
+    for own, row in pairs:
+        compared = row["paired"] and row["curve"] != settings["control"]
+        found = matched(own, curve) if compared else Estimate(np.nan)
+        lines.append((found.effect, found.low, found.high))
+    return lines
