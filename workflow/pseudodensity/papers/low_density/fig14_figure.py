@@ -69,5 +69,6 @@ def _caption(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
     return (
         f"{block_title(first)}: each curve goes from the plain sampler along alpha, so that losses are compared where they "
         f"reach the same hardness; the random direction is one of the embedder's features. n = {first['n']:,.0f}, "
-        f"{first['repeats']:.0f} repeats, k = {first['k']:.0f}, training seed {first['seed']}; {judged}. Bars: 95 % intervals over the repeats."
+        f"{first['repeats']:.0f} repeats, k = {first['k']:.0f}, training seed {first['seed']}; {judged}. Bars: 95 % "
+        "intervals over the repeats."
     )
