@@ -46,7 +46,7 @@ DEFAULTS = {
 }
 CHOICES = {"step": ["ancestral", "ddim"]}
 # strength: of the gradient of the kernels; 0 is the plain sampler.
-GRID = {"strength": [3.0, 10.0, 30.0]}
+GRID = {"strength": [30.0, 100.0, 300.0]}
 LIMITS = {
     "strength": (0, 1_000_000),
     "steps": (1, 100_000),

@@ -48,7 +48,7 @@ DEFAULTS = {
 }
 CHOICES = {"step": ["ancestral", "ddim"]}
 # strength: as alpha of low_density; 0 is the plain sampler.
-GRID = {"strength": [0.3, 1.0, 3.0]}
+GRID = {"strength": [0.1, 0.3, 1.0]}
 LIMITS = {
     "strength": (0, 1000),
     "steps": (1, 100_000),
