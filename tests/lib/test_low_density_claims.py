@@ -94,9 +94,10 @@ def test_ratios_become_logarithms():
     for number in (1, 2, 3):
         for best, cheaper in ((True, 2.0 * number), (False, 9.0)):
             row = NAMES | {"range": number, "best": best, "alpha": 0.1, "paper_cheaper": math.nan}
-            rows.append(row | estimate("cheaper_calls", cheaper))
+            hours = estimate("cheaper_hours", 1.5 * cheaper)
+            rows.append(row | estimate("cheaper_calls", cheaper) | hours)
     found = cost_lines(pd.DataFrame(rows))
-    assert effects(found) == pytest.approx([math.log(4), math.log(6)])
+    assert effects(found) == pytest.approx([math.log(x) for x in (4, 6, 6, 9)])
 
 
 def test_correlations_likelihoods_losses_and_smoothing():

@@ -52,7 +52,7 @@ REMARKS = {
     "002-2": "Of beta at one alpha, and of the loss against a random direction at the same hardness.",
     "002-3": "The chance that a guided image has the greater value, less one half. *random direction*: the control.",
     "002-4": "A chance of one half is what one law would give; the interval is over images.",
-    "002-5": "In the two highest ranges, counted in passes of all networks.",
+    "002-5": "In the two highest ranges: passes of all networks, whatever their size, and time. The paper has days of a GPU.",
     "002-7": "*correlates poorly*: the claim is that the correlation stays near 0; noise of the estimate lowers it.",
     "002-8": "Bits per dimension; fewer are more likely.",
     "002-10": "Precision of each loss minus that of the paper's, at the same median hardness.",
