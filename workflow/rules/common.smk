@@ -95,7 +95,16 @@ FINDINGS = {
         },
         "targets": tuple(
             f"low_density/{name}"
-            for name in ("table1", "table2", "table_rivals", "fig4", "fig7", "fig8", "fig9")
+            for name in (
+                "trainings",
+                "table1",
+                "table2",
+                "table_rivals",
+                "fig4",
+                "fig7",
+                "fig8",
+                "fig9",
+            )
         )
         + tuple(f"low_density/{name}" for name in ("fig11", "fig13", "fig14", "fig15", "fig16"))
         + ("low_density/fig17", "low_density/claims"),

@@ -25,28 +25,31 @@ from pseudodensity.papers.low_density.claims_sampling import (
     loss_lines,
     smoothing_lines,
     step_lines,
+    trained_lines,
 )
 from pseudodensity.report.claims import claims_frame, claims_table, lines_of_csv
 from pseudodensity.report.table import Table
 
 __all__ = ["ANSWERS", "claims"]
 
-# Claim -> the target whose CSV answers it, and what measures it there.
-ANSWERS = {
-    "002-1": ("fig4", hardness_lines),
-    "002-2": ("fig4", fidelity_lines),
-    "002-3": ("fig7", above_lines("002-3")),
-    "002-4": ("fig7", follows_lines),
-    "002-5": ("table1", cost_lines),
-    "002-6": ("fig8", nearest_lines),
-    "002-7": ("fig11", correlation_lines("002-7", 0)),
-    "002-8": ("table2", likelihood_lines),
-    "002-9": ("fig13", correlation_lines("002-9", 1)),
-    "002-10": ("fig14", loss_lines),
-    "002-11": ("fig15", smoothing_lines),
-    "002-12": ("fig16", step_lines),
-    "002-13": ("fig17", above_lines("002-13")),
-}
+# A claim, the target whose CSV answers it, and what measures it there.
+ANSWERS = (
+    ("002-1", "trainings", trained_lines("002-1", "hardness")),
+    ("002-1", "fig4", hardness_lines),
+    ("002-2", "trainings", trained_lines("002-2", "beta", "matched")),
+    ("002-2", "fig4", fidelity_lines),
+    ("002-3", "fig7", above_lines("002-3")),
+    ("002-4", "fig7", follows_lines),
+    ("002-5", "table1", cost_lines),
+    ("002-6", "fig8", nearest_lines),
+    ("002-7", "fig11", correlation_lines("002-7", 0)),
+    ("002-8", "table2", likelihood_lines),
+    ("002-9", "fig13", correlation_lines("002-9", 1)),
+    ("002-10", "fig14", loss_lines),
+    ("002-11", "fig15", smoothing_lines),
+    ("002-12", "fig16", step_lines),
+    ("002-13", "fig17", above_lines("002-13")),
+)
 REMARKS = {
     "002-1": "A push along a random direction of the features raises hardness too: it stands beside the loss.",
     "002-2": "Of beta at one alpha, and of the loss against a random direction at the same hardness.",
@@ -64,7 +67,7 @@ REMARKS = {
 def claims(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
     """All claims of the paper on low-density diffusion."""
     lines = []
-    for claim, (name, measure) in ANSWERS.items():
+    for claim, name, measure in ANSWERS:
         lines += lines_of_csv(inputs, claim, name, measure)
     frame = claims_frame(lines, pd.read_csv(inputs["catalogue"]))
     return claims_table(frame, "Claims of low-density diffusion", REMARKS)

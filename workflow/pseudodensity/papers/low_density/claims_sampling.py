@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,15 @@ __all__ = [
     "loss_lines",
     "smoothing_lines",
     "step_lines",
+    "trained_lines",
 ]
 
 ONE_MODEL = "interval over sampling repeats of one trained model"
+TRAINED = "interval over trainings of the model and of the networks of guidance"
+NONE_MEASURED = {
+    "beta": "the real/synthetic classifier gives no push in any training",
+    "matched": "the random direction does not reach that hardness in any training",
+}
 CONTROL = "random"
 # What an image costs, in columns of `table1`.
 COSTS = {"calls": "network calls", "hours": "hours"}
@@ -61,6 +67,27 @@ def fidelity_lines(table: pd.DataFrame) -> list[Line]:
         contrast = Contrast("002-2", words, 1)
         lines.append(_beside(contrast, at, "matched"))
     return lines
+
+
+def trained_lines(claim: str, *effects: str) -> Callable[[pd.DataFrame], list[Line]]:
+    """002-1, 002-2: precision and hardness over trainings. The table is of `trainings`.
+
+    effects: of its column ``effect``.
+    """
+
+    def measure(table: pd.DataFrame) -> list[Line]:
+        lines = []
+        shown = table["effect"].isin(effects) & table["score"].ne("recall")
+        for _, line in table[shown].iterrows():
+            if not line["trainings"]:
+                lines.append(untested(claim, line["measured"], NONE_MEASURED[line["effect"]]))
+                continue
+            seeds, contrast = int(line["trainings"]), Contrast(claim, line["measured"], 1)
+            estimate = estimate_of(line, "mean")
+            lines.append(block_line(contrast, estimate, line, seeds=seeds, note=TRAINED))
+        return lines
+
+    return measure
 
 
 def cost_lines(table: pd.DataFrame) -> list[Line]:

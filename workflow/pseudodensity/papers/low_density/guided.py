@@ -34,7 +34,11 @@ class Guided:
     @property
     def checkpoint(self) -> Artifact:
         """The model, of the first training seed. ConfigError: it cannot be had."""
-        block, seed = self.grid["block"], self.plan.config["seeds"][0]
+        return self.trained(self.plan.config["seeds"][0])
+
+    def trained(self, seed: int) -> Artifact:
+        """The model of a training seed. ConfigError: it cannot be had."""
+        block = self.grid["block"]
         return self.plan.models.pretrained(block["model"], block["dataset"], seed)
 
     def points(

@@ -14,6 +14,7 @@ from pseudodensity.papers.low_density.rivals_targets import rivals_targets
 from pseudodensity.papers.low_density.shown_targets import shown_targets
 from pseudodensity.papers.low_density.step_targets import step_targets
 from pseudodensity.papers.low_density.strength_targets import strength_targets
+from pseudodensity.papers.low_density.trainings_targets import trainings_targets
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.target import Target
 
@@ -23,7 +24,7 @@ __all__ = ["targets"]
 CATALOGUE = "config/reported/claims.csv"
 # Tables that claims are answered from.
 ANSWERING = ("fig4", "fig7", "table1", "fig8", "fig11", "table2", "fig13", "fig14", "fig15")
-ANSWERING += ("fig16", "fig17")
+ANSWERING += ("fig16", "fig17", "trainings")
 
 
 def targets(plan: Plan, grid: Mapping[str, Any]) -> Iterator[Target]:
@@ -38,6 +39,7 @@ def targets(plan: Plan, grid: Mapping[str, Any]) -> Iterator[Target]:
         *measure_targets(guided),
         *shown_targets(guided),
         *rivals_targets(guided),
+        *trainings_targets(guided),
     ]
     yield from made
     tables = {target.name for target in made if target.kind == "table" and not target.missing}
