@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pseudodensity.papers.polarity.class_targets import class_targets
 from pseudodensity.papers.polarity.image_targets import image_targets
 from pseudodensity.papers.polarity.images import Images
 from pseudodensity.papers.polarity.shown_targets import shown_targets
@@ -24,7 +25,7 @@ def targets(plan: Plan, grid: Mapping[str, Any]) -> Iterator[Target]:
     """Figure 11, which is about generators whose law is known; what is about images; the claims."""
     yield from toy_targets(grid["fig11"])
     images = Images(plan, grid)
-    made = [*image_targets(images), *shown_targets(SingleModels(images))]
+    made = [*image_targets(images), *shown_targets(SingleModels(images)), *class_targets(images)]
     yield from made
     tables = {target.name for target in made if target.kind == "table" and not target.missing}
     answers = {
