@@ -1,4 +1,4 @@
-"""The flow on pixels against densities that are known."""
+"""Flows, of vectors and of pixels, against densities that are known."""
 
 import math
 
@@ -15,6 +15,7 @@ from torch.distributions import (
 
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.density import flow as flows
+from pseudodensity.density.pixel_flow import PixelFlow, from_logits, to_logits
 from pseudodensity.images.digits import load
 from pseudodensity.rng import normal
 from pseudodensity.tensors import save_tensors
@@ -95,21 +96,21 @@ def test_the_logit_transform_changes_densities_as_its_derivative_says():
     chain = [SigmoidTransform(), AffineTransform(-0.05 / 0.9, 1 / 0.9)]
     base = Normal(torch.tensor(0.3, dtype=torch.float64), torch.tensor(1.7, dtype=torch.float64))
     law = TransformedDistribution(base, chain)
-    logits, stretched = flows.to_logits(pixels)
+    logits, stretched = to_logits(pixels)
     found = base.log_prob(logits).sum(1) + stretched
     torch.testing.assert_close(found, law.log_prob(pixels).sum(1), rtol=1e-12, atol=0)
-    torch.testing.assert_close(flows.from_logits(logits), pixels, rtol=1e-12, atol=0)
+    torch.testing.assert_close(from_logits(logits), pixels, rtol=1e-12, atol=0)
 
 
 def test_bits_are_those_of_the_gaussian_by_hand():
     images = np.arange(2 * 12, dtype=np.uint8).reshape(2, 3, 2, 2) * 10
-    flow = flows.PixelFlow(small_flow(12), (3, 2, 2), {})
+    flow = PixelFlow(small_flow(12), (3, 2, 2), {})
     found = flow.bits_per_dimension(images, seed=5)
     # The noise moves a pixel by less than a level; the density is a standard normal one of its logit.
     ends = []
     for shift in (0.0, 1.0):
         pixels = (torch.from_numpy(images).double().flatten(1) + shift) / 256
-        logits, stretched = flows.to_logits(pixels)
+        logits, stretched = to_logits(pixels)
         nats = Normal(0.0, 1.0).log_prob(logits).sum(1) + stretched
         ends.append(8 - nats.numpy() / 12 / math.log(2))
     low, high = np.sort(ends, axis=0)
@@ -120,32 +121,32 @@ def test_bits_are_those_of_the_gaussian_by_hand():
 
 def test_even_noise_has_eight_bits():
     levels = np.random.default_rng(0).integers(0, 256, (1500, 3, 4, 4), dtype=np.uint8)
-    flow = flows.PixelFlow.fit(levels[:1200], levels[1200:], width=16, transforms=2, epochs=3)
+    flow = PixelFlow.fit(levels[:1200], levels[1200:], width=16, transforms=2, epochs=3)
     assert 7.99 < flow.bits_per_dimension(levels[1200:]).mean() < 8.1
 
 
 def test_digits_are_told_from_others_and_a_file_gives_the_same_bits(tmp_path):
     digits, _ = load(8)
-    flow = flows.PixelFlow.fit(digits[:600], digits[600:800], width=32, transforms=2, epochs=6)
+    flow = PixelFlow.fit(digits[:600], digits[600:800], width=32, transforms=2, epochs=6)
     before, after = flow.report["held_out"]
     assert flow.report["best"] > 0 and after > before
     held_out, turned = digits[600:800], 255 - digits[600:800]
     bits, far = flow.bits_per_dimension(held_out), flow.bits_per_dimension(turned)
     assert bits.mean() < 7 and (far > bits).mean() > 0.99
     # Far off the couplings change little: it is the Gaussian that says how far.
-    gaussian = flows.PixelFlow.fit(digits[:600], held_out, width=32, transforms=2, epochs=0)
+    gaussian = PixelFlow.fit(digits[:600], held_out, width=32, transforms=2, epochs=0)
     assert far.mean() < 10 * gaussian.bits_per_dimension(turned).mean()
     samples = flow.sample(range(50))
     assert samples.shape == (50, 3, 8, 8) and samples.dtype == np.uint8
     assert flow.bits_per_dimension(samples).mean() == pytest.approx(bits.mean(), abs=1)
     np.testing.assert_array_equal(flow.sample(range(20, 30)), samples[20:30])
     flow.save(tmp_path / "flow.safetensors")
-    again = flows.PixelFlow.load(tmp_path / "flow.safetensors")
+    again = PixelFlow.load(tmp_path / "flow.safetensors")
     assert again.bits_per_dimension(held_out).tolist() == bits.tolist()
     assert again.report == flow.report
     save_tensors(tmp_path / "other.safetensors", {"a": torch.zeros(1)}, {"kind": "other"})
     with pytest.raises(ArtifactError, match="another spec"):
-        flows.PixelFlow.load(tmp_path / "other.safetensors")
+        PixelFlow.load(tmp_path / "other.safetensors")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_digits_are_told_from_others_and_a_file_gives_the_same_bits(tmp_path):
     ],
 )
 def test_other_images_are_refused_in_one_line(images):
-    flow = flows.PixelFlow(small_flow(48), (3, 4, 4), {})
+    flow = PixelFlow(small_flow(48), (3, 4, 4), {})
     with pytest.raises(ValueError, match=r"2 or more uint8 images \(n, 3, 4, 4\)") as error:
         flow.bits_per_dimension(images)
     assert "\n" not in str(error.value)

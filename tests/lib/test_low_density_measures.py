@@ -13,7 +13,7 @@ from sklearn.neighbors import LocalOutlierFactor
 
 from pseudodensity.artifacts import load_npy, save_npy
 from pseudodensity.columns.pool import Column, save_column
-from pseudodensity.density.flow import PixelFlow
+from pseudodensity.density.pixel_flow import PixelFlow
 from pseudodensity.features.build import build_extractor, load_extractor, save_extractor
 from pseudodensity.features.extractor import extract
 from pseudodensity.generators.checkpoint import save_checkpoint

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pseudodensity.artifacts import load_npy
-from pseudodensity.density.flow import PixelFlow
+from pseudodensity.density.pixel_flow import PixelFlow
 from pseudodensity.images.transform import resize, to_float, to_uint8
 from pseudodensity.papers.low_density.measured.image_sets import (
     HELD_OUT,
