@@ -130,7 +130,7 @@ def _printed(reported: str) -> dict[str, float]:
 def _flow_note(report: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     first, best = report["held_out"]
     return (
-        f"A Gaussian with affine couplings (`density/flow.py`), no DenseFlow: on training images that only said "
+        f"A Gaussian with affine couplings (`density/pixel_flow.py`), no DenseFlow: on training images that only said "
         f"when to stop, couplings raised the log-density of logits from {first:.1f} to {best:.1f} nats an image. "
         "That it knows other images than those it learned from is seen in the first two lines. "
         + held_out_note(settings["split"])
