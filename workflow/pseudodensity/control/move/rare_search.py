@@ -172,10 +172,11 @@ def search(
         with torch.enable_grad():
             iterate = _evaluate(space, parameter, step)
             if step == 0 and settings.impl == "authors":
-                anchors = iterate.features.detach()
+                anchors = iterate.features.detach().clone()  # may be the latents themselves
             away = _distances(iterate.features, anchors)
             losses = _losses(iterate, excess(away, limits), settings)
             steered = losses + _hinge(space.manifold, iterate.features, settings)
+        _refuse_non_finite(steered, "value", step)
         seen = Iterate(*(part.detach().clone() for part in iterate))
         feasible = _inside(space.manifold, seen.features) & (away.detach() <= limits)
         shares.append(feasible.float().mean(1))
@@ -185,7 +186,7 @@ def search(
             best.offer(seen, losses.detach(), feasible)
         if step < settings.steps:
             (parameter.grad,) = torch.autograd.grad(steered.sum(), parameter)
-            _refuse_non_finite(parameter.grad, step)
+            _refuse_non_finite(parameter.grad, "gradient", step)
             optimizer.step()
             schedule.step()
     return RareSamples(
@@ -245,12 +246,13 @@ def _inside(manifold: Manifold, features: Tensor) -> Tensor:
     return manifold.inside(features.flatten(0, 1)).view(features.shape[:2])
 
 
-def _refuse_non_finite(gradient: Tensor, step: int) -> None:
-    broken = int((~torch.isfinite(gradient.flatten(2)).all(2)).sum())
+def _refuse_non_finite(values: Tensor, what: str, step: int) -> None:
+    """values: (r, n, ...)."""
+    broken = int((~torch.isfinite(values)).view(*values.shape[:2], -1).any(2).sum())
     if broken:
         raise ValueError(
-            f"the objective has no finite gradient at {broken} samples in step {step} of the search: "
-            "take fewer steps or a hinge, or check the weights of generator, extractor and density"
+            f"the objective has no finite {what} at {broken} samples in step {step} of the search: take "
+            "fewer steps or a hinge, or check the weights of generator, extractor and density"
         )
 
 
