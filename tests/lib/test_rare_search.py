@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from pseudodensity.control.move.rare_best import Best, Iterate
 from pseudodensity.control.move.rare_objective import excess, objective, separation
 from pseudodensity.control.move.rare_references import neighbour_distances, pool_pick
 from pseudodensity.control.move.rare_search import Settings, Space, search, starts
@@ -251,6 +252,25 @@ def test_a_replay_of_all_iterates_finds_the_same_best(impl, select):
         )
     # Else the test would not see what it is for.
     assert 0 < found.feasible.mean() < 1 and len(found.steps.unique()) > 2
+
+
+@pytest.mark.parametrize("select", ["per_sample", "joint"])
+def test_the_best_of_made_up_iterates(select):
+    """Samples come and go at random, which a search seldom does."""
+    steps, references, n = 12, 40, 3
+    losses = points("losses", steps, references * n).view(steps, references, n)
+    feasible = points("feasible", steps, references * n).view(losses.shape) > 1
+    iterates = [
+        Iterate(loss[..., None], loss[..., None], loss, torch.full(loss.shape, step))
+        for step, loss in enumerate(losses)
+    ]
+    best = Best(iterates[0], select)
+    for iterate, good in zip(iterates, feasible, strict=True):
+        best.offer(iterate, iterate.log_density, good)
+    for r in range(references):
+        expected, found = best_by_hand(losses[:, r].numpy(), feasible[:, r].numpy(), select)
+        assert best.kept.steps[r].tolist() == expected.tolist()
+        assert best.found[r].tolist() == found.tolist()
 
 
 @pytest.mark.parametrize("select", ["per_sample", "joint"])
