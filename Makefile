@@ -32,7 +32,7 @@ $(VENV)/.faces: $(READY) envs/faces.txt
 
 # Two processes; the tests of a file stay together, since they share what they make.
 test: $(READY)
-	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest -n 2 --dist loadfile
+	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The long ones, which the default leaves out.
 test-slow: $(READY)

@@ -204,7 +204,7 @@ def test_without_a_gan_all_other_sets_are_shown():
             {"gan": "projectedgan", "fig17": {"extractors": ["backbone_cnn"]}},
             "'backbone_cnn', which trains projectedgan",
         ),
-        ({"count": 2000}, "count is 2000, but the pools of guidance hold 1600 images"),
+        ({"count": 2000}, "count is 2000, but the pools of guidance hold 1000 images"),
         ({"flow": {"shown": 401}}, "flow.shown is 401, but each set has 400 images"),
         (
             {"flow": {"other": "cats"}},

@@ -306,6 +306,14 @@ def test_comments_docstrings_and_formatting_rerun_nothing(workflow, before, path
 
 # Parts of the paths of experiments on polarity.
 POLARITY = ("/known-maps-", "-nearest-", "-samples-", "-classes-", "-paths-")
+# Parts of those of low-density diffusion, some of which are called alike.
+GUIDED = ("/adm_", "-of-adm-", "-of-classes-")
+
+
+def draws_by_polarity(path: str) -> bool:
+    """Whether a job chooses by polarity, or under truncation too, or is an experiment on polarity."""
+    parts = (*POLARITY, "-polarity-", "_polarity-")
+    return any(part in path for part in parts) and not any(part in path for part in GUIDED)
 
 
 def tangents_of_stylegan(path: str) -> bool:
@@ -325,8 +333,7 @@ MEANT = [
     (
         "control/select/polarity.py",
         "-polarity-",
-        # Polarity under truncation chooses by it, and the experiments on polarity do.
-        lambda path: any(part in path for part in (*POLARITY, "-polarity-", "_polarity-")),
+        draws_by_polarity,
     ),
     (
         "generators/stylegan_tangents.py",

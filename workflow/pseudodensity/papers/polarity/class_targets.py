@@ -8,7 +8,7 @@ from pseudodensity.papers.polarity.image_targets import judges
 from pseudodensity.papers.polarity.images import CATEGORY, HERE, PLACE, PLAIN, Images
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.experiments import experiment
-from pseudodensity.plan.methods import method
+from pseudodensity.plan.methods import method, method_module
 from pseudodensity.plan.target import Parts, Target, targets_of
 
 __all__ = ["class_targets"]
@@ -45,7 +45,8 @@ def _parts(images: Images) -> Parts:
     settings |= {"extractor": extractor, "seed": plan.pools.seed}
     function = f"{HERE}.measured.within_classes:within_classes"
     slug = f"{block['model']}-{block['dataset']}-within-classes"
-    measured = experiment(slug, function, settings, needs)
+    imports = tuple(dict.fromkeys(method_module(point["method"]) for point in points))
+    measured = experiment(slug, function, settings, needs, imports)
     told = {
         "points": points,
         "shown": grid["shown"],
