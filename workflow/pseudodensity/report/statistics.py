@@ -17,6 +17,7 @@ __all__ = [
     "difference",
     "holm",
     "log_ratio",
+    "logarithm",
     "mean_from_interval",
     "paired",
     "t_interval",
@@ -37,6 +38,11 @@ class Estimate:
     low: float = np.nan
     high: float = np.nan
     p: float = np.nan
+
+
+def logarithm(ratio: Estimate) -> Estimate:
+    """A ratio with its interval on the scale of log-ratios; its p is that of "it is 1"."""
+    return Estimate(*np.log([ratio.effect, ratio.low, ratio.high]), ratio.p)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["block_title", "setting_title", "title_and_aside"]
+__all__ = ["block_title", "repeats_introduction", "setting_title", "title_and_aside"]
 
 TUNED = ("precision", "recall", "fid")
 
@@ -22,6 +22,14 @@ def block_title(line: Mapping[str, Any]) -> str:
     """Both in one line."""
     title, aside = title_and_aside(line)
     return f"{title} ({aside})" if aside else title
+
+
+def repeats_introduction(line: Mapping[str, Any]) -> str:
+    """What a table of one trained model is of; line: any of its lines that is sampled."""
+    return (
+        f"{block_title(line)}: {line['n']:,} generated against {line['n_real']:,} real images per repeat, "
+        f"{line['repeats']} repeats, k = {line['k']}, training seed {line['seed']}."
+    )
 
 
 def setting_title(setting: str, w: float | None, otherwise: str) -> str:

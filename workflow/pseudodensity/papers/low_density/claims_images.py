@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pseudodensity.report.claims import Contrast, Line, block_line, estimate_of
-from pseudodensity.report.statistics import Estimate
+from pseudodensity.report.statistics import Estimate, logarithm
 
 __all__ = [
     "above_lines",
@@ -50,8 +50,7 @@ def nearest_lines(table: pd.DataFrame) -> list[Line]:
     """002-6: distance of guided images to training images over that of held-out reals. table: of
     `nearest_pairs`, whose first set is guided."""
     line = table.iloc[0]
-    found = estimate_of(line, "over_reals")
-    logs = Estimate(*np.log([found.effect, found.low, found.high]), found.p)
+    logs = logarithm(estimate_of(line, "over_reals"))
     words = f"distance to the nearest training image over that of held-out reals, {line['set']}"
     paper = float(np.log(line["paper_over_reals"])) if "paper_over_reals" in line else np.nan
     contrast = Contrast("002-6", words, 1, "log-ratio")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from pseudodensity.control.guide.low_density_sampling import NO_PUSH
 from pseudodensity.report.claims import Contrast, Line, block_line, estimate_of, untested
-from pseudodensity.report.statistics import Estimate, Mean, difference
+from pseudodensity.report.statistics import Mean, difference, logarithm
 
 __all__ = [
     "cost_lines",
@@ -101,8 +101,7 @@ def cost_lines(table: pd.DataFrame) -> list[Line]:
     for _, at in cheapest.iterrows():
         paper = float(np.log(at["paper_cheaper"])) if at["paper_cheaper"] > 0 else np.nan
         for quantity, title in COSTS.items():
-            found = estimate_of(at, f"cheaper_{quantity}")
-            logs = Estimate(*np.log([found.effect, found.low, found.high]), found.p)
+            logs = logarithm(estimate_of(at, f"cheaper_{quantity}"))
             words = f"{title} of rejection over those of guidance, range {at['range']}, alpha {at['alpha']:g}"
             contrast = Contrast("002-5", words, 1, "log-ratio")
             lines.append(block_line(contrast, logs, at, seeds=1, note=note, paper_effect=paper))

@@ -19,7 +19,7 @@ from pseudodensity.report.samples import load_arrays
 from pseudodensity.report.scores import ScoreBook
 from pseudodensity.report.statistics import t_interval
 from pseudodensity.report.table import Column, Table
-from pseudodensity.report.titles import block_title
+from pseudodensity.report.titles import repeats_introduction
 
 __all__ = ["fig14"]
 
@@ -60,10 +60,7 @@ def fig14(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
             _difference("against_control", "precision against the random direction"),
             Column("note", "note", optional=True, in_latex=False),
         ],
-        introduction=(
-            f"{block_title(first)}: {first['n']:,} generated against {first['n_real']:,} real images per repeat, "
-            f"{first['repeats']} repeats, k = {first['k']}, training seed {first['seed']}."
-        ),
+        introduction=repeats_introduction(first),
         notes=_notes(word),
     )
 

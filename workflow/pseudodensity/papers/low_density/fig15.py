@@ -11,7 +11,7 @@ from typing import Any
 from pseudodensity.report.frontier import frontier_frame
 from pseudodensity.report.scores import ScoreBook
 from pseudodensity.report.table import Column, Table
-from pseudodensity.report.titles import block_title
+from pseudodensity.report.titles import repeats_introduction
 
 __all__ = ["fig15"]
 
@@ -57,9 +57,6 @@ def fig15(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
             ),
             Column("note", "note", optional=True, in_latex=False),
         ],
-        introduction=(
-            f"{block_title(first)}: {first['n']:,} generated against {first['n_real']:,} real images per repeat, "
-            f"{first['repeats']} repeats, k = {first['k']}, training seed {first['seed']}."
-        ),
+        introduction=repeats_introduction(first),
         notes=NOTES,
     )

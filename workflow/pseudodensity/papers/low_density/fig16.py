@@ -16,7 +16,7 @@ from pseudodensity.report.frontier import frontier_frame
 from pseudodensity.report.scores import ScoreBook
 from pseudodensity.report.statistics import Estimate, paired
 from pseudodensity.report.table import Column, Table
-from pseudodensity.report.titles import block_title
+from pseudodensity.report.titles import repeats_introduction
 
 __all__ = ["SCORES", "changes", "fig16"]
 
@@ -70,10 +70,7 @@ def fig16(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
             _change("precision_beside_most", "that, beside the most steps", 3),
             Column("note", "note", optional=True, in_latex=False),
         ],
-        introduction=(
-            f"{block_title(first)}: {first['n']:,} generated against {first['n_real']:,} real images per repeat, "
-            f"{first['repeats']} repeats, k = {first['k']}, training seed {first['seed']}."
-        ),
+        introduction=repeats_introduction(first),
         notes=NOTES,
     )
 

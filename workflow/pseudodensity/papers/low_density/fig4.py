@@ -15,7 +15,7 @@ from pseudodensity.papers.low_density.matched import against
 from pseudodensity.report.frontier import frontier_frame
 from pseudodensity.report.scores import ScoreBook
 from pseudodensity.report.table import Column, Table
-from pseudodensity.report.titles import block_title
+from pseudodensity.report.titles import repeats_introduction
 
 __all__ = ["fig4"]
 
@@ -72,9 +72,6 @@ def fig4(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
             ),
             Column("note", "note", optional=True, in_latex=False),
         ],
-        introduction=(
-            f"{block_title(first)}: {first['n']:,} generated against {first['n_real']:,} real images per repeat, "
-            f"{first['repeats']} repeats, k = {first['k']}, training seed {first['seed']}."
-        ),
+        introduction=repeats_introduction(first),
         notes=NOTES,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,8 @@ import numpy as np
 from pseudodensity.artifacts import load_npy
 from pseudodensity.features.build import load_extractor
 from pseudodensity.features.extractor import Extractor, extract
-from pseudodensity.images.dataset import open_labels
-from pseudodensity.images.labels import class_numbers
 from pseudodensity.metrics.hardness import HARD, ClassGaussians
+from pseudodensity.papers.low_density.measured.image_sets import training_labels
 
 __all__ = ["HardnessJudge", "open_judge"]
 
@@ -61,8 +59,8 @@ def open_judge(inputs: Mapping[str, Any]) -> HardnessJudge:
 
     ValueError: a data set without labels.
     """
-    known = open_labels(Path(inputs["data"]).parent)
-    if known is None:
+    labels = training_labels(inputs["data"])
+    if labels is None:
         raise ValueError(
             f"{inputs['data']} has no labels, and hardness is that of a class: name a data set with labels "
             "in papers.low_density.shown.roles"
@@ -70,5 +68,5 @@ def open_judge(inputs: Mapping[str, Any]) -> HardnessJudge:
     return HardnessJudge(
         load_extractor(inputs["extractor"]),
         load_npy(inputs["features"]),
-        class_numbers(known)[0],
+        labels,
     )
