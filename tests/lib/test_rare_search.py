@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import cdist
 
+from pseudodensity.control.move.feature_distance import DISTANCES, apart, pairwise
 from pseudodensity.control.move.rare_best import Best, Iterate
 from pseudodensity.control.move.rare_objective import excess, objective, separation
 from pseudodensity.control.move.rare_references import neighbour_distances, pool_pick
 from pseudodensity.control.move.rare_search import Settings, Space, search, starts
 from pseudodensity.control.move.real_manifold import RealManifold
 from pseudodensity.metrics.manifold import manifold_metrics
-from pseudodensity.rng import normal
+from pseudodensity.rng import normal, numpy_generator
 
 torch.set_num_threads(1)
 
@@ -493,3 +495,33 @@ def test_bad_input_is_refused_in_one_line(call, message):
     with pytest.raises(ValueError) as caught:
         call()
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_other_distances_by_brute_force(distance):
+    """Pairs, anchors, the separation and d* against scipy's own distances."""
+    points = numpy_generator(0, "distances").normal(size=(2, 7, 3))
+    name = {"manhattan": "cityblock"}.get(distance, distance)
+    features = torch.from_numpy(points)
+    expected = np.stack([cdist(own, own, name) for own in points])
+    np.testing.assert_allclose(pairwise(features, features, distance).numpy(), expected, atol=1e-12)
+    np.testing.assert_allclose(
+        apart(features, features[:, :1], distance).numpy(), expected[:, 0], atol=1e-7
+    )
+    np.testing.assert_allclose(
+        separation(features, distance).numpy(), (expected**2).sum(2), atol=1e-12
+    )
+    fakes = numpy_generator(1, "distances").normal(size=(30, 3))
+    limits = neighbour_distances(features[0], torch.from_numpy(fakes), 4, distance=distance)
+    np.testing.assert_allclose(limits, np.sort(cdist(points[0], fakes, name))[:, 3], rtol=1e-6)
+
+
+def test_a_search_in_another_distance_ends_at_its_limit():
+    """What goes down along the first axis from (0, 2) turns until 1 - cos is d*, and no farther."""
+    space = Space(lambda z: z, lambda x: x, lambda x: x[:, 0], Anywhere())
+    settings = Settings(count=3, steps=200, sigma=0.0, diversity=0.0, distance="cosine")
+    found = search(
+        space, torch.tensor([[0.0, 2.0]]), torch.tensor([0.1]), settings, seed=0, numbers=[0]
+    )
+    assert found.found.all() and bool((found.distances <= 0.1).all())
+    assert float(found.distances.min()) > 0.08

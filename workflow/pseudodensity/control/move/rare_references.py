@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pseudodensity.control.move.feature_distance import Distance, pairwise
 from pseudodensity.feature_sets import blocks
 from pseudodensity.neighbors import knn
 
@@ -14,9 +15,13 @@ BLOCK = 64  # references at once; bounds the memory of their distances
 
 
 def neighbour_distances(
-    references: Tensor, fakes: Tensor, k: int, own: Tensor | None = None
+    references: Tensor,
+    fakes: Tensor,
+    k: int,
+    own: Tensor | None = None,
+    distance: Distance = "euclidean",
 ) -> Tensor:
-    """d* (r,): the distance of each reference (r, d) from its k-th neighbour among fakes (m, d).
+    """d* (r,): the distance of each reference (r, d) from its k-th neighbour among fakes (m, d), in any distance.
 
     papers/004 has k = 100 among 10,000 fakes (k' there). own: (r,) int64, which fake a reference is if it
     is one of them; that one is no neighbour. ValueError: k below 1 or above the number of other fakes,
@@ -27,12 +32,24 @@ def neighbour_distances(
         raise ValueError(
             f"k' must be at least 1 and at most the number of fakes, got {k} for {others}"
         )
+    near = k + (own is not None)
+    distances, indices = _nearest(references, fakes, near, distance)
     if own is None:
-        return knn(references, fakes, k)[0][:, -1]
-    distances, indices = knn(references, fakes, k + 1)
+        return distances[:, -1]
     # The reference itself may stand behind its copies, or, with its copies before it, not at all.
     before = (indices[:, :k] == own[:, None]).any(1)
     return torch.where(before, distances[:, k], distances[:, k - 1])
+
+
+def _nearest(
+    references: Tensor, fakes: Tensor, k: int, distance: Distance
+) -> tuple[Tensor, Tensor]:
+    """Distances and rows (r, k) of the nearest fakes of each reference, nearest first."""
+    if distance == "euclidean":
+        return knn(references, fakes, k)
+    parts = references.split(BLOCK)
+    found = [pairwise(part, fakes, distance).topk(k, largest=False) for part in parts]
+    return torch.cat([each.values for each in found]), torch.cat([each.indices for each in found])
 
 
 def pool_pick(

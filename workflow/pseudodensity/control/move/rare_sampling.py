@@ -56,8 +56,10 @@ DEFAULTS = {
     "select": "per_sample",
     "impl": "paper",
     "hinge": 0.0,
+    "distance": "euclidean",
 }
 CHOICES = {
+    "distance": ["euclidean", "manhattan", "cosine"],
     "density": ["flow", "gaussian"],
     "space": ["z", "w"],
     "select": ["per_sample", "joint"],
@@ -92,6 +94,7 @@ NAMED = {
     "select": "best {}",
     "impl": "as the {}",
     "hinge": "hinge {:g}",
+    "distance": "{} distance",
     "k": "k {}",
     "fakes": "{} fakes",
 }
@@ -138,12 +141,15 @@ def maker(context: Tools) -> Maker:
         select=point["select"],
         impl=point["impl"],
         hinge=point["hinge"],
+        distance=point["distance"],
         **{key: point[key] for key in own},
     )
 
     def find(references: Tensor, numbers: Sequence[int]) -> tuple[Tensor, Mapping[str, Tensor]]:
         starts, features, log_density = ground.references(references)
-        limits = neighbour_distances(features, fakes, point["neighbours"])
+        limits = neighbour_distances(
+            features, fakes, point["neighbours"], distance=point["distance"]
+        )
         found = search(ground.space, starts, limits, settings, seed=context.seed, numbers=numbers)
         each = found.steps.shape
         return found.latents, {

@@ -19,6 +19,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from pseudodensity.control.move.feature_distance import DISTANCES, Distance, apart
 from pseudodensity.control.move.gradient import Score, scores
 from pseudodensity.control.move.rare_best import Best, Iterate, Select
 from pseudodensity.control.move.rare_objective import excess, objective
@@ -68,7 +69,7 @@ class Settings:
         the loss of every sample (lambda2 counts N / 2 times); the rate never falls; iterates 0, 10, 20
         and so on are not looked at. Its fifth and sixth deviation lie in features and flow.
     hinge: weight of max(0, gap + margin)^2, which steers back to the manifold; it has no say in what is
-        best. margin: in units of the features.
+        best. margin: in units of the features. distance: d of both terms and of what is feasible.
 
     ValueError: settings that make no sense.
     """
@@ -85,6 +86,7 @@ class Settings:
     impl: Literal["paper", "authors"] = "paper"
     hinge: float = 0.0
     margin: float = 0.2
+    distance: Distance = "euclidean"
 
     def __post_init__(self) -> None:
         least = {"count": 1, "steps": 0, "decay_every": 1}
@@ -102,7 +104,12 @@ class Settings:
             value = getattr(self, name)
             if not (value >= low and math.isfinite(value)):
                 raise ValueError(f"{name} must be finite and {low} or more, got {value}")
-        for name, words in (("select", ("per_sample", "joint")), ("impl", ("paper", "authors"))):
+        choices = {
+            "select": ("per_sample", "joint"),
+            "impl": ("paper", "authors"),
+            "distance": DISTANCES,
+        }
+        for name, words in choices.items():
             if getattr(self, name) not in words:
                 raise ValueError(
                     f"{name} {getattr(self, name)!r} unknown: use {' or '.join(words)}"
@@ -173,7 +180,7 @@ def search(
             iterate = _evaluate(space, parameter, step)
             if step == 0 and settings.impl == "authors":
                 anchors = iterate.features.detach().clone()  # may be the latents themselves
-            away = _distances(iterate.features, anchors)
+            away = apart(iterate.features, anchors, settings.distance)
             losses = _losses(iterate, excess(away, limits), settings)
             steered = losses + _hinge(space.manifold, iterate.features, settings)
         _refuse_non_finite(steered, "value", step)
@@ -193,7 +200,7 @@ def search(
         latents=best.kept.latents,
         features=best.kept.features,
         log_density=best.kept.log_density,
-        distances=_distances(best.kept.features, reference[:, None]),
+        distances=apart(best.kept.features, reference[:, None], settings.distance),
         found=best.found,
         steps=best.kept.steps,
         feasible=torch.stack(shares, 1),
@@ -219,11 +226,6 @@ def _evaluate(space: Space, latents: Tensor, step: int) -> Iterate:
     return Iterate(latents, features.unflatten(0, shape), log_density.view(shape), number)
 
 
-def _distances(features: Tensor, anchors: Tensor) -> Tensor:
-    """(r, n, d) and (r, n or 1, d) -> (r, n)."""
-    return torch.linalg.vector_norm(features - anchors, dim=2)
-
-
 def _losses(iterate: Iterate, beyond: Tensor, settings: Settings) -> Tensor:
     return objective(
         iterate.log_density,
@@ -232,6 +234,7 @@ def _losses(iterate: Iterate, beyond: Tensor, settings: Settings) -> Tensor:
         settings.similarity,
         settings.diversity,
         coupled=settings.impl == "authors",
+        distance=settings.distance,
     )
 
 

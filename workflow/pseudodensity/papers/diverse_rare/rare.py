@@ -20,6 +20,7 @@ PLACE = "papers.diverse_rare"
 CATEGORY = "Diverse rare samples"
 PLAIN = {"method": "plain"}
 SEARCH, PICK = "rare_search", "rare_pick"
+KINDS = ("images", "small_images", "few")  # where the config says how many images are compared
 AROUND = f"{HERE}.measured.around:around"
 
 Point = Mapping[str, Any]
@@ -29,7 +30,8 @@ Block = Mapping[str, str]  # model and dataset
 class Rare:
     """Searches for rare images of some models. grid: the paper's list of runs.
 
-    sets: of the main comparison; few: of what is compared setting by setting, with fewer references.
+    sets: of the main comparison; small: of models of small data sets; few: of what is compared setting by
+    setting, with fewer references.
 
     ConfigError: images of a repeat that no pool may hold; a judge in whose features is searched; an extractor
     that is not described.
@@ -37,14 +39,21 @@ class Rare:
 
     def __init__(self, plan: Plan, grid: Mapping[str, Any]):
         self.plan, self.grid = plan, grid
-        metrics = grid["metrics"]
-        for key in ("images", "few"):
+        for key in KINDS:
             check_count(f"{PLACE}.{key}", plan, grid[key]["count"])
-        self.sets, self.few = (
-            MethodSets(plan, own["count"], own["repeats"], own["repeats"], metrics)
-            for own in (grid["images"], grid["few"])
-        )
+        self.sets, self.small, self.few = map(self._sets, KINDS)
         self._check_judges()
+
+    def _sets(self, key: str) -> MethodSets:
+        own, known = self.grid[key], self.grid["metrics"]
+        for name in own["metrics"]:
+            if name not in known:
+                raise ConfigError(
+                    f"config: {PLACE}.{key}.metrics names {name!r}, which {PLACE}.metrics does not describe: it has "
+                    f"{', '.join(known)}"
+                )
+        metrics = {name: self.grid["metrics"][name] for name in own["metrics"]}
+        return MethodSets(self.plan, own["count"], own["repeats"], own["repeats"], metrics)
 
     @property
     def extractor(self) -> str | None:
@@ -91,17 +100,22 @@ class Rare:
                 f"config: {PLACE} searches {block['model']}, whose images take many passes: name a generator of "
                 "one pass"
             )
-        point = found[0] | changed
-        for key in ("images", "few"):
-            if self.grid[key]["count"] % point["samples"]:
-                raise ConfigError(
-                    f"config: {PLACE}.{key}.count is {self.grid[key]['count']}, and each reference has "
-                    f"{point['samples']} samples: give a multiple of it"
-                )
-        return point
+        return found[0] | changed
+
+    def samples(self, block: Block) -> int:
+        """Samples of each reference by the settings of the config. ConfigError: as of `search`."""
+        return self.search(block, 0)["samples"]
 
     def around(self, sets: MethodSets, block: Block, point: Point) -> Artifact:
-        """Each sample of a search beside its reference, in features of the judge and of a second network."""
+        """Each sample of a search beside its reference, in features of the judge and of a second network.
+
+        ConfigError: images of a repeat that are not those of whole references.
+        """
+        if sets.images % point["samples"]:
+            raise ConfigError(
+                f"config: {PLACE} compares {sets.images} images of a repeat, and each reference has "
+                f"{point['samples']} samples: give a multiple of it"
+            )
         checkpoint, pools = self.checkpoint(block), self.plan.pools
         count, judge = sets.images * sets.repeats, self.grid["metrics"]["rarity"]["extractor"]
         references = -(-count // point["samples"])

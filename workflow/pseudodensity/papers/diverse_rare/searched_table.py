@@ -34,13 +34,15 @@ SCORES = {
 BESIDE = {
     "gain": ("rarity against reference", "+.3f"),
     "second_gain": ("in the second network", "+.3f"),
+    "spread": ("distance of two samples of a reference", ".3f"),
+    "away": ("distance from the reference", ".3f"),
 }
 NOTES = (
     (
         "*rarity*: smallest radius of a real ball that holds the image, mean over those that lie in any; *outside*: "
         "the share of the others. *rarity against reference*: mean over the samples of a reference less that of the "
         "reference, where both are inside, then over references. Intervals: 95 %, Student's; of scores over repeats "
-        "with references of their own, of differences over references. All are of one trained model."
+        "with references of their own, of what is told of references over these. All are of one trained model."
     ),
     (
         "*feasible*: share of samples that lie in the real manifold and within d* of their reference, in the "
@@ -59,8 +61,9 @@ def searched_table(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Ta
     """A section for each model, a line for each point."""
     book, rows, number = ScoreBook(inputs["scores"]), settings["rows"], settings["number"]
     frame = frontier_frame(rows, book)
+    frame["calls"] = frame["generator_calls"].astype(float) / (frame["n"] * frame["repeats"])
     beside = [_beside(inputs["around"], row["around"]) for row in rows]
-    frame = pd.concat([frame, pd.DataFrame(beside)], axis=1)
+    frame = pd.concat([frame, pd.DataFrame(beside, columns=_columns())], axis=1)
     first = frame.iloc[0]
     shown = {score: own for score, own in SCORES.items() if score in frame}
     return Table(
@@ -94,11 +97,18 @@ def searched_table(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Ta
     )
 
 
+def _columns() -> list[str]:
+    """What `_beside` may say, in the order of the CSV."""
+    ends = ("", "_low", "_high")
+    told = ["feasible_start", "feasible_end", "found", "step", "nearness"]
+    return [*told, *(f"{name}{end}" for name in BESIDE for end in ends)]
+
+
 def _beside(paths: list[str], number: int | None) -> dict[str, float]:
     """What an experiment `around` says; nothing of a set that was not searched for."""
     if number is None:
         return {}
-    names = ["found", "step", "feasible", "distance", "limit"]
+    names = ["found", "step", "feasible", "distance", "limit", "judge_spread", "judge_away"]
     roles = {"gain": "judge", "second_gain": "second"}
     names += [
         f"{role}_{what}" for role in roles.values() for what in ("rarity", "reference_rarity")
@@ -109,17 +119,18 @@ def _beside(paths: list[str], number: int | None) -> dict[str, float]:
         "feasible_end": own["feasible"][:, -1].mean(),
         "found": own["found"].mean(),
         "step": np.median(own["step"]),
-        "calls": own["feasible"].shape[1] + 1,
         "nearness": (own["distance"] / own["limit"]).mean(),
     }
-    for name, role in roles.items():
-        gains = gains_of(own[f"{role}_rarity"], own[f"{role}_reference_rarity"])
-        found = paired(gains) if len(gains) else None
-        line |= (
-            {name: found.effect, f"{name}_low": found.low, f"{name}_high": found.high}
-            if found
-            else {}
-        )
+    of_references = {
+        name: gains_of(own[f"{role}_rarity"], own[f"{role}_reference_rarity"])
+        for name, role in roles.items()
+    }
+    of_references["spread"] = own["judge_spread"][np.isfinite(own["judge_spread"])]
+    of_references["away"] = own["judge_away"].reshape(len(own["feasible"]), -1).mean(1)
+    for name, values in of_references.items():
+        if len(values):
+            found = paired(values)
+            line |= {name: found.effect, f"{name}_low": found.low, f"{name}_high": found.high}
     return line
 
 

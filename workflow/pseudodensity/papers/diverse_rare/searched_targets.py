@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from pseudodensity.papers.diverse_rare.rare import CATEGORY, HERE, PLAIN, Block, Rare
@@ -14,48 +15,92 @@ __all__ = ["searched_targets", "table_parts"]
 TABLE = f"{HERE}.searched_table:searched_table"
 SEARCHES = ("rare_search", "rare_pick")
 
+Points = Callable[[Block], Iterator[Mapping[str, Any]]]
+Made = tuple[dict[str, Any], dict[str, Any]]  # inputs and settings of a target
+
 
 def searched_targets(rare: Rare) -> Iterator[Target]:
-    """Table 1 of the main model; Table 4 of those of small data sets."""
-    main, small = rare.grid["block"], rare.grid["small"]
-    yield from targets_of(
-        "diverse_rare/table1",
-        {"table": TABLE},
+    """Table 1 of the main model, Table 4 of those of small data sets, and what single settings do."""
+    main, grid = [rare.grid["block"]], rare.grid
+    yield from _table(
+        1,
         "Rarity, fidelity and diversity of searched images, of references, baselines and polarity sampling.",
-        CATEGORY,
-        lambda: {"table": table_parts(rare, rare.sets, [main], _compared(rare), 1)},
+        lambda: table_parts(rare, rare.sets, main, _compared(rare, rare.sets, {}), 1),
     )
-    yield from targets_of(
-        "diverse_rare/table4",
-        {"table": TABLE},
+    yield from _table(
+        4,
         "The same of generators that were trained on few images.",
-        CATEGORY,
-        lambda: {"table": table_parts(rare, rare.few, small, _compared(rare), 4)},
+        lambda: table_parts(
+            rare, rare.small, grid["small"], _compared(rare, rare.small, grid["small_search"]), 4
+        ),
     )
+    for number, caption, dials in _single_settings(grid):
+        yield from _table(
+            number,
+            caption,
+            lambda number=number, dials=dials: table_parts(
+                rare, rare.few, main, _varied(rare, dials), number
+            ),
+        )
 
 
-def _compared(rare: Rare) -> Any:
-    """block -> points of the main comparison, controls first."""
+def _table(number: int, caption: str, make: Callable[[], Made]) -> Iterator[Target]:
+    name = f"diverse_rare/table{number}"
+    yield from targets_of(name, {"table": TABLE}, caption, CATEGORY, lambda: {"table": make()})
+
+
+def _single_settings(
+    grid: Mapping[str, Any],
+) -> Iterator[tuple[int, str, list[dict[str, Any]]]]:
+    """Number, caption and settings of the tables in which one or two settings vary."""
+    terms = [{"similarity": 0.0, "diversity": 0.0}, {"diversity": 0.0}, {}]
+    yield 7, "What each term of the objective adds: rare, + similarity, + diversity.", terms
+    weights = product(grid["table9"]["similarity"], grid["table9"]["diversity"])
+    pairs = [{"similarity": one, "diversity": other} for one, other in weights]
+    yield 9, "The search by the weights of its terms.", pairs
+    limits = [{"neighbours": k} for k in grid["table10"]["neighbours"]]
+    yield 10, "The search by the neighbour that the limit d* is the distance of.", limits
+    distances = [{"distance": name} for name in grid["table11"]["distance"]]
+    yield 11, "The search by the distance that its terms are made of.", distances
+
+
+def _varied(rare: Rare, dials: Sequence[Mapping[str, Any]]) -> Points:
+    """References and starts, and the search with each of some settings."""
+
+    def points(block: Block) -> Iterator[Mapping[str, Any]]:
+        yield PLAIN
+        yield rare.search(block, 0)
+        for dial in dials:
+            yield rare.search(block, rare.grid["table1"]["steps"], **dial)
+
+    return points
+
+
+def _compared(rare: Rare, sets: MethodSets, changed: Mapping[str, Any]) -> Points:
+    """Points of the main comparison, controls first. changed: settings of the search."""
 
     def points(block: Block) -> Iterator[Mapping[str, Any]]:
         grid, model = rare.grid["table1"], block["model"]
         yield from rare.sets.points(model, "held_out", {})
         yield PLAIN
-        yield rare.search(block, 0)
-        yield rare.search(block, grid["steps"])
-        yield rare.search(block, grid["steps"], density="gaussian")
-        yield rare.search(block, grid["steps"], hinge=grid["hinge"])
+        yield rare.search(block, 0, **changed)
+        yield rare.search(block, grid["steps"], **changed)
+        yield rare.search(block, grid["steps"], **changed, density="gaussian")
+        yield rare.search(block, grid["steps"], **changed, hinge=grid["hinge"])
         for size in grid["pools"]:
-            yield rare.pick(block, size)
+            yield rare.pick(block, size, samples=changed.get("samples", rare.samples(block)))
+        # Without replacement the rarest are only chosen where there is much to choose from.
+        volumes = grid["volumes_per_image"] * sets.images
         rival = {"exponents": grid["polarity"], "replacement": [False]}
-        yield from rare.sets.points(model, "polarity", rival)
+        for point in rare.sets.points(model, "polarity", rival):
+            yield point | {"volumes": volumes}
 
     return points
 
 
 def table_parts(
-    rare: Rare, sets: MethodSets, blocks: Sequence[Block], points: Any, number: int
-) -> tuple[dict[str, Any], dict[str, Any]]:
+    rare: Rare, sets: MethodSets, blocks: Sequence[Block], points: Points, number: int
+) -> Made:
     """Inputs and settings of a table of the search. points: block -> its points. number: of the table."""
     scores, measured, rows = [], [], []
     for block in blocks:
