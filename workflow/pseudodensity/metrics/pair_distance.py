@@ -11,7 +11,9 @@ from pseudodensity.feature_sets import as_tensors, frame, squared_distances
 
 NAME = "pair_distance"
 TITLE = "mean distance of pairs"
-SOURCE = "the LPIPS score of papers/004: 10,000 random pairs; with LPIPS, Zhang et al. 2018, equation 1"
+SOURCE = (
+    "the LPIPS score of papers/004: 10,000 random pairs; with LPIPS, Zhang et al. 2018, equation 1"
+)
 NEEDS = ("features",)
 SCORES = {"pair_distance": 0, "pair_deviation": 0}
 RANGES = {"pair_distance": (0, None), "pair_deviation": (0, None)}
@@ -28,9 +30,7 @@ class Side(NamedTuple):
     squared: bool
 
 
-def prepare(
-    real: Mapping[str, np.ndarray], *, pairs: int = 10_000, squared: bool = False
-) -> Side:
+def prepare(real: Mapping[str, np.ndarray], *, pairs: int = 10_000, squared: bool = False) -> Side:
     """The dimension of the real `features` `(n, d)`, all that this score sees of them.
 
     pairs: how many are drawn. squared: whether the squared distance is the measure, as it is of an
