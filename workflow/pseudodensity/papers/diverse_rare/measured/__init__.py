@@ -1,0 +1,1 @@
+"""Experiments of diverse rare samples (papers/004)."""

@@ -1,0 +1,149 @@
+"""Shares of the values of an attribute among images, corrected for a classifier's errors, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+
+from pseudodensity.report.statistics import CONFIDENCE, Estimate
+from pseudodensity.rng import numpy_generator
+
+__all__ = [
+    "Resampling",
+    "Shares",
+    "corrected",
+    "group_counts",
+    "mean_interval",
+    "paired_means",
+    "shares_of",
+]
+
+BEYOND = (1 - CONFIDENCE) / 2  # what either end may miss
+STRICT = 1e3  # weight of "shares sum to 1" beside the equations of single values
+BATCH = 2**22  # numbers of one batch of resamples
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """A bootstrap of groups. Equal ones draw equal groups of equally many: differences are paired then."""
+
+    seed: int
+    count: int
+    stream: str
+
+    def weights(self, groups: int) -> Iterator[np.ndarray]:
+        """How often (batch, groups) each group is drawn, batch after batch of all resamples."""
+        stream, size = numpy_generator(self.seed, "groups", self.stream), max(1, BATCH // groups)
+        for start in range(0, self.count, size):
+            batch = min(size, self.count - start)
+            drawn = stream.integers(0, groups, (batch, groups)) + groups * np.arange(batch)[:, None]
+            yield np.bincount(drawn.ravel(), minlength=batch * groups).reshape(batch, groups)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shares (k,) float64 of the values of an attribute, and those of resamples (r, k)."""
+
+    found: np.ndarray
+    resampled: np.ndarray
+    groups: int
+
+    def estimate(self, value: int) -> Estimate:
+        """A share with its 95 % interval: the middle of the resamples.
+
+        Resamples of a value that no image has, or all have, do not differ. Then the far end is what the
+        share of groups with such an image may be (Clopper and Pearson 1934), which is not less.
+        """
+        low, high = _middle(self.resampled[:, value])
+        share = float(self.found[value])
+        if share == 0 and high == 0:
+            high = 1 - BEYOND ** (1 / self.groups)
+        if share == 1 and low == 1:
+            low = BEYOND ** (1 / self.groups)
+        return Estimate(share, low, high)
+
+    def minus(self, other: Shares, value: int) -> Estimate:
+        """The difference to shares that were resampled with the same groups, in points of 1."""
+        low, high = _middle(self.resampled[:, value] - other.resampled[:, value])
+        return Estimate(float(self.found[value] - other.found[value]), low, high)
+
+
+def shares_of(
+    counts: np.ndarray,
+    confusion: np.ndarray | None,
+    resampling: Resampling,
+) -> Shares:
+    """Shares of values among images, by a bootstrap of groups; images of one group depend on each other.
+
+    counts: (groups, k) images of each value in each group, see `group_counts`. confusion: (k, k) counts on
+    held-out reals, true value by row, by which shares are corrected; its rows are resampled too. None for
+    the shares as they are.
+    """
+    drawn = np.concatenate([weights @ counts for weights in resampling.weights(len(counts))])
+    found, resampled = counts.sum(0) / counts.sum(), drawn / drawn.sum(1, keepdims=True)
+    if confusion is not None:
+        stream = numpy_generator(resampling.seed, "resampled confusion")
+        tables = [_resampled_rows(confusion, stream) for _ in resampled]
+        found = corrected(found, confusion)
+        resampled = np.stack([corrected(*each) for each in zip(resampled, tables, strict=True)])
+    return Shares(found, resampled, len(counts))
+
+
+def corrected(shares: np.ndarray, confusion: np.ndarray) -> np.ndarray:
+    """True shares (k,) of which a classifier predicts `shares`, if it errs on these images as on reals.
+
+    confusion: (k, k) counts, true value by row. Predicted shares are true ones times the rows' shares;
+    the least squares of that over shares of at least 0 that sum to 1, by non-negative least squares
+    (Lawson and Hanson 1974). Without errors nothing changes. NaN where a value has no held-out real. What
+    reals do not show, such as an attribute that another one hides more often, is not corrected.
+    """
+    totals = confusion.sum(1, keepdims=True)
+    if not totals.all():
+        return np.full(len(shares), np.nan)
+    equations = np.vstack([(confusion / totals).T, np.full(len(shares), STRICT)])
+    solved, _ = nnls(equations, np.append(shares, STRICT))
+    return solved / solved.sum()
+
+
+def group_counts(values: np.ndarray, groups: np.ndarray, cardinality: int) -> np.ndarray:
+    """How many images (groups, k) of each group (n,) have each value (n,), groups in rising order."""
+    _, places = np.unique(groups, return_inverse=True)
+    counts = np.zeros((places.max() + 1, cardinality), np.int64)
+    np.add.at(counts, (places, values), 1)
+    return counts
+
+
+def mean_interval(values: np.ndarray, groups: np.ndarray, resampling: Resampling) -> Estimate:
+    """Mean of values (n,) of images with its interval, by a bootstrap of groups (n,)."""
+    _, places = np.unique(groups, return_inverse=True)
+    sums, sizes = np.bincount(places, values), np.bincount(places)
+    drawn = np.concatenate([(w @ sums) / (w @ sizes) for w in resampling.weights(len(sizes))])
+    return Estimate(float(np.mean(values)), *_middle(drawn))
+
+
+def paired_means(
+    values: np.ndarray, groups: np.ndarray, others: np.ndarray, other_groups: np.ndarray
+) -> np.ndarray:
+    """Mean of a group's values minus that of the same group in another set (g,), of groups in both."""
+    common = np.intersect1d(groups, other_groups)
+    return _means(values, groups, common) - _means(others, other_groups, common)
+
+
+def _means(values: np.ndarray, groups: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    known, places = np.unique(groups, return_inverse=True)
+    means = np.bincount(places, values) / np.bincount(places)
+    return means[np.searchsorted(known, wanted)]
+
+
+def _resampled_rows(confusion: np.ndarray, stream: np.random.Generator) -> np.ndarray:
+    totals = confusion.sum(1, keepdims=True)
+    shares = confusion / np.maximum(totals, 1)
+    return stream.multinomial(totals[:, 0], np.where(totals, shares, 1 / len(confusion)))
+
+
+def _middle(values: np.ndarray | Sequence[float]) -> tuple[float, float]:
+    low, high = np.quantile(values, [BEYOND, 1 - BEYOND])
+    return float(low), float(high)
