@@ -45,8 +45,8 @@ from pseudodensity.tensors import save_tensors
 torch.set_num_threads(1)
 
 RESAMPLING = Resampling(0, 2000, "references")
-TRAINING = {"seed": 3, "widths": [8, 16], "blocks": 1, "epochs": 5, "learning_rate": 0.01}
-TRAINING |= {"batch_size": 32, "mirror": False, "images": 600, "held_out": 300, "device": "cpu"}
+TRAINING = {"seed": 3, "widths": [16, 24], "blocks": 1, "epochs": 5, "learning_rate": 0.01}
+TRAINING |= {"batch_size": 25, "mirror": False, "images": 1000, "held_out": 300, "device": "cpu"}
 TRAINING |= {"held_out_share": 0.2}
 
 
@@ -170,10 +170,10 @@ def test_the_paper_s_test_is_welch_s_on_the_samples():
 def folder(tmp_path_factory):
     """60 faces, a classifier of their law, and a pool of 20 fresh faces."""
     folder = tmp_path_factory.mktemp("attributes")
-    build_dataset({"kind": "procedural", "scene": "faces", "images": 60, "resolution": 16}, folder)
+    build_dataset({"kind": "procedural", "scene": "faces", "images": 60, "resolution": 8}, folder)
     made = attribute_classifier({"data": folder / "images.npy"}, TRAINING)
     save_tensors(folder / "classifier.safetensors", made[0], {}, made[1])
-    images, labels = render("faces", range(500, 520), 16, 0)
+    images, labels = render("faces", range(500, 520), 8, 0)
     save_npy(folder / "pool_images.npy", images)
     (folder / "pool").mkdir()
     save_npy(folder / "pool" / "images.npy", images)
@@ -185,15 +185,15 @@ def folder(tmp_path_factory):
 def test_a_classifier_learns_what_it_is_shown_and_knows_its_errors(folder):
     place, facts, _ = folder
     classifier = load_classifier(place / "classifier.safetensors")
-    assert facts["names"] == list(FACES) and facts["fresh"] and facts["learned"] == 600
-    for name in ("background", "clothes", "hat"):
-        assert facts["accuracy"][name] > 0.9 > facts["most_common"][name] - 0.1
+    assert facts["names"] == list(FACES) and facts["fresh"] and facts["learned"] == 1000
+    for name in ("background", "clothes", "hair"):
+        assert facts["accuracy"][name] > 0.9 > facts["most_common"][name] + 0.3
     for name, table in zip(facts["names"], classifier.confusion, strict=True):
         assert table.sum() == 300 == facts["held_out"]
         assert np.trace(table) / 300 == facts["accuracy"][name]
         assert table.sum(1).max() / 300 == facts["most_common"][name]
     # The errors are those of images that it has not seen, counted anew.
-    images, labels = render("faces", 2**40 + np.arange(600, 900), 16, 0)
+    images, labels = render("faces", 2**40 + np.arange(1000, 1300), 8, 0)
     found = classifier.predicted(images)
     for column, table in enumerate(classifier.confusion):
         for value in range(len(table)):
