@@ -33,6 +33,7 @@ from pseudodensity.papers.diverse_rare.measured.predicted_attributes import (
 from pseudodensity.papers.diverse_rare.shares import (
     Resampling,
     corrected,
+    expected,
     group_counts,
     mean_interval,
     paired_means,
@@ -141,6 +142,15 @@ def test_sets_of_the_same_references_are_compared_pairwise():
     assert (same.minus(before, 1).low, same.minus(before, 1).high) == (0, 0)
     other = shares_of(counts, None, Resampling(0, 2000, "others"))
     assert other.minus(before, 1).high > 0.02
+
+
+def test_what_attributes_are_worth_together_is_resampled_jointly():
+    # The second attribute is the first one once more: their sum is twice as wide, not sqrt 2 times.
+    counts = group_counts((draws().random(500) < 0.5).astype(int), np.arange(500), 2)
+    shares = shares_of(counts, None, RESAMPLING)
+    one, two = (expected([shares] * n, [np.array([0.0, 2.0])] * n).estimate(0) for n in (1, 2))
+    assert one.effect == pytest.approx(2 * counts[:, 1].mean())
+    assert two.high - two.low == pytest.approx(2 * (one.high - one.low))
 
 
 def test_paired_means_and_their_interval():
@@ -263,8 +273,13 @@ def example(tmp_path):
     made = AttributeSets(
         ["hat", "colour"],
         [["0", "1"], ["0", "1"]],
-        {"plain": reference, "search": search, "few": search[:8]},
-        {"plain": np.arange(100), "search": np.arange(400) // 4, "few": np.arange(8) // 4},
+        {"plain": reference, "search": search, "few": search[:8], "copies": reference.repeat(4, 0)},
+        {
+            "plain": np.arange(100),
+            "search": np.arange(400) // 4,
+            "few": np.arange(8) // 4,
+            "copies": np.arange(400) // 4,
+        },
         np.stack([np.arange(1000) % 10 == 0, np.arange(1000) % 20 == 0], axis=1).astype(int),
         np.zeros((1000, 2), int),
         [np.log([0.9, 0.1]), np.log([0.95, 0.05])],
@@ -302,6 +317,14 @@ def test_the_table_shows_rare_values_first_with_all_shares(example, tmp_path):
     assert "hat: yes" in told and "hat 95.0 %" in told and "rare search: 400 images of 100" in told
 
 
+def test_copies_of_references_change_nothing_whichever_are_drawn(example):
+    titles = {"plain": "references", "copies": "copies"}
+    frame = attribute_table(example, shown(sets=["plain", "copies"], titles=titles)).frame
+    changes = frame[["copies_change", "copies_change_low", "copies_change_high"]].to_numpy()
+    np.testing.assert_allclose(changes, 0, atol=1e-9)
+    assert (frame["copies_corrected_high"] - frame["copies_corrected_low"]).max() > 5
+
+
 def test_the_order_the_attributes_and_a_missing_set(example):
     falling = attribute_table(example, shown(order="falling", attributes=["hat"])).frame
     assert falling["value"].tolist() == ["0", "1"]
@@ -328,6 +351,12 @@ def test_rarity_of_attributes_before_and_after(example, tmp_path):
     deviation = 0.3 * (common - rare) / np.sqrt(100)
     width = lines.loc["search", "change_high"] - lines.loc["search", "change_low"]
     assert width == pytest.approx(2 * 1.96 * deviation, rel=0.2)
+    # Corrected, 20 % of the references and all images of the search have a hat.
+    before = 0.2 * rare + 0.8 * common + colour
+    assert lines.loc["plain", "corrected"] == pytest.approx(before)
+    assert lines.loc["search", "corrected"] == pytest.approx(rare + colour)
+    assert lines.loc["search", "corrected_change"] == pytest.approx(0.8 * (rare - common))
+    assert np.isnan(lines.loc["plain", "corrected_change"])
     # Only the references that it has: number 0 with a hat, and number 1 without.
     assert lines.loc["few", "references"] == 2 and lines.loc["few", "change"] == pytest.approx(0)
     write_table(table, *(tmp_path / f"r.{suffix}" for suffix in ("csv", "md", "tex")))
@@ -363,6 +392,7 @@ def test_predictions_of_a_file_are_sets_like_any_other(tmp_path):
     assert frame["law"].isna().all() and "search_corrected" not in frame
     lines = rarity_of_attributes({"measured": tmp_path / "m.safetensors"}, own).frame
     assert lines["set"].tolist() == ["real_predicted", "search"]
+    assert lines["corrected"].isna().all()
 
 
 def test_another_file_than_the_config_says_is_refused(tmp_path):

@@ -17,7 +17,9 @@ import pandas as pd
 
 from pseudodensity.papers.diverse_rare.attribute_sets import AttributeSets, open_attribute_sets
 from pseudodensity.papers.diverse_rare.shares import (
+    Resampled,
     Resampling,
+    expected,
     group_counts,
     mean_interval,
     paired_means,
@@ -85,11 +87,18 @@ def rarity_of_attributes(inputs: Mapping[str, Any], settings: Mapping[str, Any])
         columns=[
             Column("title", "images"),
             Column("n", "n"),
-            Column("log_probability", "log-probability", 3, low="low", high="high"),
+            Column(
+                "log_probability",
+                "log-probability",
+                3,
+                low="log_probability_low",
+                high="log_probability_high",
+            ),
             Column(
                 "change", "minus references", format="+.3f", low="change_low", high="change_high"
             ),
             Column("references", "references", optional=True),
+            *_of_corrected_shares(),
         ],
         introduction=(
             f"{block_title(settings['names'])}: mean log-probability in nats of all attributes of an image, by "
@@ -99,11 +108,20 @@ def rarity_of_attributes(inputs: Mapping[str, Any], settings: Mapping[str, Any])
             INTERVALS,
             "*minus references*: over references that both sets have, each with the mean of its images.",
             (
-                "Errors of the classifier make attributes of images rarer or commoner: compare with the line of "
+                "*corrected*: of corrected shares, see the tables of shares; of all references of a set. Errors of "
+                "the classifier make attributes of images rarer or commoner: compare with the line of "
                 "reals as predicted."
             ),
         ],
     )
+
+
+def _of_corrected_shares() -> Iterator[Column]:
+    for name, head, form in (
+        ("corrected", "corrected", ".3f"),
+        ("corrected_change", "corrected, minus references", "+.3f"),
+    ):
+        yield Column(name, head, format=form, low=f"{name}_low", high=f"{name}_high", optional=True)
 
 
 # ------------------------------------------------------------------------------ lines
@@ -163,8 +181,7 @@ def _lines(
 
 def _told(name: str, found: Estimate) -> dict[str, float]:
     """A share and its interval in %."""
-    ends = {"": found.effect, "_low": found.low, "_high": found.high}
-    return {f"{name}{end}": 100 * value for end, value in ends.items()}
+    return {key: 100 * value for key, value in _named(name, found).items()}
 
 
 def _columns(measured: AttributeSets, settings: Mapping[str, Any]) -> Iterator[Column]:
@@ -220,6 +237,7 @@ def _rarity_lines(measured: AttributeSets, settings: Mapping[str, Any]) -> Itera
         yield _rarity_line(name, titles[name], len(values), found)
     reference, groups = settings["reference"], measured.groups
     before = measured.log_probability(measured.sets[reference])
+    corrected_before = _corrected_rarity(reference, measured, settings)
     for name in settings["sets"]:
         after = measured.log_probability(measured.sets[name])
         resampling = _resampling(name, measured, settings)
@@ -227,18 +245,37 @@ def _rarity_lines(measured: AttributeSets, settings: Mapping[str, Any]) -> Itera
         line = _rarity_line(name, settings["titles"][name], len(after), found)
         paired = paired_means(after, groups[name], before, groups[reference])
         if name != reference and len(paired):
-            change = mean_interval(paired, np.arange(len(paired)), resampling)
-            line |= {"change": change.effect, "change_low": change.low, "change_high": change.high}
+            line |= _named("change", mean_interval(paired, np.arange(len(paired)), resampling))
             line["references"] = len(paired)
+        corrected = _corrected_rarity(name, measured, settings)
+        if corrected is not None:
+            line |= _named("corrected", corrected.estimate(0))
+            if name != reference:
+                line |= _named("corrected_change", corrected.minus(corrected_before, 0))
         yield line
 
 
+def _corrected_rarity(
+    name: str, measured: AttributeSets, settings: Mapping[str, Any]
+) -> Resampled | None:
+    """Mean log-probability of attributes of corrected shares; None where nothing can be corrected."""
+    if measured.confusion is None:
+        return None
+    groups, resampling = measured.groups[name], _resampling(name, measured, settings)
+    shares = [
+        shares_of(group_counts(values, groups, len(counts)), counts, resampling)
+        for values, counts in zip(measured.sets[name].T, measured.confusion, strict=True)
+    ]
+    return expected(shares, measured.law)
+
+
 def _rarity_line(name: str, title: str, count: int, found: Estimate) -> dict[str, Any]:
-    line = {"set": name, "title": title, "n": count}
-    line |= {"log_probability": found.effect, "low": found.low, "high": found.high}
-    return line | {
-        "change": np.nan,
-        "change_low": np.nan,
-        "change_high": np.nan,
-        "references": np.nan,
-    }
+    line = {"set": name, "title": title, "n": count, "references": np.nan}
+    line |= _named("log_probability", found)
+    for empty in ("change", "corrected", "corrected_change"):
+        line |= _named(empty, Estimate(np.nan))
+    return line
+
+
+def _named(name: str, found: Estimate) -> dict[str, float]:
+    return {name: found.effect, f"{name}_low": found.low, f"{name}_high": found.high}

@@ -12,9 +12,11 @@ from pseudodensity.report.statistics import CONFIDENCE, Estimate
 from pseudodensity.rng import numpy_generator
 
 __all__ = [
+    "Resampled",
     "Resampling",
     "Shares",
     "corrected",
+    "expected",
     "group_counts",
     "mean_interval",
     "paired_means",
@@ -44,31 +46,40 @@ class Resampling:
 
 
 @dataclass(frozen=True)
-class Shares:
-    """Shares (k,) float64 of the values of an attribute, and those of resamples (r, k)."""
+class Resampled:
+    """Numbers (k,) float64 of a set of images, and those of resamples (r, k)."""
 
     found: np.ndarray
     resampled: np.ndarray
+
+    def estimate(self, place: int) -> Estimate:
+        """A number with its 95 % interval: the middle of the resamples."""
+        return Estimate(float(self.found[place]), *_middle(self.resampled[:, place]))
+
+    def minus(self, other: Resampled, place: int) -> Estimate:
+        """The difference to another set, paired where both were resampled with the same groups."""
+        low, high = _middle(self.resampled[:, place] - other.resampled[:, place])
+        return Estimate(float(self.found[place] - other.found[place]), low, high)
+
+
+@dataclass(frozen=True)
+class Shares(Resampled):
+    """Shares of the values of an attribute. groups: how many were resampled."""
+
     groups: int
 
-    def estimate(self, value: int) -> Estimate:
-        """A share with its 95 % interval: the middle of the resamples.
+    def estimate(self, place: int) -> Estimate:
+        """A share with its 95 % interval.
 
         Resamples of a value that no image has, or all have, do not differ. Then the far end is what the
         share of groups with such an image may be (Clopper and Pearson 1934), which is not less.
         """
-        low, high = _middle(self.resampled[:, value])
-        share = float(self.found[value])
-        if share == 0 and high == 0:
-            high = 1 - BEYOND ** (1 / self.groups)
-        if share == 1 and low == 1:
-            low = BEYOND ** (1 / self.groups)
-        return Estimate(share, low, high)
-
-    def minus(self, other: Shares, value: int) -> Estimate:
-        """The difference to shares that were resampled with the same groups, in points of 1."""
-        low, high = _middle(self.resampled[:, value] - other.resampled[:, value])
-        return Estimate(float(self.found[value] - other.found[value]), low, high)
+        share = super().estimate(place)
+        if share.effect == share.high == 0:
+            return Estimate(0.0, 0.0, 1 - BEYOND ** (1 / self.groups))
+        if share.effect == share.low == 1:
+            return Estimate(1.0, BEYOND ** (1 / self.groups), 1.0)
+        return share
 
 
 def shares_of(
@@ -85,11 +96,21 @@ def shares_of(
     drawn = np.concatenate([weights @ counts for weights in resampling.weights(len(counts))])
     found, resampled = counts.sum(0) / counts.sum(), drawn / drawn.sum(1, keepdims=True)
     if confusion is not None:
-        stream = numpy_generator(resampling.seed, "resampled confusion")
+        # The same errors in every set, and others of every attribute.
+        stream = numpy_generator(resampling.seed, "confusion", *confusion.ravel())
         tables = [_resampled_rows(confusion, stream) for _ in resampled]
         found = corrected(found, confusion)
         resampled = np.stack([corrected(*each) for each in zip(resampled, tables, strict=True)])
     return Shares(found, resampled, len(counts))
+
+
+def expected(shares: Sequence[Shares], values: Sequence[np.ndarray]) -> Resampled:
+    """The mean (1,) over images of a sum over attributes of what each of their values is worth (k,)."""
+    pairs = list(zip(shares, values, strict=True))
+    found = sum(each.found @ worth for each, worth in pairs)
+    return Resampled(
+        np.array([found]), sum(each.resampled @ worth for each, worth in pairs)[:, None]
+    )
 
 
 def corrected(shares: np.ndarray, confusion: np.ndarray) -> np.ndarray:
