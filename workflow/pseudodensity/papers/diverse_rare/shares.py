@@ -9,7 +9,6 @@ import numpy as np
 from scipy.optimize import nnls
 
 from pseudodensity.report.statistics import CONFIDENCE, Estimate
-from pseudodensity.rng import numpy_generator
 
 __all__ = [
     "Resampled",
@@ -38,7 +37,7 @@ class Resampling:
 
     def weights(self, groups: int) -> Iterator[np.ndarray]:
         """How often (batch, groups) each group is drawn, batch after batch of all resamples."""
-        stream, size = numpy_generator(self.seed, "groups", self.stream), max(1, BATCH // groups)
+        stream, size = _stream(self.seed, "groups", self.stream), max(1, BATCH // groups)
         for start in range(0, self.count, size):
             batch = min(size, self.count - start)
             drawn = stream.integers(0, groups, (batch, groups)) + groups * np.arange(batch)[:, None]
@@ -97,7 +96,7 @@ def shares_of(
     found, resampled = counts.sum(0) / counts.sum(), drawn / drawn.sum(1, keepdims=True)
     if confusion is not None:
         # The same errors in every set, and others of every attribute.
-        stream = numpy_generator(resampling.seed, "confusion", *confusion.ravel())
+        stream = _stream(resampling.seed, "confusion", *confusion.ravel())
         tables = [_resampled_rows(confusion, stream) for _ in resampled]
         found = corrected(found, confusion)
         resampled = np.stack([corrected(*each) for each in zip(resampled, tables, strict=True)])
@@ -157,6 +156,12 @@ def _means(values: np.ndarray, groups: np.ndarray, wanted: np.ndarray) -> np.nda
     known, places = np.unique(groups, return_inverse=True)
     means = np.bincount(places, values) / np.bincount(places)
     return means[np.searchsorted(known, wanted)]
+
+
+def _stream(seed: int, *names: object) -> np.random.Generator:
+    """A stream by names. Not one of `rng`, which imports torch: tables are made without it."""
+    words = [seed, *"/".join(map(str, names)).encode()]
+    return np.random.Generator(np.random.Philox(seed=words))
 
 
 def _resampled_rows(confusion: np.ndarray, stream: np.random.Generator) -> np.ndarray:
