@@ -2,7 +2,7 @@
 
 A network trained on the class alone finds noise and blurred images as good as real ones. So every
 categorical attribute is classified and every continuous one regressed, for each data set by a
-head of its own, beside the classification of the data set; the heads are thrown away.
+head of its own, beside the classification of the data set; an extractor is kept without its heads.
 """
 
 from __future__ import annotations
@@ -73,9 +73,35 @@ def train_extractor(
 ) -> tuple[Extractor, dict[str, Any]]:
     """Extractor of `spec` (small_vit or small_cnn) trained on all tasks of all data sets.
 
+    Returns it with its report; see `train_with_heads`.
+    """
+    extractor, _, report = train_with_heads(
+        spec,
+        datasets,
+        seed,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    return extractor, report
+
+
+def train_with_heads(
+    spec: Mapping[str, Any],
+    datasets: Sequence[TrainingSet],
+    seed: int,
+    *,
+    epochs: int,
+    learning_rate: float,
+    batch_size: int = 128,
+    progress: Progress | None = None,
+) -> tuple[Extractor, Heads, dict[str, Any]]:
+    """An extractor with the heads that it was trained with, and how that went.
+
     AdamW with one warm-up and a cosine decay; a tenth of each data set is held out. Returns the
-    frozen extractor and, per task ("church/tower"), held-out accuracy with the share of the most
-    common value, or R2 of a continuous attribute. The result depends on the arguments alone.
+    frozen extractor and heads and, per task ("church/tower"), held-out accuracy with the share of the
+    most common value, or R2 of a continuous attribute. The result depends on the arguments alone.
     progress counts epochs.
     ValueError: nothing to learn (a single data set without labels), a data set without 10 images.
     FloatingPointError: the loss is not finite.
@@ -113,11 +139,12 @@ def train_extractor(
             optimizer.step()
             schedule.step()
     refuse_non_finite(extractor.state_dict(), "the trained extractor")
+    heads.requires_grad_(False)
     if progress is not None:
         progress.update(epochs)
     extractor.eval().requires_grad_(False)
     extractor.trained = True
-    return extractor, measure(extractor, heads, data, held_out)
+    return extractor, heads, measure(extractor, heads, data, held_out)
 
 
 class Data:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pseudodensity.plan.config import merge
-from pseudodensity.plan.data import FILES, check_neighbours
+from pseudodensity.plan.data import FILES, check_neighbours, distance_of
 from pseudodensity.plan.declared import parameters
 from pseudodensity.plan.errors import ConfigError
-from pseudodensity.plan.methods import extractors_of
+from pseudodensity.plan.methods import extractors_of, metric_module
 from pseudodensity.plan.models import declaration
 
 __all__ = ["check_consistency"]
@@ -58,6 +58,18 @@ def _neighbours(config: Config) -> Iterator[str]:
             yield (
                 f"metrics.{metric}.k is {k}, but {smallest} is {sizes[smallest]}: k must be smaller "
                 "than the number of images"
+            )
+
+
+def _distances(config: Config) -> Iterator[str]:
+    """Features whose squared distance is the measure are not compared by its root."""
+    for metric, extractor in extractors_of(config["metrics"]).items():
+        measure = distance_of(config["extractors"][extractor]["kind"])
+        squares = "squared" in parameters(metric_module(metric), "prepare")
+        if measure and squares and not config["metrics"][metric].get("squared"):
+            yield (
+                f"metrics.{metric}.extractor is {extractor!r}, of which the squared distance is "
+                f"{measure}: write metrics.{metric}.squared: true"
             )
 
 
@@ -175,6 +187,7 @@ def _tokenisers(config: Config) -> Iterator[str]:
 CHECKS: tuple[Callable[[Config], Iterator[str]], ...] = (
     _digits,
     _neighbours,
+    _distances,
     _pools,
     _readable,
     _independence,

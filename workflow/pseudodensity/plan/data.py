@@ -15,7 +15,7 @@ from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.files import FEWEST_IMAGES, KINDS, how_to_get, list_files, place_of
 from pseudodensity.plan.methods import check_settings
 
-__all__ = ["FILES", "Data", "check_neighbours"]
+__all__ = ["FILES", "Data", "check_neighbours", "distance_of"]
 
 # Raised when a procedural scene is drawn otherwise, so that all that was made of it is made again.
 SCENES_VERSION = 2
@@ -115,8 +115,7 @@ class Data:
 
     def distance(self, name: str) -> str | None:
         """What the squared distance of two features of an extractor is called, if that is a measure by itself."""
-        (module,) = self.extractor_modules(name)
-        return declared(module, "DISTANCE") if declares(module, "DISTANCE") else None
+        return distance_of(self.config["extractors"][name]["kind"])
 
     def _features(self, dataset: str, extractor: str) -> Artifact:
         """Features of all images of a data set."""
@@ -183,6 +182,12 @@ class Data:
                 f"config: judges or metrics use {steering!r}, the extractor that also steers: name "
                 "another one, or the method is graded by what it optimised"
             )
+
+
+def distance_of(kind: str) -> str | None:
+    """What the squared distance of two features of a kind of extractor is called, if that is a measure."""
+    module, _ = _class_of(kind)
+    return declared(module, "DISTANCE") if declares(module, "DISTANCE") else None
 
 
 def _class_of(kind: str) -> tuple[str, str]:
