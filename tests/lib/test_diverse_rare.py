@@ -62,10 +62,10 @@ def test_a_gaussian_does_not_hang_on_how_a_flow_is_fitted(default):
 
 
 def test_the_pick_keeps_the_limits_of_the_search():
-    rare = asked(planned(methods={"rare_search": {"neighbours": 7, "k": 5}}))
+    rare = asked(planned(methods={"rare_search": {"neighbours": 7, "manifold_k": 5}}))
     search, pick = rare.search(FACES, 3), rare.pick(FACES, 50)
     shared = set(pick) & set(search) - {"method"}
-    assert {"neighbours", "fakes", "k", "extractor", "samples"} <= shared
+    assert {"neighbours", "fakes", "manifold_k", "extractor", "samples"} <= shared
     assert all(pick[key] == search[key] for key in shared) and pick["neighbours"] == 7
 
 

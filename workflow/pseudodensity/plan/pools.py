@@ -204,7 +204,7 @@ class Pools:
                 found[name] = (
                     self.data.features(dataset, extractor)
                     if name == "real_features"
-                    else self.data.feature_density(dataset, extractor, settings["density"])
+                    else self.data.feature_density(dataset, extractor, settings["estimator"])
                 )
             elif name == "extractors":
                 if settings[name]:

@@ -69,7 +69,7 @@ class Ground:
 
     @classmethod
     def of(cls, context: Tools) -> Ground:
-        """That of a point with ``space`` and ``k``, neighbours of the balls of the real manifold."""
+        """That of a point with ``space`` and ``manifold_k``, neighbours of the balls of the real manifold."""
         import torch
 
         from pseudodensity.control.auxiliary.latent_space import LatentSpace
@@ -89,7 +89,7 @@ class Ground:
             place.images,
             features,
             density.law.log_density,
-            RealManifold(density.standardised(real), point["k"]),
+            RealManifold(density.standardised(real), point["manifold_k"]),
         )
         return cls(space, place, context)
 

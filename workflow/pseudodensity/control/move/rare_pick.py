@@ -40,19 +40,19 @@ INPUTS = ("checkpoint", "extractor", "real_features", "feature_density")
 # As of the rare search, whose limits it keeps.
 DEFAULTS = {
     "extractor": None,
-    "density": "flow",
+    "estimator": "flow",
     "space": "z",
-    "k": 3,
+    "manifold_k": 3,
     "neighbours": 40,
     "fakes": 4000,
     "samples": 10,
 }
-CHOICES = {"density": ["flow", "gaussian"], "space": ["z", "w"]}
+CHOICES = {"estimator": ["flow", "gaussian"], "space": ["z", "w"]}
 # pool: fakes to pick from.
 GRID = {"pool": [4000]}
 LIMITS = {
     "pool": (1, 10_000_000),
-    "k": (1, 10_000),
+    "manifold_k": (1, 10_000),
     "neighbours": (1, 1_000_000),
     "fakes": (2, 10_000_000),
     "samples": (1, 1000),
@@ -71,7 +71,7 @@ def points(
 
 def label(point: Point) -> str:
     """With the size of the pool, and the density if it is not the default's."""
-    density = "" if point["density"] == DEFAULTS["density"] else f", {point['density']}"
+    density = "" if point["estimator"] == DEFAULTS["estimator"] else f", {point['density']}"
     return f"{TITLE} of {point['pool']}{density}"
 
 

@@ -37,14 +37,14 @@ SOURCE = "equation 2"
 NEEDS = ()
 POOL = "own"
 INPUTS = ("checkpoint", "extractor", "real_features", "feature_density")
-# extractor: in whose features it searches, in standard deviations of the real ones. density: what is descended. k: of
-# the real manifold. neighbours, fakes: d* is the distance to such a neighbour among so many fakes (k' = 100 of 10,000
+# extractor: in whose features it searches, in standard deviations of the real ones. estimator: of the density that is
+# descended. manifold_k: neighbours of the real manifold. neighbours, fakes: d* is the distance to such a neighbour among so many fakes (k' = 100 of 10,000
 # in the paper). samples: N. The others: see `pseudodensity.control.move.rare_search.Settings`.
 DEFAULTS = {
     "extractor": None,
-    "density": "flow",
+    "estimator": "flow",
     "space": "z",
-    "k": 3,
+    "manifold_k": 3,
     "neighbours": 40,
     "fakes": 4000,
     "samples": 10,
@@ -60,7 +60,7 @@ DEFAULTS = {
 }
 CHOICES = {
     "distance": ["euclidean", "manhattan", "cosine"],
-    "density": ["flow", "gaussian"],
+    "estimator": ["flow", "gaussian"],
     "space": ["z", "w"],
     "select": ["per_sample", "joint"],
     "impl": ["paper", "authors"],
@@ -69,7 +69,7 @@ CHOICES = {
 GRID = {"steps": [50]}
 LIMITS = {
     "steps": (0, 100_000),
-    "k": (1, 10_000),
+    "manifold_k": (1, 10_000),
     "neighbours": (1, 1_000_000),
     "fakes": (2, 10_000_000),
     "samples": (1, 1000),
@@ -82,7 +82,7 @@ LIMITS = {
 }
 # What a label names where it is not the default: key -> words.
 NAMED = {
-    "density": "{}",
+    "estimator": "{}",
     "space": "in {}",
     "neighbours": "k' {}",
     "samples": "N {}",
@@ -95,7 +95,7 @@ NAMED = {
     "impl": "as the {}",
     "hinge": "hinge {:g}",
     "distance": "{} distance",
-    "k": "k {}",
+    "manifold_k": "k {}",
     "fakes": "{} fakes",
 }
 

@@ -85,7 +85,7 @@ def _compared(rare: Rare, sets: MethodSets, changed: Mapping[str, Any]) -> Point
         yield PLAIN
         yield rare.search(block, 0, **changed)
         yield rare.search(block, grid["steps"], **changed)
-        yield rare.search(block, grid["steps"], **changed, density="gaussian")
+        yield rare.search(block, grid["steps"], **changed, estimator="gaussian")
         yield rare.search(block, grid["steps"], **changed, hinge=grid["hinge"])
         for size in grid["pools"]:
             yield rare.pick(block, size, samples=changed.get("samples", rare.samples(block)))
