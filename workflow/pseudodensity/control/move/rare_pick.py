@@ -71,7 +71,7 @@ def points(
 
 def label(point: Point) -> str:
     """With the size of the pool, and the density if it is not the default's."""
-    density = "" if point["estimator"] == DEFAULTS["estimator"] else f", {point['density']}"
+    density = "" if point["estimator"] == DEFAULTS["estimator"] else f", {point['estimator']}"
     return f"{TITLE} of {point['pool']}{density}"
 
 
