@@ -1,0 +1,1 @@
+"""Diverse rare sample generation with pretrained GANs (papers/004)."""
