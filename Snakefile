@@ -59,6 +59,12 @@ rule low_density:
         all_of("low_density"),
 
 
+# Diverse rare samples: a search around references, and what is compared with it.
+rule diverse_rare:
+    input:
+        all_of("diverse_rare"),
+
+
 # What can be asked for, what it is and what it costs: snakemake targets
 rule targets:
     log:

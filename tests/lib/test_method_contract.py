@@ -17,7 +17,11 @@ from spectra import column_of_volumes
 
 from pseudodensity.columns.context import Context
 from pseudodensity.columns.pool import Column, Pool
-from pseudodensity.control.choice import Choice
+from pseudodensity.control.choice import Choice, Made
+from pseudodensity.density.feature_density import FeatureDensity
+from pseudodensity.density.gaussian import Gaussian
+from pseudodensity.features.extractor import extract
+from pseudodensity.features.small import SmallCnn
 from pseudodensity.generators.build import build_discriminator, build_generator
 from pseudodensity.generators.checkpoint import CheckpointFile
 from pseudodensity.images.dataset import ImageSet
@@ -313,6 +317,9 @@ class Bench(Context):
         checkpoint = tiny(self.architecture)
         generator = checkpoint.frozen_generator()
         vars(self).update(generator=generator, checkpoint=checkpoint, data=DATA, backbone=None)
+        extractor, real = small_extractor()
+        density = FeatureDensity.start(Gaussian(real.shape[1]), torch.from_numpy(real))
+        vars(self).update(extractor=extractor, real_features=real, feature_density=density)
         if "discriminator" in checkpoint.states:
             vars(self).update(inputs=networks_of(self.architecture))
 
@@ -322,6 +329,15 @@ def networks_of(architecture: str) -> dict:
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder)
     return trained_auxiliaries(tiny(architecture), DATA, folder)
+
+
+@cache
+def small_extractor() -> tuple[SmallCnn, np.ndarray]:
+    """One that sees 16 px, and the features of the real images."""
+    torch.manual_seed(0)
+    extractor = SmallCnn(size=16, widths=[4, 8], blocks=1).eval().requires_grad_(False)
+    extractor.trained = True
+    return extractor, extract(extractor, DATA.images)
 
 
 REALS = numpy_generator(0, "real").integers(0, 256, (40, 3, 16, 16), dtype=np.uint8)
@@ -371,7 +387,11 @@ def test_an_image_that_a_method_makes_does_not_depend_on_the_batch_size(architec
     context = bench(point, 12, architecture)
     maker, latents = context.maker, context.latents(range(4))
     plain = context.generator(latents)
-    assert not torch.allclose(maker.make(latents), plain, rtol=0, atol=1e-6), "it does nothing"
+    given = maker.make(latents)
+    images = given.images if isinstance(given, Made) else given
+    assert not torch.allclose(images, plain, rtol=0, atol=1e-6), "it does nothing"
+    if isinstance(given, Made):
+        assert {len(values) for values in given.columns.values()} == {len(images)}
     assert maker.calls >= 1 and json.loads(json.dumps(dict(maker.facts))) == dict(maker.facts)
 
 

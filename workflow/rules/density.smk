@@ -23,6 +23,32 @@ rule density:
         "../scripts/density.py"
 
 
+rule feature_density:
+    input:
+        unpack(needs("feature_density")),
+    output:
+        "results/feature_densities/{name}.safetensors",
+    log:
+        "results/logs/feature_densities/{name}.log",
+    benchmark:
+        "results/logs/benchmarks/feature_densities/{name}.safetensors.tsv"
+    priority: urgency("feature_density")
+    conda:
+        "../../envs/conda.yaml"
+    threads: 1
+    resources:
+        mem_mb=asks("feature_density", "mem_mb"),
+        runtime=asks("feature_density", "runtime"),
+    params:
+        code=code("feature_density"),
+        stamp=stamp("feature_density"),
+        workdir="results/work/{name}",
+    message:
+        "Fit the density of features {wildcards.name}"
+    script:
+        "../scripts/feature_density.py"
+
+
 rule density_table:
     input:
         data=lambda wildcards: plan.data.dataset(wildcards.dataset).path,

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from pseudodensity.artifacts import load_npy
 from pseudodensity.control.auxiliary.file import load_auxiliary
 from pseudodensity.control.auxiliary.workshop import Workshop
-from pseudodensity.control.choice import Maker
+from pseudodensity.control.choice import Made, Maker
+from pseudodensity.density.feature_density import FeatureDensity
 from pseudodensity.features.build import load_extractor
 from pseudodensity.features.extractor import Extractor
 from pseudodensity.generators.checkpoint import CheckpointFile, load_checkpoint
@@ -111,6 +112,16 @@ class Context:
         return dict(zip(names, map(load_extractor, self.inputs.get("extractors", [])), strict=True))
 
     @cached_property
+    def feature_density(self) -> FeatureDensity:
+        """How likely features by the extractor are, fitted to those of the real images."""
+        return FeatureDensity.load(self.inputs["feature_density"], None).to(self.device)
+
+    @cached_property
+    def real_features(self) -> np.ndarray:
+        """Features (n, d) float32 of the real images by the extractor."""
+        return load_npy(self.inputs["real_features"])
+
+    @cached_property
     def data(self) -> ImageSet:
         """The real images."""
         return open_dataset(Path(self.inputs["data"]).parent)
@@ -150,7 +161,14 @@ class Context:
 
     def draw(self, rows: Sequence[int]) -> np.ndarray:
         """Images (n, 3, R, R) uint8 made from the latents."""
-        return to_uint8(self.maker.make(self.latents_of_images(rows)).detach()).cpu().numpy()
+        return self.draw_told(rows)[0]
+
+    def draw_told(self, rows: Sequence[int]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Those of `draw`, and by name what a method found out of each on the way, (n, ...)."""
+        made = self.maker.make(self.latents_of_images(rows))
+        made = made if isinstance(made, Made) else Made(made, {})
+        told = {name: values.detach().cpu().numpy() for name, values in made.columns.items()}
+        return to_uint8(made.images.detach()).cpu().numpy(), told
 
     def images(self, rows: range) -> Iterator[np.ndarray]:
         """Images (n, 3, R, R) uint8 in batches: those stored where they are, else made again."""

@@ -96,6 +96,14 @@ def draw_part(
         device,
     )
     maker = context.maker
-    columns, images = describer.draw(context.draw, context.batches(rows, maker.group), kept)
+    told: list[dict[str, np.ndarray]] = []
+
+    def draw(batch: range) -> np.ndarray:
+        images, found = context.draw_told(batch)
+        told.append(found)
+        return images
+
+    columns, images = describer.draw(draw, context.batches(rows, maker.group), kept)
+    columns |= {name: np.concatenate([part[name] for part in told]) for name in told[0]}
     meta = {"calls": maker.calls, "facts": context.facts}
     write_described(path, columns, images, stamp, meta)

@@ -11,6 +11,7 @@ import numpy as np
 
 __all__ = [
     "Choice",
+    "Made",
     "Maker",
     "Point",
     "Pool",
@@ -49,6 +50,9 @@ class Tools(Protocol):
     checkpoint: Any
     discriminator: Any
     data: Any
+    extractor: Any
+    feature_density: Any
+    real_features: Any
     seed: int
     settings: Mapping[str, Any]
     device: str
@@ -87,10 +91,18 @@ class Choice:
 
 
 @dataclass(frozen=True)
+class Made:
+    """Images in [-1, 1], and by name what was found out of each, (n, ...), which become columns of the pool."""
+
+    images: Any
+    columns: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Maker:
     """How a method makes its own images.
 
-    make: latents (n, *latent_shape) -> images in [-1, 1]; batches come in order. calls: images that
+    make: latents (n, *latent_shape) -> images in [-1, 1], or `Made`; batches come in order. calls: images that
     the generator makes for one. facts: what was found out before (an estimated constant). group: images
     that depend on each other; batches are multiples of it, so that no batch size changes an image.
     latents: rows of a pool -> the latents that they are made from; None for those of the pool.

@@ -23,6 +23,7 @@ PATHS = {
     "extractor": "results/extractors/{name}.safetensors",
     "features": "results/features/{name}.npy",
     "density": "results/density/{name}.safetensors",
+    "feature_density": "results/feature_densities/{name}.safetensors",
     "trained": "results/checkpoints/trained/{name}.safetensors",
     "imported": "results/checkpoints/imported/{name}.safetensors",
     "finetuned": "results/checkpoints/finetuned/{name}.safetensors",

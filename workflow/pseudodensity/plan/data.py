@@ -13,6 +13,7 @@ from pseudodensity.plan.artifact import Artifact, digest_of
 from pseudodensity.plan.declared import declared, declares, parameters
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.files import FEWEST_IMAGES, KINDS, how_to_get, list_files, place_of
+from pseudodensity.plan.methods import check_settings
 
 __all__ = ["FILES", "Data", "check_neighbours"]
 
@@ -26,6 +27,7 @@ WHAT = {"path": "images", "labels": "labels"}  # of a data set
 TRAINED_HERE = "small_"  # prefix of the kinds of extractors that are trained by this project
 # Settings of public extractors that are files. What they hold counts, and a digest beside each tells it.
 FILES = ("weights", "head_weights")
+FIT = "control.train.feature_density"
 
 
 class Data:
@@ -41,12 +43,15 @@ class Data:
         for name, extractor in config["extractors"].items():
             self._check_extractor(name, extractor)
         self._check_roles()
+        fit = {key: value for key, value in config["feature_density"].items() if key != "seed"}
+        check_settings("feature_density", FIT, fit)
         # Asked for again and again, by name.
         self.dataset = cache(self._dataset)
         self.listing = cache(self._listing)
         self.extractor = cache(self._extractor)
         self.features = cache(self._features)
         self.density = cache(self._density)
+        self.feature_density = cache(self._feature_density)
 
     @property
     def steering(self) -> str:
@@ -130,6 +135,15 @@ class Data:
         return Artifact(
             "density", dataset, settings, {"features": self.features(dataset, self.steering)}
         )
+
+    def _feature_density(self, dataset: str, extractor: str, kind: str) -> Artifact:
+        """How likely features of a data set by an extractor are: a flow or a Gaussian."""
+        settings = self.config["feature_density"] | {"kind": kind}
+        if kind == "gaussian":
+            settings = {key: settings[key] for key in ("kind", "held_out", "seed")}
+        slug = f"{dataset}-{extractor}-{kind}"
+        needs = {"features": self.features(dataset, extractor)}
+        return Artifact("feature_density", slug, settings, needs, modules=(FIT,))
 
     # ---------------------------------------------------------------- checks across keys
 

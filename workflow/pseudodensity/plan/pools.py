@@ -99,10 +99,16 @@ class Pools:
         point: of a method that makes its images itself; None for the generator's own. Its pool is as
         long as asked for.
         """
-        size = count if point else self.config["runtime"]["proposals_per_file"]
-        parts = range(-(-count // size))
-        key = None if point is None else canonical(point)
-        return tuple(self._part(checkpoint, i * size, (i + 1) * size, key) for i in parts)
+        key, size = None, self.config["runtime"]["proposals_per_file"]
+        if point is not None:
+            key, module = canonical(point), method(point["method"])
+            per_file = getattr(module, "rows_per_file", None)
+            size = count if per_file is None else min(count, per_file(point))
+        starts = range(0, count, size)
+        ends = [start + size if key is None else min(start + size, count) for start in starts]
+        return tuple(
+            self._part(checkpoint, start, end, key) for start, end in zip(starts, ends, strict=True)
+        )
 
     def _made_part(self, checkpoint: Artifact, start: int, stop: int, key: str | None) -> Artifact:
         point = None if key is None else json.loads(key)
@@ -193,6 +199,13 @@ class Pools:
             elif name == "extractor":
                 if settings[name] is not None:
                     found[name] = self.data.extractor(settings[name])
+            elif name in ("real_features", "feature_density"):
+                extractor = self._named(module, settings)
+                found[name] = (
+                    self.data.features(dataset, extractor)
+                    if name == "real_features"
+                    else self.data.feature_density(dataset, extractor, settings["density"])
+                )
             elif name == "extractors":
                 if settings[name]:
                     found[name] = tuple(map(self.data.extractor, settings[name]))
@@ -211,6 +224,16 @@ class Pools:
             else:
                 raise ValueError(f"INPUTS names {name!r}, which the plan does not know")
         return found
+
+    def _named(self, module: str, settings: Mapping[str, Any]) -> str:
+        """The extractor that the settings of a column or a method name. ConfigError: they name none."""
+        name = settings["extractor"]
+        if name not in self.config["extractors"]:
+            raise ConfigError(
+                f"config: {declared(module, 'NAME')} works in features of the extractor {name!r}: name one that "
+                f"is described under extractors by methods.{declared(module, 'NAME')}.extractor"
+            )
+        return name
 
     def modules_of(
         self, module: str, checkpoint: Artifact, settings: Mapping[str, Any]

@@ -38,7 +38,7 @@ SHORTEST_MINUTES = 30
 
 # The short jobs that others wait for come first; then what finishes a block that is begun, so that its
 # rows are printed early; then the longest trainings, or one ends alone.
-URGENT = {"data": 40, "extractor": 40, "features": 40, "density": 40}
+URGENT = {"data": 40, "extractor": 40, "features": 40, "density": 40, "feature_density": 40}
 URGENT |= {"scores": 30, "finetuned": 25, "auxiliary": 25, "pool": 25, "reals": 22}
 
 
@@ -131,7 +131,7 @@ def _calls(artifact: Artifact) -> int:
 
 
 def _minutes(artifact: Artifact, images: int, side: int) -> int:
-    if artifact.kind in ("trained", "finetuned", "auxiliary"):
+    if artifact.kind in ("trained", "finetuned", "auxiliary", "feature_density"):
         return LONGEST_MINUTES
     seconds = images * side * side / 1e6 * SECONDS_PER_MEGAPIXEL.get(artifact.kind, 0.05)
     minutes = SHORTEST_MINUTES + seconds * _calls(artifact) / 60

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pseudodensity.control.choice import Maker, Point, Tools
+from pseudodensity.control.latent_names import names_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +25,6 @@ __all__ = [
     "guided_maker",
     "guided_steps",
     "interval_of",
-    "names_of",
     "no_columns_but_times",
     "plain_maker",
     "pushed_steps",
@@ -82,18 +82,6 @@ def guided_steps(context: Tools) -> dict[int, float]:
 def pushed_steps(context: Tools) -> dict[int, float]:
     """Those of `guided_steps` that a guide may push."""
     return {index: time for index, time in guided_steps(context).items() if index}
-
-
-def names_of(latents: Tensor) -> list[int]:
-    """A number of each latent (n, *latent_shape), made of the bits of its first numbers.
-
-    Noise is drawn by it, and so belongs to the latent: no batch and no order of samples changes it.
-    """
-    import torch
-
-    # A slice of one latent counts as contiguous whatever its strides are, and bits are read by strides.
-    first = latents.flatten(1)[:, :2].float().cpu().clone(memory_format=torch.contiguous_format)
-    return (first.view(torch.int64)[:, 0] & (2**63 - 1)).tolist()
 
 
 def guide_noise(context: Tools, latents: Tensor) -> StepNoise:

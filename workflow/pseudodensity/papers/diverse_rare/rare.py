@@ -1,0 +1,140 @@
+"""What the tables and figures are made from: searches around references, and what they are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pseudodensity.plan.artifact import Artifact
+from pseudodensity.plan.declared import declared
+from pseudodensity.plan.errors import ConfigError
+from pseudodensity.plan.experiments import experiment
+from pseudodensity.plan.method_sets import MethodSets, check_count
+from pseudodensity.plan.methods import check_settings, extractors_of, method_module
+from pseudodensity.plan.plan import Plan
+
+__all__ = ["CATEGORY", "HERE", "PLACE", "PLAIN", "Block", "Rare"]
+
+HERE = "papers.diverse_rare"
+PLACE = "papers.diverse_rare"
+CATEGORY = "Diverse rare samples"
+PLAIN = {"method": "plain"}
+SEARCH, PICK = "rare_search", "rare_pick"
+AROUND = f"{HERE}.measured.around:around"
+
+Point = Mapping[str, Any]
+Block = Mapping[str, str]  # model and dataset
+
+
+class Rare:
+    """Searches for rare images of some models. grid: the paper's list of runs.
+
+    sets: of the main comparison; few: of what is compared setting by setting, with fewer references.
+
+    ConfigError: images of a repeat that no pool may hold; a judge in whose features is searched; an extractor
+    that is not described.
+    """
+
+    def __init__(self, plan: Plan, grid: Mapping[str, Any]):
+        self.plan, self.grid = plan, grid
+        metrics = grid["metrics"]
+        for key in ("images", "few"):
+            check_count(f"{PLACE}.{key}", plan, grid[key]["count"])
+        self.sets, self.few = (
+            MethodSets(plan, own["count"], own["repeats"], own["repeats"], metrics)
+            for own in (grid["images"], grid["few"])
+        )
+        self._check_judges()
+
+    @property
+    def extractor(self) -> str | None:
+        """In whose features is searched."""
+        return self.plan.config["methods"].get(SEARCH, {}).get("extractor")
+
+    def _check_judges(self) -> None:
+        known = self.plan.config["extractors"]
+        judges = {**extractors_of(self.grid["metrics"]), "second": self.grid["second"]}
+        for key, name in judges.items():
+            if name not in known:
+                raise ConfigError(
+                    f"config: {PLACE} judges {key} by {name!r}, which is not described under extractors"
+                )
+            if name == self.extractor:
+                raise ConfigError(
+                    f"config: {PLACE} judges {key} by {name!r}, in whose features methods.{SEARCH} searches: name "
+                    "another one, or the search is graded by what it optimised"
+                )
+
+    def checkpoint(self, block: Block) -> Artifact:
+        """The model of a block, of the first training seed. ConfigError: it cannot be had."""
+        seed = self.plan.config["seeds"][0]
+        return self.plan.models.pretrained(block["model"], block["dataset"], seed)
+
+    def search(self, block: Block, steps: int, **changed: Any) -> dict[str, Any]:
+        """A point of the rare search. ConfigError: the model cannot be searched, or settings that it does not
+        have."""
+        return self._point(SEARCH, block, {"steps": [steps]}, changed)
+
+    def pick(self, block: Block, pool: int, **changed: Any) -> dict[str, Any]:
+        """A point of the pool pick, within the limits of the search. ConfigError: as of `search`."""
+        alike = self.search(block, 0)
+        shared = {key: alike[key] for key in declared(method_module(PICK), "DEFAULTS")}
+        return self._point(PICK, block, {"pool": [pool]}, shared | changed)
+
+    def _point(
+        self, name: str, block: Block, grid: Mapping[str, Any], changed: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        check_settings(f"{PLACE}: {name}", method_module(name), changed)
+        found = self.sets.points(block["model"], name, grid)
+        if not found:
+            raise ConfigError(
+                f"config: {PLACE} searches {block['model']}, whose images take many passes: name a generator of "
+                "one pass"
+            )
+        point = found[0] | changed
+        for key in ("images", "few"):
+            if self.grid[key]["count"] % point["samples"]:
+                raise ConfigError(
+                    f"config: {PLACE}.{key}.count is {self.grid[key]['count']}, and each reference has "
+                    f"{point['samples']} samples: give a multiple of it"
+                )
+        return point
+
+    def around(self, sets: MethodSets, block: Block, point: Point) -> Artifact:
+        """Each sample of a search beside its reference, in features of the judge and of a second network."""
+        checkpoint, pools = self.checkpoint(block), self.plan.pools
+        count, judge = sets.images * sets.repeats, self.grid["metrics"]["rarity"]["extractor"]
+        references = -(-count // point["samples"])
+        made, plain = (
+            pools.proposals(checkpoint, count, point),
+            pools.proposals(checkpoint, references),
+        )
+        needs: dict[str, Any] = {"made": made, "references": plain}
+        for role, name in (("judge", judge), ("second", self.grid["second"])):
+            needs[f"{role}_real"] = self.plan.data.features(block["dataset"], name)
+            if name not in self.plan.config["judges"]:
+                own = {"extractor": name}
+                needs[f"{role}_made"] = pools.column("features", own, made, count)
+                needs[f"{role}_references"] = pools.column("features", own, plain, references)
+        settings = {
+            "judge": judge,
+            "second": self.grid["second"],
+            "samples": point["samples"],
+            "count": count,
+            "k": self.grid["metrics"]["rarity"]["k"],
+            "seed": pools.seed,
+        }
+        slug = f"around-{checkpoint.slug}-{point['method']}".replace("_", "-")
+        return experiment(slug, AROUND, settings, needs)
+
+    def titles(self, block: Block) -> dict[str, Any]:
+        """How tables call a block."""
+        return self.sets.titles(self.checkpoint(block))
+
+    def row(self, sets: MethodSets, block: Block, point: Point, **more: Any) -> dict[str, Any]:
+        """A point as a row of a table; more: further keys."""
+        return sets.rows(self.checkpoint(block), [point], **more)[0]
+
+    def scores(self, sets: MethodSets, block: Block, points: Sequence[Point]) -> list[Artifact]:
+        """What the metrics say of some points."""
+        return sets.scores(self.checkpoint(block), points)
