@@ -26,7 +26,7 @@ torch.set_num_threads(1)
 
 CATALOGUE = pd.read_csv(Path(__file__).parents[2] / "config/reported/claims.csv")
 NAMES = {"block": "a-b", "model": "A", "dataset": "b", "stands_for": "FFHQ", "seed": 0}
-PLAIN, SEARCH = {"method": "plain"}, {"method": "rare_search", "lambda1": 30.0}
+PLAIN, SEARCH = {"method": "plain"}, {"method": "rare_search", "steps": 50, "k": 5}
 IMAGES, REPEATS = 100, 3
 
 
@@ -69,6 +69,7 @@ def by_exponent(tmp_path):
 
 def test_every_point_is_a_line_with_its_intervals(by_exponent):
     frame = by_exponent.frame
+    assert frame.columns.is_unique and set(frame["k"]) == {3} and frame["manifold_k"][1] == 5
     assert list(frame["method"]) == ["plain", "rare_search", *["polarity"] * 3]
     mean, low, high = t_interval([1.4, 1.41, 1.42])
     found = frame.loc[2, ["rarity", "rarity_low", "rarity_high"]]
@@ -176,6 +177,7 @@ def test_replacement_is_compared_at_the_same_polarity(tmp_path):
 def test_rejection_is_held_against_two_draws_the_search_and_plain_polarity(tmp_path):
     rows = [
         scored(PLAIN, values(1.0, 0.7, 0.40)),
+        scored(SEARCH | {"steps": 0}, values(1.1, 0.7, 0.20), generator_calls=300),
         scored(SEARCH, values(1.5, 0.8, 0.50), generator_calls=5000),
         scored(polarity(1), values(1.4, 0.5, 0.45), ess=80.0),
         scored(

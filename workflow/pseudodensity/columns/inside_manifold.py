@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from pseudodensity.artifacts import load_npy
 from pseudodensity.columns.context import Context, clock
 from pseudodensity.columns.pool import Column
 from pseudodensity.control.move.real_manifold import RealManifold
@@ -13,7 +12,7 @@ from pseudodensity.features.extractor import extract
 
 NAME = "inside_manifold"
 TITLE = "inside the real manifold"
-INPUTS = ("checkpoint", "extractor", "real_features")
+INPUTS = ("checkpoint", "real_features", "extractor")
 COVERS = "parts"
 # k: neighbours of a real image, itself not counted, to which its ball reaches.
 DEFAULTS = {"extractor": None, "k": 3}
@@ -25,7 +24,7 @@ def compute(context: Context, rows: range) -> Column:
     Features are those of the 8-bit images. ValueError: fewer than k + 1 real images.
     """
     extractor, began = context.extractor, clock(context.device)
-    reals = torch.from_numpy(load_npy(context.inputs["real_features"])).to(context.device)
+    reals = torch.from_numpy(context.real_features).to(context.device)
     manifold, found = RealManifold(reals, context.settings["k"]), []
     for images in context.images(rows):
         features = extract(extractor, images, context.batch_size, context.device)

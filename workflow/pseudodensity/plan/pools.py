@@ -209,8 +209,6 @@ class Pools:
             elif name == "extractors":
                 if settings[name]:
                     found[name] = tuple(map(self.data.extractor, settings[name]))
-            elif name == "real_features":
-                found[name] = self.data.features(dataset, settings["extractor"])
             elif name == "backbone":
                 found |= self.models.backbone(model)
             elif name in auxiliaries():

@@ -100,8 +100,8 @@ def _score_column(score: str) -> str:
     return "mean_pseudo_density" if score == "mean_density" else score
 
 
-# A percentile is said so; and what a point asks for is not what it got.
-RENAMED = {"tau": "tau_percent", "acceptance": "wanted_acceptance"}
+# A percentile is said so; what a point asks for is not what it got; and its manifold is not the judge's.
+RENAMED = {"tau": "tau_percent", "acceptance": "wanted_acceptance", "k": "manifold_k"}
 
 
 def _setting_column(key: str) -> str:

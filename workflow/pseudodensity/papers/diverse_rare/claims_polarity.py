@@ -65,7 +65,7 @@ def rejection_lines(table: pd.DataFrame) -> list[Line]:
             Contrast("004-10", f"draws for an image, over {TWICE:g}, {named}", 1, "log-ratio"),
             inside,
         )
-        searched = [_first(own, "rare_search") for own in blocks]
+        searched = [_searched(own) for own in blocks]
         whole = [_row(own, "polarity", exponent, replacement) for own in blocks]
         for rivals, rival, claimed in (
             (searched, "the rare search", {"rarity": 0, "recall": -1, "pair_distance": -1}),
@@ -132,6 +132,12 @@ def _row(own: pd.DataFrame, method: str, exponent: float, replacement: bool) -> 
 def _first(own: pd.DataFrame, method: str) -> Row | None:
     found = own[own["method"].eq(method)]
     return found.iloc[0] if len(found) else None
+
+
+def _searched(own: pd.DataFrame) -> Row | None:
+    """The first search that moves its references."""
+    found = own[own["method"].eq("rare_search")]
+    return _first(found[found["steps"].gt(0)], "rare_search") if len(found) else None
 
 
 def _named(exponent: float, replacement: bool) -> str:
