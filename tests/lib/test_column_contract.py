@@ -13,6 +13,7 @@ from pseudodensity.columns.context import Context
 from pseudodensity.columns.pool import Column, load_column, save_column
 from pseudodensity.control.choice import Maker
 from pseudodensity.features.build import build_extractor, save_extractor
+from pseudodensity.features.extractor import extract
 from pseudodensity.generators.build import build_discriminator, build_generator
 from pseudodensity.generators.checkpoint import CheckpointFile, load_checkpoint, save_checkpoint
 from pseudodensity.images.building import build_dataset
@@ -25,7 +26,7 @@ torch.set_num_threads(1)
 
 COLUMNS = modules_declaring("columns", "NAME")
 INPUTS = {"checkpoint", "data", "density", "extractor", "extractors", "backbone", "auxiliary"}
-INPUTS |= set(auxiliaries())
+INPUTS |= {"real_features", *auxiliaries()}
 COUNT = 12
 STYLEGAN = {"z_dim": 8, "w_dim": 8, "mapping_layers": 2, "channel_base": 64, "channel_max": 8}
 NETWORKS = {
@@ -52,8 +53,10 @@ NETWORKS = {
 OF = dict.fromkeys(COLUMNS, "stylegan2") | {"likelihood": "vqgpt", "label": "biggan"}
 OF |= {"variational_bound": "diffusion"}
 
+# A column tells images apart, unless it says to which of so many kinds they belong.
+KINDS = {"label": 3, "inside_manifold": 2}
 # In place of thousands, of what is near the rounding error, and of all.
-FEW = {"reals": 50, "kept": 3, "terms": 4}
+FEW = {"reals": 50, "kept": 3, "terms": 4, "k": 1}
 
 every_column = pytest.mark.parametrize("name", COLUMNS)
 
@@ -85,6 +88,12 @@ def files(tmp_path_factory):
     extractor = build_extractor({"kind": "small_cnn", "size": 16, "widths": [4, 8], "blocks": 1})
     save_extractor(folder / "extractor.safetensors", extractor)
     made |= {"data": folder / "data/images.npy", "extractor": folder / "extractor.safetensors"}
+    # Further images of the generator stand for real ones: some of its images lie among so few, and some do not.
+    own = {"checkpoint": made["stylegan2"]}
+    progress = Progress("images", 6, every=1e9)
+    images = Context(own, stamp_of("stylegan2"), 0, {}, progress).draw(range(100, 106))
+    made["real_features"] = folder / "real_features.npy"
+    save_npy(made["real_features"], extract(extractor, images))
     return made
 
 
@@ -96,6 +105,7 @@ def context_of(files):
         inputs = {"checkpoint": files[OF[name]], "data": files["data"]}
         inputs |= {
             "extractor": files["extractor"],
+            "real_features": files["real_features"],
             **files["auxiliaries"],
         }
         settings = declared(COLUMNS[name], "DEFAULTS")
@@ -137,8 +147,7 @@ def test_a_column_has_one_finite_row_for_each_image(name, context_of, tmp_path):
     column = compute(name, context_of(name))
     assert len(column) == len(column.values) == COUNT and np.isfinite(column.values).all()
     assert column.values.dtype in (np.float32, np.float64)
-    # Rows are told apart, or the column knows nothing of the images; classes are fewer than images.
-    assert len(np.unique(column.values, axis=0)) == (3 if name == "label" else COUNT)
+    assert len(np.unique(column.values, axis=0)) == KINDS.get(name, COUNT)
     if column.real is not None:
         assert column.real.shape[1:] == column.values.shape[1:] and len(column.real) > 1
         assert np.isfinite(column.real).all()

@@ -51,6 +51,8 @@ CHOOSERS = [name for name in methods() if name not in MAKERS]
 IMAGES, REPEATS = 50, 3
 # What leaves the law of the model as it is, by the name of a point's key.
 NEUTRAL = {"w": 1.0, "polarity": 0.0, "psi": 1.0, "acceptance": 1.0}
+# What has no sane default: the name of an extractor.
+NAMED = {"polarity_inside": {"manifold": "judge"}}
 
 every_method = pytest.mark.parametrize("name", methods())
 
@@ -60,7 +62,7 @@ def asked(name: str, architecture: str | None = None) -> list[dict]:
     classes before the others."""
     ordered = sorted(GENERATORS, key=lambda g: GENERATORS[g]["classes"])
     serving = [g for g in ordered if method(name).why_not(GENERATORS[g]) is None]
-    return points(name, {}, {}, GENERATORS[architecture or serving[0]])
+    return points(name, {}, NAMED, GENERATORS[architecture or serving[0]])
 
 
 def every_point(names) -> list:
@@ -135,7 +137,7 @@ def test_points_and_the_reason_against_them(name, architecture):
     # Two points of one label could not be told apart in a table.
     assert len({module.label(point) for point in found}) == len(found)
     # A setting of the config reaches the points, or decides which there are.
-    assert points(name, {}, {name: defaults}, says) == found
+    assert points(name, {}, {name: defaults | NAMED.get(name, {})}, says) == found
 
 
 # ------------------------------------------------------------------------ choosing from a pool
@@ -159,6 +161,7 @@ def made_up_pool(count: int, seed: int = 0) -> Pool:
         "logits": Column((quality + noise).astype(np.float32), (real + 0.5).astype(np.float32)),
         "singular_values": column_of_volumes(0.5 * volume),
         "label": Column((noise > 0.5).astype(np.float64)),
+        "inside_manifold": Column((noise < 0.5).astype(np.float32)),
         "latent_weight": Column(np.exp(0.5 * quality - 0.125).astype(np.float32)),
         "features.judge": Column(quality[:, None].astype(np.float32)),
     }
@@ -210,7 +213,7 @@ def test_chosen_rows_are_rows_of_the_pool(point):
 def test_repeats_share_no_row_where_rows_are_accepted(point):
     choice = choose(point, own_pool(point))
     every = np.concatenate(choice.rows)
-    if choice.acceptance is not None:
+    if choice.acceptance is not None and not point.get("replacement"):
         assert len(np.unique(every)) == len(every)
     if method(point["method"]).POOL == "model":
         # Of repeats that share images, an interval is too narrow.
@@ -264,7 +267,7 @@ def neutral(name: str) -> list[dict]:
 def test_the_neutral_setting_is_plain_sampling(name):
     (point,) = neutral(name)
     choice = choose(point, POOL)
-    if choice.acceptance is None:  # weighted: all weights are the same
+    if choice.acceptance is None or "replacement" in point:  # weighted: all weights are the same
         size = choice.used / len(choice.rows)
         assert choice.ess == pytest.approx(size)
         return

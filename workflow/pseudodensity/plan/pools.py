@@ -224,12 +224,12 @@ class Pools:
         return found
 
     def _named(self, module: str, settings: Mapping[str, Any]) -> str:
-        """The extractor that the settings of a column or a method name. ConfigError: they name none."""
-        name = settings["extractor"]
-        if name not in self.config["extractors"]:
+        """The extractor that the settings of a column or a method name. ConfigError: none of that name."""
+        name, known = settings["extractor"], self.config["extractors"]
+        if name not in known:
             raise ConfigError(
-                f"config: {declared(module, 'NAME')} works in features of the extractor {name!r}: name one that "
-                f"is described under extractors by methods.{declared(module, 'NAME')}.extractor"
+                f"config: {declared(module, 'NAME')} works in features of an extractor and is given {name!r}: name "
+                f"one that is described under extractors: {', '.join(known)}"
             )
         return name
 
