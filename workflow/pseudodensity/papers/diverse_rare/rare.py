@@ -39,10 +39,10 @@ class Rare:
 
     def __init__(self, plan: Plan, grid: Mapping[str, Any]):
         self.plan, self.grid = plan, grid
+        self._check_judges()
         for key in KINDS:
             check_count(f"{PLACE}.{key}", plan, grid[key]["count"])
         self.sets, self.small, self.few = map(self._sets, KINDS)
-        self._check_judges()
 
     def _sets(self, key: str) -> MethodSets:
         own, known = self.grid[key], self.grid["metrics"]
@@ -52,7 +52,10 @@ class Rare:
                     f"config: {PLACE}.{key}.metrics names {name!r}, which {PLACE}.metrics does not describe: it has "
                     f"{', '.join(known)}"
                 )
-        metrics = {name: self.grid["metrics"][name] for name in own["metrics"]}
+        metrics = {name: dict(known[name]) for name in own["metrics"]}
+        if pairs := metrics.get("pair_distance"):
+            # Of some extractors the squared distance is the measure.
+            pairs["squared"] = self.plan.data.distance(pairs["extractor"]) is not None
         return MethodSets(self.plan, own["count"], own["repeats"], own["repeats"], metrics)
 
     @property
@@ -102,9 +105,27 @@ class Rare:
             )
         return found[0] | changed
 
+    def changed(self, block: Block) -> dict[str, Any]:
+        """Settings of the search of a model that are not those of the config's methods."""
+        return {} if block == self.grid["block"] else dict(self.grid["small_search"])
+
     def samples(self, block: Block) -> int:
-        """Samples of each reference by the settings of the config. ConfigError: as of `search`."""
-        return self.search(block, 0)["samples"]
+        """Samples of each reference of a model. ConfigError: as of `search`."""
+        return self.search(block, 0, **self.changed(block))["samples"]
+
+    def sets_of(self, block: Block) -> MethodSets:
+        """How many images of a model are compared in its main table."""
+        return self.sets if block == self.grid["block"] else self.small
+
+    def check_block(self, place: str, block: Block) -> None:
+        """ConfigError: a model that is not one of those that are searched. place: where the config names it."""
+        known = [self.grid["block"], *self.grid["small"]]
+        if block not in known:
+            words = ", ".join(f"{own['model']} of {own['dataset']}" for own in known)
+            raise ConfigError(
+                f"config: {PLACE}.{place} names {block['model']} of {block['dataset']}, which is not searched: there "
+                f"are {words}"
+            )
 
     def around(self, sets: MethodSets, block: Block, point: Point) -> Artifact:
         """Each sample of a search beside its reference, in features of the judge and of a second network.

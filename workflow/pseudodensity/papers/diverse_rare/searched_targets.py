@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
+from pseudodensity.papers.diverse_rare.polarity_targets import polarity_points
 from pseudodensity.papers.diverse_rare.rare import CATEGORY, HERE, PLAIN, Block, Rare
 from pseudodensity.plan.method_sets import MethodSets
 from pseudodensity.plan.target import Target, targets_of
@@ -25,14 +26,12 @@ def searched_targets(rare: Rare) -> Iterator[Target]:
     yield from _table(
         1,
         "Rarity, fidelity and diversity of searched images, of references, baselines and polarity sampling.",
-        lambda: table_parts(rare, rare.sets, main, _compared(rare, rare.sets, {}), 1),
+        lambda: table_parts(rare, rare.sets, main, _compared(rare), 1),
     )
     yield from _table(
         4,
         "The same of generators that were trained on few images.",
-        lambda: table_parts(
-            rare, rare.small, grid["small"], _compared(rare, rare.small, grid["small_search"]), 4
-        ),
+        lambda: table_parts(rare, rare.small, grid["small"], _compared(rare), 4),
     )
     for number, caption, dials in _single_settings(grid):
         yield from _table(
@@ -76,11 +75,11 @@ def _varied(rare: Rare, dials: Sequence[Mapping[str, Any]]) -> Points:
     return points
 
 
-def _compared(rare: Rare, sets: MethodSets, changed: Mapping[str, Any]) -> Points:
-    """Points of the main comparison, controls first. changed: settings of the search."""
+def _compared(rare: Rare) -> Points:
+    """Points of the main comparison, controls first."""
 
     def points(block: Block) -> Iterator[Mapping[str, Any]]:
-        grid, model = rare.grid["table1"], block["model"]
+        grid, model, changed = rare.grid["table1"], block["model"], rare.changed(block)
         yield from rare.sets.points(model, "held_out", {})
         yield PLAIN
         yield rare.search(block, 0, **changed)
@@ -88,12 +87,8 @@ def _compared(rare: Rare, sets: MethodSets, changed: Mapping[str, Any]) -> Point
         yield rare.search(block, grid["steps"], **changed, estimator="gaussian")
         yield rare.search(block, grid["steps"], **changed, hinge=grid["hinge"])
         for size in grid["pools"]:
-            yield rare.pick(block, size, samples=changed.get("samples", rare.samples(block)))
-        # Without replacement the rarest are only chosen where there is much to choose from.
-        volumes = grid["volumes_per_image"] * sets.images
-        rival = {"exponents": grid["polarity"], "replacement": [False]}
-        for point in rare.sets.points(model, "polarity", rival):
-            yield point | {"volumes": volumes}
+            yield rare.pick(block, size, samples=rare.samples(block))
+        yield from polarity_points(rare, block, "polarity", grid["polarity"], replacement=False)
 
     return points
 
