@@ -20,6 +20,7 @@ from pseudodensity.columns.pool import Column, Pool
 from pseudodensity.control.choice import Choice, Made
 from pseudodensity.density.feature_density import FeatureDensity
 from pseudodensity.density.gaussian import Gaussian
+from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.extractor import extract
 from pseudodensity.features.small import SmallCnn
 from pseudodensity.generators.build import build_discriminator, build_generator
@@ -320,6 +321,8 @@ class Bench(Context):
         extractor, real = small_extractor()
         density = FeatureDensity.start(Gaussian(real.shape[1]), torch.from_numpy(real))
         vars(self).update(extractor=extractor, real_features=real, feature_density=density)
+        pseudo = PseudoDensity.fit(real, k=3, n=1, seed=0, epochs=1, batch_size=20, dedup=True)
+        vars(self).update(steering=extractor, pseudo_density=pseudo)
         if "discriminator" in checkpoint.states:
             vars(self).update(inputs=networks_of(self.architecture))
 

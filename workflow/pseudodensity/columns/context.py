@@ -19,6 +19,7 @@ from pseudodensity.control.auxiliary.file import load_auxiliary
 from pseudodensity.control.auxiliary.workshop import Workshop
 from pseudodensity.control.choice import Made, Maker
 from pseudodensity.density.feature_density import FeatureDensity
+from pseudodensity.density.network import PseudoDensity
 from pseudodensity.features.build import load_extractor
 from pseudodensity.features.extractor import Extractor
 from pseudodensity.generators.checkpoint import CheckpointFile, load_checkpoint
@@ -110,6 +111,16 @@ class Context:
         """The extractors that the settings name, by name."""
         names = self.settings["extractors"]
         return dict(zip(names, map(load_extractor, self.inputs.get("extractors", [])), strict=True))
+
+    @cached_property
+    def steering(self) -> Extractor:
+        """The extractor in whose features the pseudo density lives."""
+        return load_extractor(self.inputs["steering"]).to(self.device)
+
+    @cached_property
+    def pseudo_density(self) -> PseudoDensity:
+        """The pseudo density of the data set."""
+        return PseudoDensity.load(self.inputs["density"]).to(self.device)
 
     @cached_property
     def feature_density(self) -> FeatureDensity:

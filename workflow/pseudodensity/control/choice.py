@@ -52,6 +52,8 @@ class Tools(Protocol):
     data: Any
     extractor: Any
     feature_density: Any
+    pseudo_density: Any
+    steering: Any
     real_features: Any
     seed: int
     settings: Mapping[str, Any]

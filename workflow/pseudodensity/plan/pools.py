@@ -196,6 +196,8 @@ class Pools:
                 found[name] = self.data.dataset(dataset)
             elif name == "density":
                 found[name] = self.data.density(dataset)
+            elif name == "steering":
+                found[name] = self.data.extractor(self.data.steering)
             elif name == "extractor":
                 if settings[name] is not None:
                     found[name] = self.data.extractor(settings[name])
@@ -241,6 +243,8 @@ class Pools:
         modules = (module, *tangent_modules(architecture, (module,)))
         if "extractor" in inputs and settings["extractor"] is not None:
             modules += self.data.extractor_modules(settings["extractor"])
+        if "steering" in inputs:
+            modules += self.data.extractor_modules(self.data.steering)
         for name in settings["extractors"] if "extractors" in inputs else ():
             modules += self.data.extractor_modules(name)
         if "backbone" in inputs:  # what looks at it is a discriminator

@@ -63,6 +63,11 @@ class Rare:
         """In whose features is searched."""
         return self.plan.config["methods"].get(SEARCH, {}).get("extractor")
 
+    @property
+    def pairs(self) -> int:
+        """Pairs whose distance is taken in a repeat, where there are as many."""
+        return self.grid["metrics"]["pair_distance"]["pairs"]
+
     def _check_judges(self) -> None:
         known = self.plan.config["extractors"]
         judges = {**extractors_of(self.grid["metrics"]), "second": self.grid["second"]}

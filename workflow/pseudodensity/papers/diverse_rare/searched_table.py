@@ -2,7 +2,8 @@
 
 ``inputs``: ``scores``, paths of scores files; ``around``, experiments `around`. ``settings``: ``rows``, points of
 blocks with ``around``, the number of their experiment, or None; ``number`` of the table; ``second``, the network
-that judges beside; ``extractor``, in whose features was searched.
+that judges beside; ``extractor``, in whose features was searched; ``pairs``
+whose distance was taken in a repeat.
 """
 
 from __future__ import annotations
@@ -62,6 +63,9 @@ def searched_table(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Ta
     book, rows, number = ScoreBook(inputs["scores"]), settings["rows"], settings["number"]
     frame = frontier_frame(rows, book)
     frame["calls"] = frame["generator_calls"].astype(float) / (frame["n"] * frame["repeats"])
+    frame["pairs"] = (
+        np.minimum(settings["pairs"], frame["n"] * (frame["n"] - 1) // 2) * frame["repeats"]
+    )
     beside = [_beside(inputs["around"], row["around"]) for row in rows]
     frame = pd.concat([frame, pd.DataFrame(beside, columns=_columns())], axis=1)
     first = frame.iloc[0]
@@ -99,8 +103,8 @@ def searched_table(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Ta
 
 def _columns() -> list[str]:
     """What `_beside` may say, in the order of the CSV."""
-    ends = ("", "_low", "_high")
-    told = ["feasible_start", "feasible_end", "found", "step", "nearness"]
+    ends = ("", "_low", "_high", "_p")
+    told = ["references", "feasible_start", "feasible_end", "found", "step", "nearness"]
     return [*told, *(f"{name}{end}" for name in BESIDE for end in ends)]
 
 
@@ -115,6 +119,7 @@ def _beside(paths: list[str], number: int | None) -> dict[str, float]:
     ]
     own = load_arrays(paths[number], names)
     line = {
+        "references": len(own["feasible"]),
         "feasible_start": own["feasible"][:, 0].mean(),
         "feasible_end": own["feasible"][:, -1].mean(),
         "found": own["found"].mean(),
@@ -130,7 +135,12 @@ def _beside(paths: list[str], number: int | None) -> dict[str, float]:
     for name, values in of_references.items():
         if len(values):
             found = paired(values)
-            line |= {name: found.effect, f"{name}_low": found.low, f"{name}_high": found.high}
+            line |= {
+                name: found.effect,
+                f"{name}_low": found.low,
+                f"{name}_high": found.high,
+                f"{name}_p": found.p,
+            }
     return line
 
 

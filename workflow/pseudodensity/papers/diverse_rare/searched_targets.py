@@ -112,5 +112,6 @@ def table_parts(
         "number": number,
         "second": rare.grid["second"],
         "extractor": rare.extractor,
+        "pairs": rare.pairs,
     }
     return {"scores": scores, "around": measured}, settings

@@ -6,18 +6,41 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pseudodensity.papers.diverse_rare.attribute_targets import attribute_targets
+from pseudodensity.papers.diverse_rare.method_targets import method_targets
 from pseudodensity.papers.diverse_rare.polarity_targets import polarity_targets
-from pseudodensity.papers.diverse_rare.rare import Rare
+from pseudodensity.papers.diverse_rare.rare import CATEGORY, HERE, Rare
 from pseudodensity.papers.diverse_rare.searched_targets import searched_targets
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.target import Target
 
 __all__ = ["targets"]
 
+CATALOGUE = "config/reported/claims.csv"
+# Tables that claims are answered from.
+ANSWERING = ("table1", "table7", "table9", "table10", "table12", "table15", "table16", "table17")
+
 
 def targets(plan: Plan, grid: Mapping[str, Any]) -> Iterator[Target]:
-    """What is shown of the search, subject by subject."""
+    """What is shown of the search, subject by subject, and the claims."""
     rare = Rare(plan, grid)
-    yield from searched_targets(rare)
-    yield from attribute_targets(rare)
-    yield from polarity_targets(rare)
+    made = [
+        *searched_targets(rare),
+        *attribute_targets(rare),
+        *polarity_targets(rare),
+        *method_targets(rare),
+    ]
+    yield from made
+    tables = {target.name for target in made if target.kind == "table" and not target.missing}
+    answers = {
+        name: f"results/diverse_rare/{name}.csv"
+        for name in ANSWERING
+        if f"diverse_rare/{name}" in tables
+    }
+    yield Target(
+        "diverse_rare/claims",
+        "table",
+        f"{HERE}.claims:claims",
+        inputs={"catalogue": CATALOGUE, **answers},
+        caption="What the paper on diverse rare samples claims, each claim put to the test.",
+        category=CATEGORY,
+    )

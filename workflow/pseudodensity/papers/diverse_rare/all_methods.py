@@ -1,0 +1,71 @@
+"""Every method that makes rare images of one model: rarity, fidelity, diversity, and the time of an image.
+
+``inputs``: ``scores``, paths of scores files; ``costs``, of the same points. ``settings``: ``rows``, see
+`MethodSets.rows`; ``labels``, of the points in the order of their costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pseudodensity.artifacts import load_json
+from pseudodensity.report.frontier import frontier_frame
+from pseudodensity.report.scores import ScoreBook
+from pseudodensity.report.table import Column, Table
+from pseudodensity.report.titles import block_title
+
+__all__ = ["all_methods"]
+
+SCORES = {
+    "rarity": ("rarity", 3),
+    "outside": ("outside ↓", 3),
+    "precision": ("precision ↑", 3),
+    "recall": ("recall ↑", 3),
+    "pair_distance": ("distance of pairs", 3),
+}
+NOTES = (
+    (
+        "Intervals: 95 %, Student's, over the repeats, of one trained model. Judges steer none of these methods. "
+        "*rarity*: of images inside the real manifold; *outside*: the share of the others."
+    ),
+    (
+        "*ms*: time of one core for one image that is kept, with proposals and gradients; of a pool pick as if the "
+        "pool were drawn for the images of one measurement. What is trained once is not in it. Diffusion models have "
+        "a table of their own, `low_density/table_rivals`: none of this data set is here."
+    ),
+)
+
+
+def all_methods(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
+    """A line for each point, controls first."""
+    frame = frontier_frame(settings["rows"], ScoreBook(inputs["scores"]))
+    costs = load_json(inputs["costs"])["sampling"]
+    times = dict(zip(settings["labels"], map(_milliseconds, costs), strict=True))
+    frame["ms"] = [times.get(label, np.nan) for label in frame["setting"]]
+    first = frame.iloc[0]
+    return Table(
+        title="Every method that makes rare images",
+        frame=frame,
+        columns=[
+            Column("setting", "method"),
+            *(
+                Column(score, head, decimals, low=f"{score}_low", high=f"{score}_high")
+                for score, (head, decimals) in SCORES.items()
+            ),
+            Column("ms", "ms", 2, optional=True),
+        ],
+        introduction=(
+            f"{block_title(first)}: {first['repeats']} repeats of {first['n']:,} images against {first['n_real']:,} "
+            f"real ones, k = {first['k']}, training seed {first['seed']}."
+        ),
+        notes=NOTES,
+    )
+
+
+def _milliseconds(cost: Mapping[str, Any]) -> float:
+    """For one image; missing where none was accepted in the measurement."""
+    known = [seconds for seconds in cost["seconds"] if seconds is not None]
+    return float(np.mean(known)) if known else np.nan
