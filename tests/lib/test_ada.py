@@ -292,6 +292,18 @@ def test_signs_of_several_logits_of_an_image_all_count():
     assert control.sign == 3 / 6
 
 
+def test_a_control_goes_on_where_its_state_was_taken():
+    """Between two changes, with signs that differ before and after the cut."""
+    whole, cut = AdaControl(0.2, 640, ALL, 8), AdaControl(0.2, 640, ALL, 8)
+    for iteration, level in enumerate([1.0] * 7 + [-1.0]):
+        if iteration == 6:
+            cut.load_state(whole.state())
+        for control in (whole, cut)[: 1 + (iteration >= 6)]:
+            control.observe(torch.full((8,), level))
+            control.adjust(iteration)
+    assert whole.facts() == cut.facts() == {"augmentation": 64 / 640, "real sign": 0.5}
+
+
 # ---------------------------------------------------------------------------- in training
 
 
