@@ -34,7 +34,7 @@ RECIPE = (
     "decay_fraction",
     "augment",
 )
-NEUTRAL = {"gradient_penalty": 0, "drift": 0}
+NEUTRAL = {"gradient_penalty": 0, "drift": 0, "ada": None}
 
 
 class ConditionalGanTrainer(GanTrainer):

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from pseudodensity.control.train.ada_control import AdaControl
 from pseudodensity.control.train.adversarial import (
     discriminator_loss,
     generator_loss,
@@ -57,7 +58,7 @@ RECIPE = (
 )
 # Keys that a recipe may leave out, with the value that does nothing. The plan leaves such a value out
 # too, so that a key that is added here defines no recipe anew.
-NEUTRAL = {"gradient_penalty": 0, "drift": 0}
+NEUTRAL = {"gradient_penalty": 0, "drift": 0, "ada": None}
 
 # Steps between two path-length penalties (StyleGAN2).
 PATH_LENGTH_INTERVAL = 4
@@ -85,8 +86,9 @@ class GanTrainer:
             ``path_length_weight`` (0 for none), ``ema_half_life`` in images, ``ema_ramp_up``
             (null for none), ``decay_fraction``, ``augment`` (DiffAugment policies in front of the
             discriminator, may be empty). It may have ``gradient_penalty``, the weight of
-            :func:`~.adversarial.gradient_penalty` in every step, and ``drift``, that of the mean
-            square of the logits of real images (Karras et al. 2018, appendix A.1).
+            :func:`~.adversarial.gradient_penalty` in every step, ``drift``, that of the mean
+            square of the logits of real images (Karras et al. 2018, appendix A.1), and ``ada``:
+            ``target``, ``images`` and ``transforms`` of :class:`~.ada_control.AdaControl`.
         iterations: length of the whole run, for the learning-rate decay.
         mirror: flip real images at random.
         seed: names all random streams of the run.
@@ -126,6 +128,7 @@ class GanTrainer:
         self.images, self.recipe, self.iterations = images, {**NEUTRAL, **recipe}, iterations
         self.batch_size, self.mirror, self.seed = int(recipe["batch_size"]), mirror, seed
         self.weights, self.accept = weights, accept
+        self.ada = _adaptive(self.recipe["ada"], self.batch_size)
         self.max_proposals, self.device = max_proposals, device
         self.proposed, self.accepted = 0, 0
         self.path_length_mean = torch.zeros((), device=device)
@@ -176,6 +179,9 @@ class GanTrainer:
         numbers = {"loss D": loss_d, "loss G": loss_g}
         if self.accept is not None:
             numbers["accepted"] = self.accepted / self.proposed
+        if self.ada:
+            self.ada.adjust(iteration)
+            numbers |= {"p": self.ada.probability, "r_t": self.ada.sign}
         return numbers
 
     def draw_real(self, stream: torch.Generator) -> Sequence[torch.Tensor]:
@@ -223,6 +229,8 @@ class GanTrainer:
         """What the trained part of the discriminator sees of images and of what it is told of them."""
         images, *told = batch
         augmented = diff_augment(images, stream, self.recipe["augment"])
+        if self.ada:
+            augmented = self.ada.augment(augmented, stream)
         return [*self.discriminator.features(augmented), *told]
 
     def _judge(self, batch: Sequence[torch.Tensor], stream: torch.Generator) -> torch.Tensor:
@@ -240,6 +248,8 @@ class GanTrainer:
         optimizer, (images_of_real, *told) = self.optimizers["discriminator"], real
         optimizer.zero_grad(set_to_none=True)
         logits = self.discriminator.judge_both(self._show(real, stream), fake)
+        if self.ada:
+            self.ada.observe(logits[0])
         loss = discriminator_loss(self.recipe["loss"], *logits)
         if self.recipe["drift"]:
             loss = loss + self.recipe["drift"] * logits[0].square().mean()
@@ -319,12 +329,16 @@ class GanTrainer:
         }
 
     def facts(self) -> dict[str, float]:
-        """Realised acceptance of the fakes over the whole run, if they were filtered."""
-        return {} if self.accept is None else {"acceptance": self.accepted / self.proposed}
+        """Realised acceptance of the fakes over the whole run, if they were filtered; the last
+        probability of augmentation and mean sign of real logits, if they were adaptive."""
+        facts = {} if self.accept is None else {"acceptance": self.accepted / self.proposed}
+        return facts | (self.ada.facts() if self.ada else {})
 
     def state(self) -> dict[str, Any]:
-        """Weights, averages, optimisers and acceptance counts."""
+        """Weights, averages, optimisers, acceptance counts and what augmentation follows."""
+        adaptive = {"ada": self.ada.state()} if self.ada else {}
         return {
+            **adaptive,
             **self._weights(),
             "optimizers": {n: optimizer_state(o) for n, o in self.optimizers.items()},
             "counts": {
@@ -344,3 +358,12 @@ class GanTrainer:
         self.proposed = int(state["counts"]["proposed"])
         self.accepted = int(state["counts"]["accepted"])
         self.path_length_mean.copy_(state["path_length_mean"])
+        if self.ada:
+            self.ada.load_state(state["ada"])
+
+
+def _adaptive(settings: Mapping[str, Any] | None, batch_size: int) -> AdaControl | None:
+    """What a recipe says under ``ada``."""
+    if settings is None:
+        return None
+    return AdaControl(settings["target"], settings["images"], settings["transforms"], batch_size)
