@@ -54,6 +54,15 @@ def test_a_pool_of_a_search_is_cut_where_references_end(default):
     assert len({part.digest for part in parts}) == 1
 
 
+def test_a_column_of_a_searched_pool_has_its_own_extractor(default):
+    """The one that it is asked for, and not the one in whose features the images were searched."""
+    rare = asked(default)
+    parts = default.pools.proposals(rare.checkpoint(FACES), 20, rare.search(FACES, 5))
+    (column,) = default.pools.column("features", {"extractor": "density_vit"}, parts, 20)
+    assert column.needs["extractor"] is default.data.extractor("density_vit")
+    assert column.needs["search_extractor"] is default.data.extractor("backbone_cnn")
+
+
 def test_a_gaussian_does_not_hang_on_how_a_flow_is_fitted(default):
     other = planned(feature_density={"epochs": 7})
     of = lambda plan, kind: plan.data.feature_density("faces", "backbone_cnn", kind).digest
@@ -216,13 +225,13 @@ def test_the_table_says_what_scores_and_experiments_say(tmp_path, default):
             }
         paths.append(tmp_path / f"{number}.safetensors")
         save_tensors(paths[-1], arrays, {"kind": "experiment"}, {})
-    settings = {"rows": rows, "number": 1, "second": "vit", "extractor": "cnn"}
+    settings = {"rows": rows, "number": 1, "second": "vit", "extractor": "cnn", "pairs": 5}
     table = searched_table({"scores": [tmp_path / "s.json"], "around": paths}, settings)
     frame = table.frame
     assert frame["rarity"].tolist() == [5.5, 6.5, 7.5] and frame["calls"].tolist() == [10, 20, 30]
     assert frame["gain"].tolist()[1:] == [0.5, 0.5] and math.isnan(frame["gain"][0])
     assert frame["feasible_start"][1] == 1 and frame["feasible_end"][1] == 0.25
-    assert frame["nearness"][2] == 0.5
+    assert frame["nearness"][2] == 0.5 and frame["pairs"].tolist() == [10, 10, 10]
     write_table(table, *(tmp_path / f"t.{suffix}" for suffix in ("csv", "md", "tex")))
     assert "rarity against reference" in (tmp_path / "t.md").read_text()
     assert frame.columns.is_unique

@@ -320,7 +320,8 @@ class Bench(Context):
         vars(self).update(generator=generator, checkpoint=checkpoint, data=DATA, backbone=None)
         extractor, real = small_extractor()
         density = FeatureDensity.start(Gaussian(real.shape[1]), torch.from_numpy(real))
-        vars(self).update(extractor=extractor, real_features=real, feature_density=density)
+        vars(self).update(search_extractor=extractor, search_features=real)
+        vars(self).update(feature_density=density)
         pseudo = PseudoDensity.fit(real, k=3, n=1, seed=0, epochs=1, batch_size=20, dedup=True)
         vars(self).update(steering=extractor, pseudo_density=pseudo)
         if "discriminator" in checkpoint.states:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 NETWORKS = {"extractor", "features", "trained", "finetuned", "pool", "reals", "column", "scores"}
 NETWORKS |= {"moved", "extremes", "costs", "auxiliary"}
 LOGITS = {"reals": 100, "auxiliary": None}
-ON_CPU = {"data", "density", "imported", "experiment"}
+ON_CPU = {"data", "density", "feature_density", "imported", "experiment"}
 
 
 def plan_of(tmp_path, **overlay) -> Plan:

@@ -153,9 +153,9 @@ def test_real_images_that_were_not_fetched_are_said_in_one_line(real_scale, tmp_
 def papers_scale(tmp_path, monkeypatch) -> Plan:
     """The plan of the papers' scale, where an empty file or folder stands in for each download."""
     datasets = read(SCALES / "paper.yaml")["datasets"].values()
-    for path in re.findall(r"\bdownloads/[\w.-]+", (SCALES / "paper.yaml").read_text()):
+    for path in re.findall(r"\bdownloads/[\w./-]+", (SCALES / "paper.yaml").read_text()):
         stand_in = tmp_path / path
-        stand_in.parent.mkdir(exist_ok=True)
+        stand_in.parent.mkdir(exist_ok=True, parents=True)
         if any(d.get("path") == path and d["kind"] == "folder" for d in datasets):
             stand_in.mkdir()
         else:
@@ -256,7 +256,7 @@ def test_what_judges_neither_steers_nor_trains(scale, request):
 
 def test_nothing_of_the_default_config_is_left_unused(default):
     """What no table needs would be trained by nobody, and a recipe or a run would mislead its readers."""
-    jobs = {j.path: j for t in default.tables.values() for j in default.jobs(t)}.values()
+    jobs = list({j.path: j for t in default.tables.values() for j in default.jobs(t)}.values())
     config = default.config
     used = {(j.facts["model"], j.facts["dataset"]) for j in jobs if j.kind == "trained"}
     assert used == set(default.models.pairs())
@@ -266,7 +266,10 @@ def test_nothing_of_the_default_config_is_left_unused(default):
     bases = {model["recipe"].get("base") for model in read(DEFAULT)["models"].values()}
     assert bases == set(config["recipes"])
     asked = {name for names in config["frontier"]["methods"].values() for name in names}
-    assert set(config["methods"]) <= asked
+    pools = {
+        job.spec["point"]["method"] for job in jobs if job.kind == "pool" and job.spec["point"]
+    }
+    assert set(config["methods"]) <= asked | pools
     grid = read(ROOT / "config/papers/pseudo_density.yaml")
     assert set(default.papers["pseudo_density"]["blocks"]) == set(grid["runs"])
     assert set(grid["fig4"]) <= asked

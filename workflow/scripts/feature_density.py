@@ -9,8 +9,8 @@ from pseudodensity.progress import Progress, logged
 torch.set_num_threads(snakemake.threads)
 params, source = snakemake.params, snakemake.input
 spec, name = params.stamp["spec"], snakemake.wildcards.name
-epochs = spec.get("epochs", 1)
 with logged(snakemake.log[0]):
+    epochs = spec.get("epochs", 1)  # a Gaussian has none
     fit(
         load_npy(source.features),
         spec,

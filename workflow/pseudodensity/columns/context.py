@@ -128,6 +128,16 @@ class Context:
         return FeatureDensity.load(self.inputs["feature_density"], None).to(self.device)
 
     @cached_property
+    def search_extractor(self) -> Extractor:
+        """The extractor in whose features a method searches."""
+        return load_extractor(self.inputs["search_extractor"])
+
+    @cached_property
+    def search_features(self) -> np.ndarray:
+        """Features (n, d) float32 of the real images by the extractor that a method searches in."""
+        return load_npy(self.inputs["search_features"])
+
+    @cached_property
     def real_features(self) -> np.ndarray:
         """Features (n, d) float32 of the real images by the extractor."""
         return load_npy(self.inputs["real_features"])

@@ -50,11 +50,11 @@ class Tools(Protocol):
     checkpoint: Any
     discriminator: Any
     data: Any
-    extractor: Any
+    search_extractor: Any
+    search_features: Any
     feature_density: Any
     pseudo_density: Any
     steering: Any
-    real_features: Any
     seed: int
     settings: Mapping[str, Any]
     device: str

@@ -25,6 +25,7 @@ __all__ = [
     "check_settings",
     "column_module",
     "column_settings",
+    "extractor_of",
     "extractors_of",
     "method",
     "method_module",
@@ -180,6 +181,17 @@ def metric_module(name: str) -> str:
             f"config: metrics.{name} is no metric; choose one of {', '.join(metrics())}"
         )
     return metrics()[name]
+
+
+def extractor_of(config: Mapping[str, Any], module: str, settings: Mapping[str, Any]) -> str:
+    """The extractor that the settings of a column or a method name. ConfigError: none of that name."""
+    name, known = settings["extractor"], config["extractors"]
+    if name not in known:
+        raise ConfigError(
+            f"config: {declared(module, 'NAME')} works in features of an extractor and is given {name!r}: name one "
+            f"that is described under extractors: {', '.join(known)}"
+        )
+    return name
 
 
 def extractors_of(settings: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:

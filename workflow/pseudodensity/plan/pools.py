@@ -16,6 +16,7 @@ from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.methods import (
     column_module,
     columns_needed,
+    extractor_of,
     method,
     method_module,
     metric_module,
@@ -104,10 +105,11 @@ class Pools:
             key, module = canonical(point), method(point["method"])
             per_file = getattr(module, "rows_per_file", None)
             size = count if per_file is None else min(count, per_file(point))
-        starts = range(0, count, size)
-        ends = [start + size if key is None else min(start + size, count) for start in starts]
+        # A pool of a method ends where what was asked for does.
+        stop = count if point else count + size
         return tuple(
-            self._part(checkpoint, start, end, key) for start, end in zip(starts, ends, strict=True)
+            self._part(checkpoint, start, min(start + size, stop), key)
+            for start in range(0, count, size)
         )
 
     def _made_part(self, checkpoint: Artifact, start: int, stop: int, key: str | None) -> Artifact:
@@ -184,6 +186,9 @@ class Pools:
     ) -> dict[str, Artifact | tuple[Artifact, ...]]:
         """What the INPUTS of a column or a method stand for.
 
+        A column is made beside a pool with what its method needs, so that what a method searches in has names
+        of its own: search_extractor, search_features.
+
         Beside what the branches name, INPUTS may name an auxiliary network, or say "auxiliary" or
         "auxiliaries": the one or those that the settings name, if they do.
         """
@@ -201,13 +206,15 @@ class Pools:
             elif name == "extractor":
                 if settings[name] is not None:
                     found[name] = self.data.extractor(settings[name])
-            elif name in ("real_features", "feature_density"):
-                extractor = self._named(module, settings)
-                found[name] = (
-                    self.data.features(dataset, extractor)
-                    if name == "real_features"
-                    else self.data.feature_density(dataset, extractor, settings["estimator"])
+            elif name in ("real_features", "search_features"):
+                found[name] = self.data.features(
+                    dataset, extractor_of(self.config, module, settings)
                 )
+            elif name == "search_extractor":
+                found[name] = self.data.extractor(extractor_of(self.config, module, settings))
+            elif name == "feature_density":
+                extractor = extractor_of(self.config, module, settings)
+                found[name] = self.data.feature_density(dataset, extractor, settings["estimator"])
             elif name == "extractors":
                 if settings[name]:
                     found[name] = tuple(map(self.data.extractor, settings[name]))
@@ -225,23 +232,13 @@ class Pools:
                 raise ValueError(f"INPUTS names {name!r}, which the plan does not know")
         return found
 
-    def _named(self, module: str, settings: Mapping[str, Any]) -> str:
-        """The extractor that the settings of a column or a method name. ConfigError: none of that name."""
-        name, known = settings["extractor"], self.config["extractors"]
-        if name not in known:
-            raise ConfigError(
-                f"config: {declared(module, 'NAME')} works in features of an extractor and is given {name!r}: name "
-                f"one that is described under extractors: {', '.join(known)}"
-            )
-        return name
-
     def modules_of(
         self, module: str, checkpoint: Artifact, settings: Mapping[str, Any]
     ) -> tuple[str, ...]:
         """A column or a method, and the modules that its inputs are opened with."""
         inputs, architecture = declared(module, "INPUTS"), checkpoint.facts["architecture"]
         modules = (module, *tangent_modules(architecture, (module,)))
-        if "extractor" in inputs and settings["extractor"] is not None:
+        if {"extractor", "search_extractor"} & set(inputs) and settings["extractor"] is not None:
             modules += self.data.extractor_modules(settings["extractor"])
         if "steering" in inputs:
             modules += self.data.extractor_modules(self.data.steering)

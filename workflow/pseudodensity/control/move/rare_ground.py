@@ -77,9 +77,9 @@ class Ground:
         from pseudodensity.control.move.real_manifold import RealManifold
 
         point, density = context.settings, context.feature_density
-        extractor = context.extractor.to(context.device)
+        extractor = context.search_extractor.to(context.device)
         place = LatentSpace(context.generator, point["space"])
-        real = torch.from_numpy(context.real_features).to(context.device)
+        real = torch.from_numpy(context.search_features).to(context.device)
 
         def features(images: Tensor) -> Tensor:
             # Pixels beyond the range are clamped as in the image that is kept: nothing is gained there.

@@ -36,7 +36,7 @@ PAPER = "project"
 SOURCE = "a baseline of papers/004: the rarest of a pool within d*"
 NEEDS = ()
 POOL = "own"
-INPUTS = ("checkpoint", "real_features", "extractor", "feature_density")
+INPUTS = ("checkpoint", "search_extractor", "search_features", "feature_density")
 # As of the rare search, whose limits it keeps.
 DEFAULTS = {
     "extractor": None,

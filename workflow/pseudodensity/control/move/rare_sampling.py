@@ -36,7 +36,7 @@ PAPER = "004"
 SOURCE = "equation 2"
 NEEDS = ()
 POOL = "own"
-INPUTS = ("checkpoint", "real_features", "extractor", "feature_density")
+INPUTS = ("checkpoint", "search_extractor", "search_features", "feature_density")
 # extractor: in whose features it searches, in standard deviations of the real ones. estimator: of the density that is
 # descended. manifold_k: neighbours of the real manifold. neighbours, fakes: d* is the distance to such a neighbour among
 # so many fakes (k' = 100 of 10,000 in the paper). samples: N. The others: see
