@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pseudodensity.papers.diverse_rare.drawn_targets import drawn_targets
 from pseudodensity.papers.diverse_rare.rare import Rare
 from pseudodensity.papers.diverse_rare.searched_targets import searched_targets
+from pseudodensity.papers.diverse_rare.shown_targets import shown_targets
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.target import Target
 
@@ -17,3 +19,5 @@ def targets(plan: Plan, grid: Mapping[str, Any]) -> Iterator[Target]:
     """What is shown of the search, subject by subject."""
     rare = Rare(plan, grid)
     yield from searched_targets(rare)
+    yield from shown_targets(rare)
+    yield from drawn_targets(rare)
