@@ -6,16 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pseudodensity.papers.diverse_rare.rare import (
-    CATEGORY,
-    HERE,
-    PLACE,
-    PLAIN,
-    SEARCH,
-    Block,
-    Point,
-    Rare,
-)
+from pseudodensity.papers.diverse_rare.rare import CATEGORY, HERE, PLACE, PLAIN, Block, Rare
 from pseudodensity.papers.diverse_rare.shown import panel_of
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.errors import ConfigError
@@ -30,11 +21,14 @@ FUNCTIONS: Mapping[Kind, str] = {
     "figure": f"{HERE}.drawn_figure:drawn_figure",
 }
 IMAGES = f"{HERE}.measured.drawn_images:drawn_images"
+SEARCH = "rare_search"
 ACROSS, MANY = 2, 50  # panels in a line; images of a panel that are drawn smaller
 CAPTIONS = {
     "fig13": "Samples of the model, of the search and of polarity, those outside the real manifold in boxes.",
     "fig15": "Samples by polarity, without replacement above, with it below.",
 }
+
+Point = Mapping[str, Any]
 
 
 def drawn_targets(rare: Rare) -> Iterator[Target]:

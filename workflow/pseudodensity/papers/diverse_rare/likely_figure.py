@@ -1,7 +1,6 @@
 """Figures 17 and 18: the references of highest likelihood, and one sample that was searched around each.
 
-``inputs``: ``sets``, an experiment `searched_images` of each model. ``settings``: ``panels``, see `caption_of`;
-``cell``, inches of an image.
+``inputs``: ``sets``, an experiment `searched_images` of each model. ``settings``: ``panels``, see `caption_of`.
 """
 
 from __future__ import annotations
@@ -14,35 +13,32 @@ import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
 from pseudodensity.papers.diverse_rare.boxes import MARKED
-from pseudodensity.papers.diverse_rare.pictured import Searched, caption_of, open_searched
+from pseudodensity.papers.diverse_rare.pictured import Searched, caption_of, counted, open_searched
 from pseudodensity.report.drawing import finish, show_images, subtitle, theme
 from pseudodensity.report.titles import block_title
 
 __all__ = ["likely_figure"]
 
-TITLE, GAP = 0.75, 0.3  # inches: titles of a model and its two grids, between the grids
+# Inches: the page, titles of a model and its two grids, between the grids.
+WIDTH, TITLE, GAP = 8.0, 0.75, 0.3
 
 
 def likely_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figure:
     """Two grids for each model, images in the same place belong together."""
     sets, panels = [open_searched(path) for path in inputs["sets"]], settings["panels"]
-    widest = max(_across(own) for own in sets)
-    cells = [settings["cell"] * widest / _across(own) for own in sets]  # all parts are as wide
-    heights = [
-        TITLE + -(-len(own.reference) // _across(own)) * cell
-        for own, cell in zip(sets, cells, strict=True)
-    ]
+    heights = []
+    for own in sets:
+        across = _across(own)
+        heights.append(TITLE + -(-len(own.reference) // across) * (WIDTH - GAP) / 2 / across)
     with theme():
-        width = 2 * widest * settings["cell"] + GAP
-        figure = Figure(figsize=(width, sum(heights)))
+        figure = Figure(figsize=(WIDTH, sum(heights)))
         parts = figure.subfigures(len(sets), 1, squeeze=False, height_ratios=heights).ravel()
         for part, own, panel in zip(parts, sets, panels, strict=True):
             _draw(part, own)
             part.suptitle(block_title(panel), x=0.01, ha="left", weight="bold", size=10)
-        counts = " and ".join(f"n = {len(own.reference)} of {own.of:,}" for own in sets)
         said = (
             (
-                f"Left: {counts} references, those of highest log-density under the flow of the search, highest first. "
+                f"Left: {counted(sets)}, those of highest log-density under the flow of the search, highest first. "
                 "Right, in the same place: the first of the samples that were searched around each, none is picked."
             ),
             MARKED,

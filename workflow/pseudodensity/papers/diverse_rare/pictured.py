@@ -13,7 +13,7 @@ from pseudodensity.papers.diverse_rare.boxes import boxed
 from pseudodensity.report.samples import load_arrays, load_facts
 from pseudodensity.report.titles import block_title
 
-__all__ = ["Searched", "caption_of", "open_searched", "rarity_words"]
+__all__ = ["Searched", "caption_of", "counted", "open_searched", "rarity_words"]
 
 SAMPLES = ("images", "sample", "rarity", "found", "step", "log_density", "nearness")
 REFERENCES = ("reference_images", "reference", "reference_rarity", "reference_log_density")
@@ -57,14 +57,25 @@ def open_searched(path: str | Path) -> Searched:
     return Searched(**arrays, of=load_facts(path)["of"])
 
 
+def counted(sets: Sequence[Searched]) -> str:
+    """How many references are shown, and of how many; one for all if they are alike."""
+    counts = list(dict.fromkeys(f"n = {len(own.reference)} of {own.of:,}" for own in sets))
+    each = " of each model" if len(sets) > len(counts) else ""
+    return f"{' and '.join(counts)} references{each}"
+
+
 def rarity_words(rarity: float) -> str:
     """A rarity as it stands below an image."""
     return "outside" if np.isnan(rarity) else f"{rarity:.3g}"
 
 
 def caption_of(panels: Sequence[Mapping[str, Any]], said: Iterable[str]) -> str:
-    """Models and data sets, what is shown, and how was searched and judged. panels: one of each model."""
-    first, names = panels[0], "; ".join(map(block_title, panels))
+    """Of what, what is shown, and how was searched and judged.
+
+    panels: one of each model; of several the titles of the parts say the names.
+    """
+    first = panels[0]
+    names = block_title(first) if len(panels) == 1 else f"{len(panels)} models"
     return " ".join(
         [
             f"{names}, training seed {first['seed']}.",

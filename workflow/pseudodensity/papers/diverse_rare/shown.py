@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pseudodensity.papers.diverse_rare.rare import HERE, PLACE, Block, Point, Rare
+from pseudodensity.papers.diverse_rare.rare import HERE, PLACE, Block, Rare
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.experiments import experiment
@@ -16,6 +16,8 @@ from pseudodensity.plan.methods import method
 __all__ = ["Shown", "panel_of"]
 
 IMAGES = f"{HERE}.measured.searched_images:searched_images"
+
+Point = Mapping[str, Any]
 
 
 def panel_of(rare: Rare, block: Block) -> dict[str, Any]:

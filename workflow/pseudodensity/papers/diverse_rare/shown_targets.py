@@ -17,7 +17,6 @@ TABLE = f"{HERE}.shown_table:shown_table"
 # In this order each figure goes on where the one before ends.
 MAIN, SMALL = ("fig1", "fig5", "fig11", "fig4", "fig12"), ("fig14", "fig7", "fig16")
 BIG, CELL, SMALLER = 0.85, 0.62, 0.5  # inches of an image
-LIKELY = 0.36
 LIKELY_OF = {"fig17": slice(0, 1), "fig18": slice(1, 3)}  # models of small data sets
 
 
@@ -99,11 +98,11 @@ def _likely(rare: Rare, name: str) -> Parts:
         shown = [*main, *shown]
     if not shown:
         raise ConfigError(
-            f"config: {PLACE}.small names {len(rare.grid['small'])} model, and {name} shows the second and the third: "
-            "name more"
+            f"config: {PLACE}.small names {len(rare.grid['small'])} of the models of small data sets, and {name} "
+            "shows the second and the third: name more"
         )
     said = "references of highest likelihood and what was searched around them"
-    return _parts(name, said, shown, made, {"cell": LIKELY})
+    return _parts(name, said, shown, made, {})
 
 
 def _weights(rare: Rare) -> Parts:

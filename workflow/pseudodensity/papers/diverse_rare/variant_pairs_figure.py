@@ -20,6 +20,7 @@ from pseudodensity.papers.diverse_rare.changed import RARE, changed_pairs
 from pseudodensity.papers.diverse_rare.pictured import (
     Searched,
     caption_of,
+    counted,
     open_searched,
     rarity_words,
 )
@@ -114,13 +115,12 @@ def _write_below(axes: Axes, lines: Lines) -> None:
 
 
 def _said(sets: Sequence[Searched], attributes: bool) -> list[str]:
-    counts = " and ".join(f"n = {len(own.reference)} of {own.of:,}" for own in sets)
     said = [
         (
             "Each pair: a reference, and the rarest of those of its samples that were found feasible. The judge chose it: "
             "its rarity is that of a best of N. Below: rarity before and after, and its distance in units of d*."
         ),
-        f"{counts} references, in the order in which they were drawn.",
+        f"{counted(sets)}, in the order in which they were drawn.",
     ]
     if attributes:
         said.append(

@@ -17,6 +17,7 @@ from pseudodensity.papers.diverse_rare.boxes import MARKED
 from pseudodensity.papers.diverse_rare.pictured import (
     Searched,
     caption_of,
+    counted,
     open_searched,
     rarity_words,
 )
@@ -47,12 +48,10 @@ def variants_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> F
         for axes, own, panel in zip(places, sets, panels, strict=True):
             _draw(axes, own)
             subtitle(axes, block_title(panel), colour=GREY)
-        counts = sorted({(len(own.reference), own.of) for own in sets})
-        shown = " and ".join(f"n = {n} of {of:,} references" for n, of in counts)
         said = (
             (
                 f"Each line: a reference and its {across - 1} samples, feasible ones by falling rarity; below each its "
-                f"rarity. {shown}, in the order in which they were drawn, none is picked."
+                f"rarity. {counted(sets)}, in the order in which they were drawn, none is picked."
             ),
             MARKED,
         )
