@@ -1,4 +1,4 @@
-"""Figures 13 and 15: samples of several methods, none picked, and which lie outside the real manifold."""
+"""Figures 13, 15 and 20: samples of several methods, none picked, and which lie outside the real manifold."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ FUNCTIONS: Mapping[Kind, str] = {
     "figure": f"{HERE}.drawn_figure:drawn_figure",
 }
 IMAGES = f"{HERE}.measured.drawn_images:drawn_images"
-SEARCH = "rare_search"
+SEARCH, INSIDE = "rare_search", "polarity_inside"
 ACROSS, MANY = 2, 50  # panels in a line; images of a panel that are drawn smaller
 CAPTIONS = {
     "fig13": "Samples of the model, of the search and of polarity, those outside the real manifold in boxes.",
     "fig15": "Samples by polarity, without replacement above, with it below.",
+    "fig20": "Samples by polarity with online rejection of what lies outside the real manifold.",
 }
 
 Point = Mapping[str, Any]
@@ -35,6 +36,7 @@ def drawn_targets(rare: Rare) -> Iterator[Target]:
     """Each a figure, and a table of what it shows."""
     yield from _target(rare, "fig13", lambda values: _compared(rare, values))
     yield from _target(rare, "fig15", lambda values: _polarity(rare, values, [False, True]))
+    yield from _target(rare, "fig20", lambda values: _polarity(rare, values, [False], INSIDE))
 
 
 def _target(
