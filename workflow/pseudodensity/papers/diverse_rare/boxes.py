@@ -11,9 +11,7 @@ __all__ = ["MARKED", "OUTSIDE", "boxed"]
 
 OUTSIDE = "#cc3311"  # a red that colour-blind people tell from black and white
 SIDE = 96  # pixels that an image is enlarged to, by a whole factor
-MARKED = (
-    "Red box with a corner: outside the real manifold of the judge. Dashed box: not found feasible, the start is shown."
-)
+MARKED = "Red box with a corner: outside the real manifold of the judge. Dashed box: not found feasible, the start is shown."
 
 
 def boxed(images: np.ndarray, outside: np.ndarray, missed: np.ndarray | None = None) -> np.ndarray:
