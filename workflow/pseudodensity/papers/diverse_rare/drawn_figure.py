@@ -20,7 +20,8 @@ from pseudodensity.report.titles import block_title
 
 __all__ = ["drawn_figure"]
 
-TITLE, GAP = 0.5, 0.25  # inches: title of a panel, between panels
+# Inches: title of a panel, a further line of it, a letter of it, between panels.
+TITLE, MORE, LETTER, GAP = 0.5, 0.18, 0.092, 0.25
 
 
 def drawn_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figure:
@@ -28,8 +29,11 @@ def drawn_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figu
     sets = [load_arrays(path, ["images", "rows", "rarity"]) for path in inputs["sets"]]
     panels, across, columns = settings["panels"], settings["across"], settings["columns"]
     count, down = len(sets[0]["images"]), -(-len(sets) // across)
-    width = across * (columns * settings["cell"] + GAP)
-    height = down * (TITLE + -(-count // columns) * settings["cell"])
+    wide = columns * settings["cell"]
+    letters = int(wide / LETTER)
+    title = TITLE + MORE * (max(-(-len(panel["label"]) // letters) for panel in panels) - 1)
+    width = across * (wide + GAP)
+    height = down * (title + -(-count // columns) * settings["cell"])
     with theme():
         figure = Figure(figsize=(width, height))
         places = figure.subplots(down, across, squeeze=False).ravel()
@@ -39,7 +43,7 @@ def drawn_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figu
             words = panel["label"][0].upper() + panel["label"][1:]
             told, different = f"{outside.sum()} of {len(outside)} outside", len(set(own["rows"]))
             told += f", {different} different images" if different < len(outside) else ""
-            subtitle(axes, words, told, OUTSIDE)
+            subtitle(axes, words, told, OUTSIDE, letters)
         for axes in places[len(sets) :]:
             axes.set_axis_off()
         first, search = panels[0], settings["extractor"]
