@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pseudodensity.papers.diverse_rare.rare import CATEGORY, HERE, Block, Rare
+from pseudodensity.papers.diverse_rare.rare import CATEGORY, HERE, PLACE, Block, Rare
 from pseudodensity.plan.artifact import Artifact
+from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.experiments import experiment
 from pseudodensity.plan.target import Parts, Target, targets_of
 
-__all__ = ["Attributes", "attribute_targets"]
+__all__ = ["REFERENCES", "SEARCHED", "Attributes", "attribute_targets"]
 
 NETWORK = ("features.small",)  # the classifier imports it by the name of its kind
-REFERENCES = "references"
+REFERENCES, SEARCHED = "references", "search"
+LABELLED = ("procedural", "digits")  # kinds of data sets that know the attributes of their images
 TITLES = {
     REFERENCES: "references",
     "starts": "starts without search",
-    "search": "rare search",
+    SEARCHED: "rare search",
     "pick": "pool pick",
 }
 WHAT = {"table": f"{HERE}.attribute_table:attribute_table"}
@@ -37,12 +39,13 @@ class Attributes:
         pool = grid["pools"][-1]
         return {
             "starts": rare.search(block, 0, **changed),
-            "search": rare.search(block, grid["steps"], **changed),
+            SEARCHED: rare.search(block, grid["steps"], **changed),
             "pick": rare.pick(block, pool, samples=rare.samples(block)),
         }
 
     def measured(self, block: Block) -> Artifact:
-        """Predicted attributes of every set, and of the real images. ConfigError: the model cannot be searched."""
+        """Predicted attributes of every set, and of the real images. ConfigError: the model cannot be searched; a
+        data set without labels, and no predictions."""
         rare, sets = self.rare, self.rare.sets_of(block)
         count, samples = sets.images * sets.repeats, rare.samples(block)
         told = {REFERENCES: {"count": count // samples, "group": 1}}
@@ -66,6 +69,12 @@ class Attributes:
 
     def _classifier(self, dataset: str) -> Artifact:
         plan = self.rare.plan
+        described = plan.config["datasets"][dataset]
+        if described["kind"] not in LABELLED and "labels" not in described:
+            raise ConfigError(
+                f"config: {dataset} knows no attributes of its images: give a file of predicted ones under "
+                f"{PLACE}.attributes.predicted"
+            )
         settings = self.grid["classifier"] | {"mirror": plan.config["datasets"][dataset]["mirror"]}
         needs = {"data": plan.data.dataset(dataset)}
         function = f"{HERE}.measured.attribute_classifier:attribute_classifier"

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pseudodensity.papers.diverse_rare.attribute_targets import attribute_targets
+from pseudodensity.papers.diverse_rare.drawn_targets import drawn_targets
 from pseudodensity.papers.diverse_rare.method_targets import method_targets
 from pseudodensity.papers.diverse_rare.polarity_targets import polarity_targets
 from pseudodensity.papers.diverse_rare.rare import CATEGORY, HERE, Rare
 from pseudodensity.papers.diverse_rare.searched_targets import searched_targets
+from pseudodensity.papers.diverse_rare.shown_targets import shown_targets
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.target import Target
 
@@ -28,6 +30,8 @@ def targets(plan: Plan, grid: Mapping[str, Any]) -> Iterator[Target]:
         *attribute_targets(rare),
         *polarity_targets(rare),
         *method_targets(rare),
+        *shown_targets(rare),
+        *drawn_targets(rare),
     ]
     yield from made
     tables = {target.name for target in made if target.kind == "table" and not target.missing}

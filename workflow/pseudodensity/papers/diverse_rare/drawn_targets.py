@@ -1,0 +1,116 @@
+"""Figures 13, 15 and 20: samples of several methods, none picked, and which lie outside the real manifold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from pseudodensity.papers.diverse_rare.rare import CATEGORY, HERE, PLACE, PLAIN, Block, Rare
+from pseudodensity.papers.diverse_rare.shown import panel_of
+from pseudodensity.plan.artifact import Artifact
+from pseudodensity.plan.errors import ConfigError
+from pseudodensity.plan.experiments import experiment
+from pseudodensity.plan.methods import method, method_module
+from pseudodensity.plan.target import Kind, Parts, Target, targets_of
+
+__all__ = ["drawn_targets"]
+
+FUNCTIONS: Mapping[Kind, str] = {
+    "table": f"{HERE}.drawn_table:drawn_table",
+    "figure": f"{HERE}.drawn_figure:drawn_figure",
+}
+IMAGES = f"{HERE}.measured.drawn_images:drawn_images"
+SEARCH, INSIDE = "rare_search", "polarity_inside"
+ACROSS, MANY = 2, 50  # panels in a line; images of a panel that are drawn smaller
+CAPTIONS = {
+    "fig13": "Samples of the model, of the search and of polarity, those outside the real manifold in boxes.",
+    "fig15": "Samples by polarity, without replacement above, with it below.",
+    "fig20": "Samples by polarity with online rejection of what lies outside the real manifold.",
+}
+
+Point = Mapping[str, Any]
+
+
+def drawn_targets(rare: Rare) -> Iterator[Target]:
+    """Each a figure, and a table of what it shows."""
+    yield from _target(rare, "fig13", lambda values: _compared(rare, values))
+    yield from _target(rare, "fig15", lambda values: _polarity(rare, values, [False, True]))
+    yield from _target(rare, "fig20", lambda values: _polarity(rare, values, [False], INSIDE))
+
+
+def _target(
+    rare: Rare, name: str, points: Callable[[Sequence[float]], Sequence[Point]]
+) -> Iterator[Target]:
+    """points: exponents of polarity -> points, a panel each."""
+
+    def parts() -> Parts:
+        grid = rare.grid["shown"][name]
+        return _parts(rare, name, points(grid["polarity"]), grid["images"])
+
+    yield from targets_of(f"diverse_rare/{name}", FUNCTIONS, CAPTIONS[name], CATEGORY, parts)
+
+
+def _compared(rare: Rare, exponents: Sequence[float]) -> list[Point]:
+    """Figure 13."""
+    search = rare.search(rare.grid["block"], rare.grid["table1"]["steps"])
+    return [PLAIN, search, *_polarity(rare, exponents, [False])]
+
+
+def _polarity(
+    rare: Rare, exponents: Sequence[float], replacement: Sequence[bool], name: str = "polarity"
+) -> list[Point]:
+    """ConfigError: the model's volumes cannot be had. name: of the method that draws by them."""
+    model = rare.grid["block"]["model"]
+    grid = {"exponents": exponents, "replacement": replacement}
+    found: list[Point] = rare.sets.points(model, name, grid)
+    if not found:
+        reason = method(name).why_not(rare.plan.models.declaration(model))
+        raise ConfigError(f"config: {PLACE}.block names {model}, but {name} {reason}")
+    return found
+
+
+def _parts(rare: Rare, name: str, points: Sequence[Point], count: int) -> Parts:
+    block = rare.grid["block"]
+    panel, labels = panel_of(rare, block), [method(p["method"]).label(p) for p in points]
+    settings = {
+        "title": f"Figure {name.removeprefix('fig')} of diverse rare samples: samples of each method",
+        "panels": [panel | {"label": label} for label in labels],
+    }
+    look = {
+        "across": ACROSS,
+        "columns": math.ceil(math.sqrt(count)),
+        "cell": 0.4 if count > MANY else 0.6,
+        "extractor": rare.extractor if any(p["method"] == SEARCH for p in points) else None,
+    }
+    inputs = {"sets": [_images(rare, block, point, count) for point in points]}
+    return {"table": (inputs, settings), "figure": (inputs, settings | look)}
+
+
+def _images(rare: Rare, block: Block, point: Point, shown: int) -> Artifact:
+    """The experiment `drawn_images`. ConfigError: the point cannot be had of the model."""
+    pools, checkpoint = rare.plan.pools, rare.checkpoint(block)
+    own, repeats = method(point["method"]).POOL == "own", rare.sets.repeats
+    # Searched images and volumes are those of the tables. Of volumes no more are drawn than are shown: of a
+    # pool that is used up without replacement no polarity is left.
+    images = rare.sets.images if own else shown
+    item = pools.item(checkpoint, point, images, repeats)
+    rarity = rare.grid["metrics"]["rarity"]
+    judge = rarity["extractor"]
+    needs: dict[str, Any] = {"described": item.parts, **item.columns}
+    needs["real"] = rare.plan.data.features(block["dataset"], judge)
+    if judge not in rare.plan.config["judges"]:
+        asked = {"extractor": judge}
+        needs["features"] = pools.column("features", asked, item.parts, item.count)
+    settings = {
+        "point": dict(point),
+        "columns": list(item.columns),
+        "count": item.count,
+        "images": images,
+        "shown": shown,
+        "judge": judge,
+        "k": rarity["k"],
+        "seed": pools.seed,
+    }
+    slug = f"{checkpoint.slug}-drawn-{point['method']}".replace("_", "-")
+    return experiment(slug, IMAGES, settings, needs, [method_module(point["method"])])
