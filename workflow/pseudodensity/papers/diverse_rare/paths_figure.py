@@ -1,0 +1,115 @@
+"""Figures 9 and 19: paths of the search over the density of a plane through their reference.
+
+``inputs`` and ``settings``: as of `paths_table`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from pseudodensity.papers.diverse_rare.path_drawing import ARRAYS, draw_plane, plane_entries
+from pseudodensity.report.drawing import (
+    BLACK,
+    PALETTE,
+    finish,
+    legend_above,
+    show_images,
+    subtitle,
+    theme,
+)
+from pseudodensity.report.samples import load_arrays
+from pseudodensity.report.titles import block_title
+
+__all__ = ["fig9_figure", "fig19_figure"]
+
+CELL = 1.0  # inches
+BLUE = PALETTE[0]
+EVERY = 10  # steps between markers of the rarity, as in the paper
+
+
+def fig9_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figure:
+    """The first path, large, and its images below."""
+    arrays = load_arrays(inputs["measured"], ARRAYS)
+    steps, kept = arrays["picture"][0], int(arrays["kept"][0])
+    with theme():
+        figure = Figure(figsize=(6.6, 5.2 + 1.35 * CELL))
+        axes, below = figure.subplots(2, 1, height_ratios=[5.2, 1.35 * CELL])
+        draw_plane(figure, axes, arrays, 0, named=True)
+        subtitle(axes, block_title(settings["panel"]))
+        words = [_step(step, kept, arrays["rarity"][0]) for step in steps]
+        show_images(below, arrays["images"][0], len(steps), words)
+        legend_above(figure, plane_entries())
+        return finish(figure, _caption(settings, arrays, 1))
+
+
+def fig19_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figure:
+    """Of each path its rarity and log-density along the steps, above the plane."""
+    arrays, shown = load_arrays(inputs["measured"], ARRAYS), settings["shown"]
+    with theme():
+        figure = Figure(figsize=(3.4 * shown, 5.0))
+        grid = figure.subplots(2, shown, squeeze=False, height_ratios=[1, 1.5])
+        for i in range(shown):
+            _along(grid[0][i], arrays, i, last=i == shown - 1)
+            draw_plane(figure, grid[1][i], arrays, i, named=i == shown - 1)
+            subtitle(grid[0][i], f"Reference {arrays['reference'][i]}")
+        grid[0][0].set_ylabel("rarity")
+        lines = [
+            Line2D([], [], color=BLACK, marker="o", ms=4, lw=1, label="rarity"),
+            Line2D([], [], color=BLUE, lw=1, label="log-density"),
+        ]
+        legend_above(figure, [*lines, *plane_entries()])
+        return finish(figure, _caption(settings, arrays, shown))
+
+
+def _along(axes: Axes, arrays: Mapping[str, np.ndarray], i: int, *, last: bool) -> None:
+    """Rarity, with gaps outside the manifold, and log-density along the steps; feasible ones are shaded."""
+    rarity, logs = arrays["rarity"][i], arrays["log_density"][i]
+    steps = np.arange(len(rarity))
+    axes.plot(steps, rarity, color=BLACK, linewidth=1)
+    axes.plot(steps[::EVERY], rarity[::EVERY], color=BLACK, marker="o", ms=4, ls="none")
+    axes.fill_between(
+        steps,
+        0,
+        1,
+        where=arrays["feasible"][i],
+        step="mid",
+        transform=axes.get_xaxis_transform(),
+        color=PALETTE[2],
+        alpha=0.15,
+        linewidth=0,
+    )
+    axes.axvline(int(arrays["kept"][i]), color=PALETTE[3], linewidth=1)
+    axes.set_xlabel("step")
+    axes.set_xlim(-0.5, len(steps) - 0.5)
+    axes.locator_params(nbins=5)
+    other = axes.twinx()
+    other.plot(steps, logs, color=BLUE, linewidth=1)
+    other.grid(visible=False)
+    other.tick_params(axis="y", colors=BLUE)
+    if last:
+        other.set_ylabel("log-density (nats)", color=BLUE)
+
+
+def _step(step: int, kept: int, rarity: np.ndarray) -> str:
+    name = f"step {step}" if step else "start"
+    value = "outside" if np.isnan(rarity[step]) else f"rarity {rarity[step]:.2f}"
+    return f"{name}{' (kept)' * (step == kept)}\n{value}"
+
+
+def _caption(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray], shown: int) -> str:
+    shares = ", ".join(f"{share:.0%}" for share in arrays["along"][:shown])
+    return (
+        f"{block_title(settings['panel'])}, {settings['extractor']}, one trained model. First sample of "
+        f"{'a reference' if shown == 1 else 'each reference'}; references are the first of the pool whose sample moved. Plane: through the reference along the first "
+        f"two principal components of the path about it, with {shares} of the squared distances of its iterates; the paper has UMAP, whose "
+        "inverse is an estimate. Colours: log-density of the flow on the plane, exact. Of the "
+        "3 nearest reals of each iterate (k = 3 balls): discs are where the ball cuts the plane, exact for points on it; dotted, "
+        "of balls that hold the kept iterate, is the outline of their projection. An iterate may lie in a ball beside the "
+        "plane: full markers are feasible."
+    )
