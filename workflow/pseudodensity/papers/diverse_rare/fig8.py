@@ -48,7 +48,7 @@ NOTES = (
         "neighbours are shared is not in them."
     ),
     (
-        "*Gaussian*: the full-covariance Gaussian that the flow began as, of the same training images. Negative "
+        "*Gaussian*: what the flow began as, a Gaussian of the same training images (shrunk full covariance). Negative "
         "log-densities are in nats, per volume of standardised features: a flow that fits better has the lower mean on "
         "held-out reals."
     ),

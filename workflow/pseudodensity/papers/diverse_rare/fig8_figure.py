@@ -66,7 +66,7 @@ def fig8_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figur
 
 def _cloud(axes: Axes, sets: Mapping[str, Mapping[str, np.ndarray]]) -> None:
     for name, own in sets.items():
-        look = {"s": 6, "linewidth": 0, "alpha": 0.5, "color": COLOURS[name], "rasterized": True}
+        look = {"s": 5, "linewidth": 0, "alpha": 0.4, "color": COLOURS[name], "rasterized": True}
         axes.scatter(own["sparsity"], own["flow"], **look)
     for what, change in (("sparsity", axes.set_xlim), ("flow", axes.set_ylim)):
         values = np.concatenate([own[what] for own in sets.values()])

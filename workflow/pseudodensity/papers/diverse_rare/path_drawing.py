@@ -34,10 +34,8 @@ ARRAYS = (
 BALL, KEPT, FAKE = "#ffffff", PALETTE[3], "#bbbbbb"
 
 
-def draw_plane(
-    figure: Figure, axes: Axes, arrays: Mapping[str, np.ndarray], i: int, *, named: bool
-) -> None:
-    """Path i. named: with a title of the colours."""
+def draw_plane(figure: Figure, axes: Axes, arrays: Mapping[str, np.ndarray], i: int) -> None:
+    """Path i, with a scale of the colours below."""
     corners = arrays["corners"][i]
     image = axes.imshow(
         arrays["heat"][i],
@@ -46,9 +44,9 @@ def draw_plane(
         cmap="viridis",
         aspect="equal",
     )
-    bar = figure.colorbar(image, ax=axes, shrink=0.9)
-    if named:
-        bar.set_label("log-density (nats)")
+    # An inset keeps to the square, whose place the layout does not know.
+    below = axes.inset_axes((0, -0.2, 1, 0.045))
+    figure.colorbar(image, cax=below, orientation="horizontal", label="log-density (nats)")
     _balls(axes, arrays, i)
     fakes = arrays["fake"][arrays["fake_path"] == i]
     axes.scatter(*fakes.T, s=3, color=FAKE, linewidth=0, alpha=0.7, zorder=2)
@@ -65,7 +63,7 @@ def _balls(axes: Axes, arrays: Mapping[str, np.ndarray], i: int) -> None:
     for centre, cut in zip(centres, section_radii(radii, off), strict=True):
         if cut:
             axes.add_patch(
-                Circle(centre, cut, facecolor=BALL, edgecolor=BALL, alpha=0.25, zorder=1)
+                Circle(centre, cut, facecolor=BALL, edgecolor=BLACK, alpha=0.25, zorder=1)
             )
     holds = arrays["real_holds"][own]
     for centre, radius in zip(centres[holds], radii[holds], strict=True):

@@ -38,9 +38,9 @@ def fig9_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figur
     arrays = load_arrays(inputs["measured"], ARRAYS)
     steps, kept = arrays["picture"][0], int(arrays["kept"][0])
     with theme():
-        figure = Figure(figsize=(6.6, 5.2 + 1.35 * CELL))
-        axes, below = figure.subplots(2, 1, height_ratios=[5.2, 1.35 * CELL])
-        draw_plane(figure, axes, arrays, 0, named=True)
+        figure = Figure(figsize=(6.6, 5.6 + 1.9 * CELL))
+        axes, below = figure.subplots(2, 1, height_ratios=[5.6, 1.9 * CELL])
+        draw_plane(figure, axes, arrays, 0)
         subtitle(axes, block_title(settings["panel"]))
         words = [_step(step, kept, arrays["rarity"][0]) for step in steps]
         show_images(below, arrays["images"][0], len(steps), words)
@@ -52,11 +52,11 @@ def fig19_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figu
     """Of each path its rarity and log-density along the steps, above the plane."""
     arrays, shown = load_arrays(inputs["measured"], ARRAYS), settings["shown"]
     with theme():
-        figure = Figure(figsize=(3.4 * shown, 5.0))
-        grid = figure.subplots(2, shown, squeeze=False, height_ratios=[1, 1.5])
+        figure = Figure(figsize=(3.4 * shown, 5.6))
+        grid = figure.subplots(2, shown, squeeze=False, height_ratios=[1, 2])
         for i in range(shown):
             _along(grid[0][i], arrays, i, last=i == shown - 1)
-            draw_plane(figure, grid[1][i], arrays, i, named=i == shown - 1)
+            draw_plane(figure, grid[1][i], arrays, i)
             subtitle(grid[0][i], f"Reference {arrays['reference'][i]}")
         grid[0][0].set_ylabel("rarity")
         lines = [
@@ -99,17 +99,19 @@ def _along(axes: Axes, arrays: Mapping[str, np.ndarray], i: int, *, last: bool) 
 def _step(step: int, kept: int, rarity: np.ndarray) -> str:
     name = f"step {step}" if step else "start"
     value = "outside" if np.isnan(rarity[step]) else f"rarity {rarity[step]:.2f}"
-    return f"{name}{' (kept)' * (step == kept)}\n{value}"
+    return "\n".join([name, value, *(["kept"] if step == kept else [])])
 
 
 def _caption(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray], shown: int) -> str:
-    shares = ", ".join(f"{share:.0%}" for share in arrays["along"][:shown])
+    one, k = shown == 1, settings["point"]["k"]
+    shares = ", ".join(f"{100 * share:.0f} %" for share in arrays["along"][:shown])
+    above = "" if one else "Above: shaded steps are feasible, the line is at the kept one. "
     return (
-        f"{block_title(settings['panel'])}, {settings['extractor']}, one trained model. First sample of "
-        f"{'a reference' if shown == 1 else 'each reference'}; references are the first of the pool whose sample moved. Plane: through the reference along the first "
-        f"two principal components of the path about it, with {shares} of the squared distances of its iterates; the paper has UMAP, whose "
-        "inverse is an estimate. Colours: log-density of the flow on the plane, exact. Of the "
-        "3 nearest reals of each iterate (k = 3 balls): discs are where the ball cuts the plane, exact for points on it; dotted, "
-        "of balls that hold the kept iterate, is the outline of their projection. An iterate may lie in a ball beside the "
+        f"{block_title(settings['panel'])}, features of {settings['extractor']}, one trained model. The first sample of "
+        f"{'a reference' if one else 'each reference'}; references are the first of the pool whose sample moved. {above}Plane: "
+        "through the reference, along the first two principal components of the path about it, with "
+        f"{shares} of the squared distances of the iterates from it; the paper has UMAP, whose inverse is an estimate. Colours: "
+        f"log-density on the plane, exact. Balls (k = {k}) of the {k} nearest reals of each iterate: a disc is where one cuts the plane; "
+        "dotted is the outline of one that holds the kept iterate, projected. An iterate may lie in a ball off the "
         "plane: full markers are feasible."
     )

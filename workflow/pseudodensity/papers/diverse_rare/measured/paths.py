@@ -30,7 +30,6 @@ from pseudodensity.rng import normal
 __all__ = ["chosen_references", "paths"]
 
 GRID = 81  # points of the plane in each direction
-NEAREST = 3  # reals of each iterate that are drawn
 FAKES = 500  # drawn as dots
 LISTED = (
     "real",
@@ -66,10 +65,11 @@ def paths(
     (p, T + 1): ``log_density`` in nats per volume of standardised features, ``rarity``, ``distance`` from the
     reference, ``inside`` and ``feasible``; ``limit`` d* and ``along`` (p,), the share of the path's squared
     length from its reference that lies in the plane; ``picture`` (p, i), steps, and their ``images``
-    (p, i, 3, R, R) uint8; in the plane ``path`` (p, T + 1, 2) and its distances ``off`` (p, T + 1), and, each
-    with the index of its path in ``<name>_path``, ``real`` (q, 2), with ``real_off``, ``real_radius`` and
-    ``real_holds``, whether its ball holds the iterate that is kept, and ``fake`` (f, 2); ``heat`` (p, G, G), log-densities, y by x, between ``corners`` (p, 2, 2), lowest and highest
-    x and y. facts: ``found``, of how many references the first sample kept more than its start.
+    (p, i, 3, R, R) uint8; in the plane ``path`` (p, T + 1, 2) and its distances from it, ``off`` (p, T + 1), and,
+    each with the number of its path in ``<name>_path``, ``real`` (q, 2), the k nearest reals of each iterate, with
+    ``real_off``, ``real_radius`` and ``real_holds``, whether its ball holds the iterate that is kept, and ``fake``
+    (f, 2); ``heat`` (p, G, G), log-densities, y by x, between ``corners`` (p, 2, 2), lowest and highest x and y.
+    facts: ``found``, of how many references the first sample kept more than its start.
     """
     device, point = settings["device"], settings["point"]
     bench = _Bench(
@@ -158,7 +158,7 @@ def _path(
     picture = _steps_shown(len(features), images, kept)
     plane = plane_of(features.cpu().double().numpy(), reference.cpu().double().numpy())
     iterates, reals = features.cpu().numpy(), manifold.features.cpu().numpy()
-    near = np.unique(knn(iterates, reals, min(NEAREST, len(reals)))[1])
+    near = np.unique(knn(iterates, reals, manifold.k)[1])
     balls = rarity.prepare({"features": reals}, k=manifold.k)
     centres, off = plane.project(reals[near])
     path, path_off = plane.project(iterates)
