@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.ndimage import map_coordinates
 from scipy.stats import multivariate_normal, spearmanr
 
 from pseudodensity.artifacts import save_npy
@@ -409,7 +410,7 @@ def test_paths_are_those_of_the_samples_of_the_pool(searched, tmp_path):
 
 
 def test_colours_of_a_plane_are_the_density_there(searched):
-    inputs, point, _ = searched
+    inputs, point, stamp = searched
     settings = {
         "point": point,
         "references": 2,
@@ -419,14 +420,17 @@ def test_colours_of_a_plane_are_the_density_there(searched):
         "device": "cpu",
     }
     arrays, _ = paths(inputs, settings)
-    heat, corners, path = arrays["heat"][0], arrays["corners"][0], arrays["path"][0]
+    heat, corners = arrays["heat"][0], arrays["corners"][0]
     # The Gaussian law on a plane is a paraboloid: second differences are the same everywhere.
     for axis in (0, 1):
         second = np.diff(heat.astype(float), 2, axis=axis)
         np.testing.assert_allclose(second, second.mean(), atol=0.02 * np.ptp(heat) / 40)
-    # An iterate that lies nearly in the plane is as dense as the colour at its place, within a cell.
-    step = int(np.argmin(arrays["off"][0]))
-    cell = (path[step] - corners[0]) / (corners[1] - corners[0]) * (len(heat) - 1)
-    x, y = cell.round().astype(int)
-    around = heat[y - 1 : y + 2, x - 1 : x + 2]
-    assert around.min() - 1 <= arrays["log_density"][0, step] <= around.max() + 1
+    # The reference is the origin of the plane: its density is the colour there, between four points.
+    context = Context(inputs, stamp, 0, point, Progress("paths", 1, every=1e9))
+    told = rare_sampling.maker(context).make(context.latents([0] * 3)).columns
+    assert arrays["reference"][0] == 0
+    x, y = -corners[0] / (corners[1] - corners[0]) * (len(heat) - 1)
+    assert abs(x - y) > 1
+    found = float(map_coordinates(heat.astype(float), [[y], [x]], order=1)[0])
+    expected = float(told["search.reference_log_density"][0])
+    assert found == pytest.approx(expected, abs=1e-3 * float(np.ptp(heat)))

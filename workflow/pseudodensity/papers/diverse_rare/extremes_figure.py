@@ -19,6 +19,7 @@ from pseudodensity.report.titles import block_title
 __all__ = ["extremes_figure"]
 
 CELL, NUMBER, NAMES, TITLE = 0.68, 0.18, 1.9, 0.35  # inches
+WIDTH = 7.0  # of a page of few images, which has a title too
 COLOURS = {"real": BLACK, "fake": PALETTE[0], "outside": PALETTE[3]}
 
 
@@ -31,7 +32,7 @@ def extremes_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> F
     across = max(int(np.bincount(arrays["row"]).max()) for arrays, _ in sets)
     heights = [TITLE + len(rows) * (CELL + NUMBER) for _, rows in sets]
     with theme():
-        figure = Figure(figsize=(NAMES + across * CELL, sum(heights)))
+        figure = Figure(figsize=(max(NAMES + across * CELL, WIDTH), sum(heights)))
         places = figure.subplots(len(sets), 1, squeeze=False, height_ratios=heights).ravel()
         for axes, panel, (arrays, rows) in zip(places, settings["panels"], sets, strict=True):
             images, below = _filled(arrays, rows, across)

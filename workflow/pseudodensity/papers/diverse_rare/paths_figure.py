@@ -84,6 +84,10 @@ def _along(axes: Axes, arrays: Mapping[str, np.ndarray], i: int, *, last: bool) 
         alpha=0.15,
         linewidth=0,
     )
+    if np.isnan(rarity).all():
+        axes.set_yticks([])
+        place = {"xycoords": "axes fraction", "ha": "center", "fontsize": 8.5}
+        axes.annotate("outside the manifold at all steps", (0.5, 0.05), **place)
     axes.axvline(int(arrays["kept"][i]), color=PALETTE[3], linewidth=1)
     axes.set_xlabel("step")
     axes.set_xlim(-0.5, len(steps) - 0.5)
@@ -108,7 +112,7 @@ def _caption(settings: Mapping[str, Any], arrays: Mapping[str, np.ndarray], show
     above = "" if one else "Above: shaded steps are feasible, the line is at the kept one. "
     return (
         f"{block_title(settings['panel'])}, features of {settings['extractor']}, one trained model. The first sample of "
-        f"{'a reference' if one else 'each reference'}; references are the first of the pool whose sample moved. {above}Plane: "
+        f"{'a reference' if one else 'each reference'}; references whose sample moved come first, in the order of the pool. {above}Plane: "
         "through the reference, along the first two principal components of the path about it, with "
         f"{shares} of the squared distances of the iterates from it; the paper has UMAP, whose inverse is an estimate. Colours: "
         f"log-density on the plane, exact. Balls (k = {k}) of the {k} nearest reals of each iterate: a disc is where one cuts the plane; "
