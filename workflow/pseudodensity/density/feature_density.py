@@ -22,7 +22,7 @@ from pseudodensity.feature_sets import as_tensors
 from pseudodensity.rng import generator
 from pseudodensity.tensors import load_tensors, save_tensors
 
-__all__ = ["FeatureDensity", "Shares", "compare", "split"]
+__all__ = ["FeatureDensity", "Shares", "compare", "rows_of_shares", "split"]
 
 SPEC = {"kind": "feature_density", "format": 1}
 KINDS = {"flow": Flow, "gaussian": Gaussian}
@@ -131,21 +131,27 @@ class Shares:
 
 
 def split(features: np.ndarray | Tensor, share: float, seed: int) -> Shares:
-    """Share out real features (n, d) by chance. share: of the rows, to stop by, and as many to be held out.
+    """Share out real features (n, d) as `rows_of_shares` says.
 
     ValueError: NaN or infinity, also where float32 has no room; too few rows for the share.
     """
     checked = as_tensors(features=features)[0].float()
     (checked,) = as_tensors(features=checked)  # a float64 may be beyond float32
-    count = int(share * len(checked))
-    if count < FEWEST or len(checked) - 2 * count < FEWEST:
+    return Shares(*(checked[rows] for rows in rows_of_shares(len(checked), share, seed)))
+
+
+def rows_of_shares(count: int, share: float, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows, int64, of `count` real features in each of `Shares`, shared out by chance. share: of the rows, to
+    stop by, and as many to be held out. ValueError: too few rows for the share."""
+    part = int(share * count)
+    if part < FEWEST or count - 2 * part < FEWEST:
         raise ValueError(
-            f"a share of {share:g} of {len(checked)} real features, twice, leaves no {FEWEST} rows to each part "
+            f"a share of {share:g} of {count} real features, twice, leaves no {FEWEST} rows to each part "
             "of the fit of a density: give more images, or another held_out"
         )
-    order = torch.randperm(len(checked), generator=generator(seed, "shares of real features"))
-    stopping, held_out, learned = order.split([count, count, len(order) - 2 * count])
-    return Shares(checked[learned.sort().values], checked[stopping], checked[held_out])
+    order = torch.randperm(count, generator=generator(seed, "shares of real features"))
+    stopping, held_out, learned = order.split([part, part, count - 2 * part])
+    return learned.sort().values, stopping, held_out
 
 
 @torch.no_grad()

@@ -19,6 +19,8 @@ from pseudodensity.control.move.rare_ground import rows_per_file
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from pseudodensity.control.move.rare_search import Settings
+
 __all__ = [
     "choose",
     "column_settings",
@@ -27,6 +29,7 @@ __all__ = [
     "points",
     "proposals",
     "rows_per_file",
+    "search_settings",
     "why_not",
 ]
 
@@ -122,6 +125,21 @@ def label(point: Point) -> str:
     return ", ".join([what, *changed])
 
 
+def search_settings(point: Point) -> Settings:
+    """How a point searches."""
+    from pseudodensity.control.move.rare_search import Settings
+
+    own = ("steps", "similarity", "diversity", "sigma", "learning_rate", "decay_every")
+    return Settings(
+        count=point["samples"],
+        select=point["select"],
+        impl=point["impl"],
+        hinge=point["hinge"],
+        distance=point["distance"],
+        **{key: point[key] for key in own},
+    )
+
+
 def maker(context: Tools) -> Maker:
     """Images that were searched for around references, with what is known of each in `search` columns.
 
@@ -132,19 +150,11 @@ def maker(context: Tools) -> Maker:
     """
     from pseudodensity.control.move.rare_ground import Ground, around_references
     from pseudodensity.control.move.rare_references import neighbour_distances
-    from pseudodensity.control.move.rare_search import Settings, search
+    from pseudodensity.control.move.rare_search import search
 
     point, ground = context.settings, Ground.of(context)
     _, fakes = ground.fakes(point["fakes"])
-    own = ("steps", "similarity", "diversity", "sigma", "learning_rate", "decay_every")
-    settings = Settings(
-        count=point["samples"],
-        select=point["select"],
-        impl=point["impl"],
-        hinge=point["hinge"],
-        distance=point["distance"],
-        **{key: point[key] for key in own},
-    )
+    settings = search_settings(point)
 
     def find(references: Tensor, numbers: Sequence[int]) -> tuple[Tensor, Mapping[str, Tensor]]:
         starts, features, log_density = ground.references(references)

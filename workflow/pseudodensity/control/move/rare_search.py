@@ -152,6 +152,7 @@ def search(
     *,
     seed: int,
     numbers: Sequence[int],
+    seen: Callable[[Iterate, Tensor], None] | None = None,
 ) -> RareSamples:
     """Search for rare images around each of r references, all at once.
 
@@ -162,6 +163,7 @@ def search(
         references: z*, (r, *shape) float, in the latent space of `space.generate`.
         limits: d* (r,), in units of the features; see `neighbour_distances`.
         numbers: of the references, for their random streams.
+        seen: gets every iterate in turn, and which of its samples are feasible (r, n) bool. It changes nothing.
 
     ValueError: other shapes, a limit below 0, an objective that is not finite.
     """
@@ -184,13 +186,15 @@ def search(
             losses = _losses(iterate, excess(away, limits), settings)
             steered = losses + _hinge(space.manifold, iterate.features, settings)
         _refuse_non_finite(steered, "value", step)
-        seen = Iterate(*(part.detach().clone() for part in iterate))
-        feasible = _inside(space.manifold, seen.features) & (away.detach() <= limits)
+        iterate = Iterate(*(part.detach().clone() for part in iterate))
+        feasible = _inside(space.manifold, iterate.features) & (away.detach() <= limits)
         shares.append(feasible.float().mean(1))
+        if seen is not None:
+            seen(iterate, feasible)
         if step == 0:
-            best = Best(seen, settings.select)
+            best = Best(iterate, settings.select)
         if settings.impl == "paper" or step % UNSEEN:
-            best.offer(seen, losses.detach(), feasible)
+            best.offer(iterate, losses.detach(), feasible)
         if step < settings.steps:
             (parameter.grad,) = torch.autograd.grad(steered.sum(), parameter)
             _refuse_non_finite(parameter.grad, "gradient", step)

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pseudodensity.papers.diverse_rare.claims_attributes import share_lines
+from pseudodensity.papers.diverse_rare.claims_density import density_lines
 from pseudodensity.papers.diverse_rare.claims_polarity import (
     precision_lines,
     rejection_lines,
@@ -35,6 +36,7 @@ ANSWERS = (
     ("004-2", "table15", precision_lines),
     ("004-3", "table1", diversity_lines),
     ("004-4", "table7", term_lines),
+    ("004-5", "fig8", density_lines),
     ("004-6", "table9", weight_lines),
     ("004-7", "table10", limit_lines),
     ("004-8", "table12", share_lines),

@@ -6,10 +6,10 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from pseudodensity.papers.diverse_rare.rare import CATEGORY, HERE, PLACE, PLAIN, Block, Rare
+from pseudodensity.papers.diverse_rare.polarity_targets import polarity_points
+from pseudodensity.papers.diverse_rare.rare import CATEGORY, HERE, PLAIN, Block, Rare
 from pseudodensity.papers.diverse_rare.shown import panel_of
 from pseudodensity.plan.artifact import Artifact
-from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.experiments import experiment
 from pseudodensity.plan.methods import method, method_module
 from pseudodensity.plan.target import Kind, Parts, Target, targets_of
@@ -61,13 +61,12 @@ def _polarity(
     rare: Rare, exponents: Sequence[float], replacement: Sequence[bool], name: str = "polarity"
 ) -> list[Point]:
     """ConfigError: the model's volumes cannot be had. name: of the method that draws by them."""
-    model = rare.grid["block"]["model"]
-    grid = {"exponents": exponents, "replacement": replacement}
-    found: list[Point] = rare.sets.points(model, name, grid)
-    if not found:
-        reason = method(name).why_not(rare.plan.models.declaration(model))
-        raise ConfigError(f"config: {PLACE}.block names {model}, but {name} {reason}")
-    return found
+    block = rare.grid["block"]
+    return [
+        point
+        for kind in replacement
+        for point in polarity_points(rare, block, name, exponents, kind)
+    ]
 
 
 def _parts(rare: Rare, name: str, points: Sequence[Point], count: int) -> Parts:

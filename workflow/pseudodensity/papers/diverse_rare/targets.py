@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pseudodensity.papers.diverse_rare.attribute_targets import attribute_targets
+from pseudodensity.papers.diverse_rare.density_targets import density_targets
 from pseudodensity.papers.diverse_rare.drawn_targets import drawn_targets
 from pseudodensity.papers.diverse_rare.method_targets import method_targets
 from pseudodensity.papers.diverse_rare.polarity_targets import polarity_targets
@@ -20,6 +21,7 @@ __all__ = ["targets"]
 CATALOGUE = "config/reported/claims.csv"
 # Tables that claims are answered from.
 ANSWERING = ("table1", "table7", "table9", "table10", "table12", "table15", "table16", "table17")
+ANSWERING += ("fig8",)
 
 
 def targets(plan: Plan, grid: Mapping[str, Any]) -> Iterator[Target]:
@@ -32,6 +34,7 @@ def targets(plan: Plan, grid: Mapping[str, Any]) -> Iterator[Target]:
         *method_targets(rare),
         *shown_targets(rare),
         *drawn_targets(rare),
+        *density_targets(rare),
     ]
     yield from made
     tables = {target.name for target in made if target.kind == "table" and not target.missing}
