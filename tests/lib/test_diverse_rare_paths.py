@@ -113,7 +113,7 @@ def searched(tmp_path_factory):
         real = extractor(generator(normal(0, "real", range(60), generator.latent_shape)))
     save_npy(folder / "real", real.numpy())
     FeatureDensity.start(Gaussian(real.shape[1]), real).save(folder / "density")
-    names = ("checkpoint", "extractor", "real_features", "feature_density")
+    names = ("checkpoint", "search_extractor", "search_features", "feature_density")
     files = (folder / name for name in ("checkpoint", "extractor", "real", "density"))
     inputs = dict(zip(names, files, strict=True))
     point = rare_sampling.DEFAULTS | {"method": "rare_search", "extractor": "net", "steps": 6}
