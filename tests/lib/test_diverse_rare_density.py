@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,8 @@ from pseudodensity.rng import normal
 from pseudodensity.tensors import save_tensors
 
 torch.set_num_threads(1)
+
+REPORTED = Path(__file__).parents[2] / "config/reported/diverse_rare.csv"
 
 PANEL = {"block": "gan-faces", "model": "GAN", "dataset": "faces", "stands_for": "FFHQ"}
 PANEL |= {"paper": True}
@@ -132,7 +135,7 @@ def settings_of(**more):
 
 def test_correlations_are_those_of_scipy_and_the_better_density_gains(tmp_path):
     path, arrays = made_up(tmp_path)
-    table = fig8({"measured": [path]}, settings_of())
+    table = fig8({"measured": [path], "reported": REPORTED}, settings_of())
     frame = table.frame.set_index("set")
     assert list(frame.index) == list(SETS)
     assert list(frame["n"]) == [150, 75, 240]
@@ -158,7 +161,7 @@ def test_correlations_are_those_of_scipy_and_the_better_density_gains(tmp_path):
         assert line[f"flow_pearson_{end}"] == pytest.approx(fisher, abs=0.015)
     assert frame.loc["fake", "paper_pearson"] == 0.815
     other, _ = made_up(tmp_path, flow_noise=1.5001)
-    alike = fig8({"measured": [other]}, settings_of()).frame
+    alike = fig8({"measured": [other], "reported": REPORTED}, settings_of()).frame
     assert (alike["gain_pearson_low"] < 0).all() and (alike["gain_pearson_high"] > 0).all()
 
 
@@ -167,7 +170,7 @@ def test_a_set_of_hardly_any_images_has_no_interval_and_is_drawn(tmp_path):
     arrays["fake_sparsity"][1:] = np.nan
     arrays["share"][:] = 0
     save_tensors(path, arrays, {}, {"report": {"gain": 0.0, "gain_error": 0.0}})
-    table = fig8({"measured": [path]}, settings_of())
+    table = fig8({"measured": [path], "reported": REPORTED}, settings_of())
     assert list(table.frame["n"]) == [300, 0, 1 - np.isnan(arrays["fake_sparsity"][0])]
     assert table.frame["flow_pearson"].isna().tolist() == [False, True, True]
     csv = written(table, tmp_path)
@@ -181,7 +184,7 @@ def written(table, folder):
 
 def test_the_claim_has_the_papers_numbers_beside_pearsons(tmp_path):
     path, _ = made_up(tmp_path)
-    csv = written(fig8({"measured": [path]}, settings_of()), tmp_path)
+    csv = written(fig8({"measured": [path], "reported": REPORTED}, settings_of()), tmp_path)
     lines = density_lines(pd.read_csv(csv))
     assert len(lines) == 6 and {line["id"] for line in lines} == {"004-5"}
     papers = [line["paper_effect"] for line in lines]

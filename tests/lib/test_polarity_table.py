@@ -24,9 +24,11 @@ from pseudodensity.rng import generator
 
 torch.set_num_threads(1)
 
+REPORTED = Path(__file__).parents[2] / "config/reported/diverse_rare.csv"
+
 CATALOGUE = pd.read_csv(Path(__file__).parents[2] / "config/reported/claims.csv")
 NAMES = {"block": "a-b", "model": "A", "dataset": "b", "stands_for": "FFHQ", "seed": 0}
-PLAIN, SEARCH = {"method": "plain"}, {"method": "rare_search", "steps": 50, "k": 5}
+PLAIN, SEARCH = {"method": "plain"}, {"method": "rare_search", "steps": 50, "manifold_k": 5}
 IMAGES, REPEATS = 100, 3
 
 
@@ -48,7 +50,7 @@ def made(folder, rows, table=15, names=NAMES):
     path = folder / "scores.json"
     save_json(path, {"settings": {"k": 3}, "rows": rows})
     lines = [names | {"pool": "p", "point": row["point"]} for row in rows]
-    return polarity_table({"scores": [path]}, {"rows": lines, "table": table})
+    return polarity_table({"scores": [path], "reported": REPORTED}, {"rows": lines, "table": table})
 
 
 def values(rarity, precision, recall, **more):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pseudodensity.papers.diverse_rare.rare import CATEGORY, HERE, PLACE, Block, Rare
+from pseudodensity.papers.diverse_rare.rare import CATEGORY, HERE, PLACE, REPORTED, Block, Rare
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.experiments import experiment
@@ -70,6 +70,7 @@ def _functions(table: str, figure: str) -> dict[Kind, str]:
 def _measured(rare: Rare, main: Block, small: Sequence[Block]) -> Parts:
     blocks = [main, *small]
     inputs: dict[str, Any] = {"measured": [_densities(rare, block) for block in blocks]}
+    inputs["reported"] = REPORTED
     settings = _told(rare) | {
         "panels": [rare.titles(block) | {"paper": block is main} for block in blocks]
     }

@@ -1,6 +1,6 @@
 """Tables 15 to 17: polarity sampling as the rival, by its exponent, with replacement, and with online rejection.
 
-``inputs``: ``scores``, paths of scores files. ``settings``: ``rows``, see `MethodSets.rows`, the plain model first in
+``inputs``: ``scores``, paths of scores files; ``reported``, what the paper prints. ``settings``: ``rows``, see `MethodSets.rows`, the plain model first in
 each block; ``table``, 15, 16 or 17.
 """
 
@@ -65,6 +65,7 @@ def polarity_table(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Ta
     told = frame[list(TOLD)].astype(float).assign(method=frame["method"])
     drawn = [_draws(line) for line in told.to_dict("records")]
     frame = pd.concat([frame, pd.DataFrame(drawn, columns=ENDS)], axis=1)
+    frame["paper_draws"] = _printed(frame, inputs["reported"], settings["table"])
     frame["volumes_per_image"] = frame["volumes"] / frame["n"].astype(float)
     scored = [score for score in SCORES if score in frame and frame[score].notna().any()]
     firsts = {block: own.iloc[0] for block, own in frame.groupby("block", sort=False)}
@@ -75,6 +76,7 @@ def polarity_table(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Ta
             Column("setting", "method"),
             *(_with_interval(score, *SCORES[score]) for score in scored),
             _with_interval("draws", "draws", 2),
+            Column("paper_draws", "draws, paper", 2, of_paper=True, optional=True),
             Column("volumes_per_image", "volumes", 1),
             Column("ess", "effective size", 0),
             Column("note", "note", optional=True, in_latex=False),
@@ -84,6 +86,18 @@ def polarity_table(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Ta
         section_notes={block: repeats_introduction(first) for block, first in firsts.items()},
         notes=NOTES,
     )
+
+
+def _printed(frame: pd.DataFrame, path: str, number: int) -> list[float]:
+    """What the paper draws for an image at the exponents of polarity that rejects."""
+    reported = pd.read_csv(path)
+    own = reported[reported["target"].eq(f"table{number}")]
+    draws = dict(zip(own["setting"].astype(float), own["value"], strict=True))
+    rows = zip(frame["method"], frame["polarity"], strict=True)
+    return [
+        draws.get(polarity, np.nan) if method == "polarity_inside" else np.nan
+        for method, polarity in rows
+    ]
 
 
 def _with_interval(name: str, head: str, decimals: int) -> Column:

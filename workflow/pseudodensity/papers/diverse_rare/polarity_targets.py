@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pseudodensity.papers.diverse_rare.rare import CATEGORY, HERE, PLAIN, Block, Rare
+from pseudodensity.papers.diverse_rare.rare import CATEGORY, HERE, PLAIN, REPORTED, Block, Rare
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.target import Target, targets_of
 
@@ -44,7 +44,8 @@ def _parts(rare: Rare, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
         points += polarity_points(rare, block, "polarity", both, replacement=False)
         points += polarity_points(rare, block, "polarity_inside", both, replacement=False)
     rows = [rare.row(rare.sets, block, point) for point in points]
-    return {"scores": rare.scores(rare.sets, block, points)}, {"rows": rows, "table": number}
+    inputs = {"scores": rare.scores(rare.sets, block, points), "reported": REPORTED}
+    return inputs, {"rows": rows, "table": number}
 
 
 def polarity_points(

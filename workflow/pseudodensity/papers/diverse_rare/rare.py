@@ -13,11 +13,12 @@ from pseudodensity.plan.method_sets import MethodSets, check_count
 from pseudodensity.plan.methods import check_settings, extractors_of, method_module
 from pseudodensity.plan.plan import Plan
 
-__all__ = ["CATEGORY", "HERE", "PLACE", "PLAIN", "Block", "Rare"]
+__all__ = ["CATEGORY", "HERE", "PLACE", "PLAIN", "REPORTED", "Block", "Rare"]
 
 HERE = "papers.diverse_rare"
 PLACE = "papers.diverse_rare"
 CATEGORY = "Diverse rare samples"
+REPORTED = "config/reported/diverse_rare.csv"
 PLAIN = {"method": "plain"}
 SEARCH, PICK = "rare_search", "rare_pick"
 KINDS = ("images", "small_images", "few")  # where the config says how many images are compared
