@@ -19,6 +19,7 @@ from pseudodensity.report.samples import load_arrays
 from pseudodensity.report.scores import ScoreBook
 from pseudodensity.report.statistics import paired
 from pseudodensity.report.table import Column, Table
+from pseudodensity.report.titles import block_title
 
 __all__ = ["searched_table"]
 
@@ -69,7 +70,7 @@ def searched_table(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Ta
     beside = [_beside(inputs["around"], row["around"]) for row in rows]
     frame = pd.concat([frame, pd.DataFrame(beside, columns=_columns())], axis=1)
     first = frame.iloc[0]
-    shown = {score: own for score, own in SCORES.items() if score in frame}
+    shown = {s: own for s, own in SCORES.items() if s in frame and frame[s].notna().any()}
     return Table(
         title=f"Table {number} of diverse rare samples",
         frame=frame,
@@ -85,13 +86,14 @@ def searched_table(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Ta
                 )
                 for name, (head, form) in BESIDE.items()
             ),
-            Column("feasible_start", "feasible at the start", 2, optional=True, in_latex=False),
-            Column("feasible_end", "at the end", 2, optional=True, in_latex=False),
+            Column("feasible_start", "feasible: start", 2, optional=True, in_latex=False),
+            Column("feasible_end", "last step", 2, optional=True, in_latex=False),
             Column("found", "kept", 2, optional=True),
             Column("step", "median step", 0, optional=True, in_latex=False),
             Column("calls", "calls", 0, optional=True),
         ],
         section="block",
+        section_titles={block: block_title(own.iloc[0]) for block, own in frame.groupby("block")},
         introduction=(
             f"{first['repeats']} repeats of {first['n']:,} images against {first['n_real']:,} real ones, k = "
             f"{first['k']}, training seed {first['seed']}. Searched in features of {settings['extractor']}; the second "
