@@ -44,11 +44,11 @@ def default() -> Plan:
 def test_a_pool_of_a_search_is_cut_where_references_end(default):
     rare = asked(default)
     checkpoint, point = rare.checkpoint(FACES), rare.search(FACES, 5, samples=7)
-    parts = default.pools.proposals(checkpoint, 2100, point)
+    parts = default.pools.proposals(checkpoint, 5100, point)
     assert [part.rows for part in parts] == [
-        "0000000-0001001",
-        "0001001-0002002",
-        "0002002-0002100",
+        "0000000-0002506",
+        "0002506-0005012",
+        "0005012-0005100",
     ]
     # How a pool is cut changes no digest.
     assert len({part.digest for part in parts}) == 1

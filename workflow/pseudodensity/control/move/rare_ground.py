@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 BATCH = 500  # images at once
-PER_FILE = 1000  # images in one file of a pool: a job that is killed loses no more
+PER_FILE = 2500  # images in one file of a pool: a job that is killed loses no more
 FAKES = "fakes beside references"
 
 
