@@ -109,6 +109,21 @@ FINDINGS = {
         + tuple(f"low_density/{name}" for name in ("fig11", "fig13", "fig14", "fig15", "fig16"))
         + ("low_density/fig17", "low_density/claims"),
     },
+    "findings_diverse_rare": {
+        "table": "diverse_rare/table1",
+        "claims": "diverse_rare/claims",
+        "pictures": {
+            "diverse_rare/all_methods": "Rarity, precision and diversity of everything that makes rare images",
+            "diverse_rare/fig1": "Figure 1: references and what was searched around each",
+            "diverse_rare/fig12": "Figure 12: references beside a rare sample, and what changed",
+            "diverse_rare/fig8": "Figure 8: a learned density against distances to neighbours",
+            "diverse_rare/fig9": "Figure 9: the path of a search",
+            "diverse_rare/fig13": "Figure 13: samples of several methods",
+            "diverse_rare/fig3": "Figure 3: images of high and of low density",
+        },
+        "targets": tuple(f"diverse_rare/table{i}" for i in (1, 4, 7, 9, 10, 11, 12, 15, 16, 17))
+        + tuple(f"diverse_rare/{name}" for name in ("fig8", "all_methods", "claims")),
+    },
 }
 PAGE_GLOSSARY = str(HERE / "docs/glossary.md")
 PAGE_CATALOGUE = str(HERE / "config/reported/claims.csv")

@@ -82,6 +82,20 @@ TABLES = {
             high="matched_high",
         ),
     ],
+    "findings_diverse_rare": [
+        Column("setting", "images"),
+        Column("rarity", "rarity", 3, low="rarity_low", high="rarity_high"),
+        Column("precision", "precision", 3, low="precision_low", high="precision_high"),
+        Column("recall", "recall", 3, low="recall_low", high="recall_high"),
+        Column(
+            "pair_distance",
+            "distance of pairs",
+            3,
+            low="pair_distance_low",
+            high="pair_distance_high",
+        ),
+        Column("gain", "rarity against reference", format="+.3f", low="gain_low", high="gain_high"),
+    ],
 }
 PACKAGES = ("torch", "torchvision", "timm", "faiss-cpu", "numpy", "scikit-learn", "snakemake")
 
