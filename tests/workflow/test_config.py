@@ -187,6 +187,21 @@ def test_at_the_papers_scale_table1_is_whole_and_its_networks_run_on_gpus(papers
     assert 220_000 < resources(faces, plan.config)["disk_mb"] < 240_000
 
 
+def test_at_the_papers_scale_diverse_rare_has_its_models_and_its_settings(papers_scale):
+    missing = {t.name: t.missing for t in papers_scale.of_paper["diverse_rare"] if t.missing}
+    assert not missing
+    table = papers_scale.tables["diverse_rare/table1"]
+    searched = [row["point"] for row in table.settings["rows"] if row["around"] is not None]
+    assert {point["extractor"] for point in searched} == {"vgg16"}
+    assert {point["neighbours"] for point in searched} == {100}
+    volumes = [
+        row["point"]["volumes"] for row in table.settings["rows"] if "polarity" in row["point"]
+    ]
+    assert volumes == [62_500, 62_500]  # of each of four repeats: 250,000
+    small = papers_scale.tables["diverse_rare/table4"].settings["rows"]
+    assert {row["point"].get("samples") for row in small} == {None, 5}
+
+
 # Appendix E of the paper: lambda1, lambda2, m; layers; rates of critic and weights; steps of weights.
 LATENT_WEIGHTS = {
     "progan": (20, 5, 3, [512] * 4, 1e-4, 1e-5, 3),

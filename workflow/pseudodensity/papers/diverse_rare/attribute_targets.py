@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -51,8 +52,14 @@ class Attributes:
         told = {REFERENCES: {"count": count // samples, "group": 1}}
         told |= {name: {"count": count, "group": samples} for name in self.points(block)}
         slug = f"{block['model']}-{block['dataset']}".replace("_", "-")
-        predicted = self.grid["predicted"].get(f"{block['model']}-{block['dataset']}")
+        key = f"{block['model']}-{block['dataset']}"
+        predicted = self.grid["predicted"].get(key)
         if predicted is not None:
+            if not os.path.exists(predicted["file"]):
+                raise ConfigError(
+                    f"config: {PLACE}.attributes.predicted.{key}.file is {predicted['file']!r}, which does not exist: "
+                    "put the predictions there or correct the path"
+                )
             own = f"{HERE}.measured.predicted_attributes:predicted_attributes"
             return experiment(f"predicted-attributes-{slug}", own, {**predicted, "sets": told})
         checkpoint, pools = rare.checkpoint(block), rare.plan.pools
