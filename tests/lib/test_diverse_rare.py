@@ -206,6 +206,8 @@ def test_the_table_says_what_scores_and_experiments_say(tmp_path, default):
                 "outside": 0.1,
                 "precision": 0.9,
                 "recall": 0.5,
+                "pair_distance": 2.0 + number,
+                "pair_deviation": 1.0,
                 "density": 1.0,
             }
             for i in range(2)
@@ -215,7 +217,8 @@ def test_the_table_says_what_scores_and_experiments_say(tmp_path, default):
     save_json(tmp_path / "s.json", {"rows": lines, "settings": {"k": 3}})
     paths = []
     for number in range(2):
-        arrays = {"feasible": np.array([[1, 0.5, 0], [1, 1, 0.5]]), "judge_spread": draw.random(2)}
+        arrays = {"reference_inside": np.array([1.0, 0.0])}
+        arrays |= {"feasible": np.array([[1, 0.5, 0], [1, 1, 0.5]]), "judge_spread": draw.random(2)}
         arrays |= {"found": np.ones(8), "step": np.arange(8.0), "distance": np.ones(8)}
         arrays |= {"limit": np.full(8, 2.0), "judge_away": draw.random(8)}
         for role in NAMES:
@@ -234,4 +237,6 @@ def test_the_table_says_what_scores_and_experiments_say(tmp_path, default):
     assert frame["nearness"][2] == 0.5 and frame["pairs"].tolist() == [10, 10, 10]
     write_table(table, *(tmp_path / f"t.{suffix}" for suffix in ("csv", "md", "tex")))
     assert "rarity against reference" in (tmp_path / "t.md").read_text()
-    assert frame.columns.is_unique
+    assert frame.columns.is_unique and frame["references_inside"].tolist()[1:] == [0.5, 0.5]
+    # Welch: 1 / sqrt(2 / 10).
+    assert frame["pairs_t"][1] == pytest.approx(np.sqrt(5)) and np.isnan(frame["pairs_t"][0])

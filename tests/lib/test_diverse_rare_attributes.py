@@ -296,7 +296,6 @@ def shown(**own):
     titles = {"plain": "references", "search": "rare search", "few": "few"}
     settings = {"title": "Table 3", "names": names, "sets": ["plain", "search"], "titles": titles}
     settings |= {"reference": "plain", "seed": 0, "resamples": 300, "attributes": None}
-    return settings | {"order": "rising", "value_titles": {"hat": ["no", "yes"]}} | own
 
 
 def test_the_table_shows_rare_values_first_with_all_shares(example, tmp_path):

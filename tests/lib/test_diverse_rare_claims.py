@@ -47,9 +47,18 @@ def compared() -> pd.DataFrame:
         [
             row("plain", precision=0.8),
             row("rare_search", steps=0, gain=0.2),
-            row("rare_search", steps=25, gain=0.5, second_gain=-0.3, rarity=6.0, pair_distance=5.5),
+            row(
+                "rare_search",
+                steps=25,
+                samples=4,
+                gain=0.5,
+                second_gain=-0.3,
+                rarity=6.0,
+                pair_distance=5.5,
+            ),
             row("rare_search", steps=25, gain=9.0, rarity=9.0),
             row("rare_pick", pool=40, rarity=8.0),
+            row("rare_pick", pool=100, rarity=5.75),
             row("rare_pick", pool=400, rarity=6.5),
         ]
     )
@@ -65,6 +74,7 @@ def test_rarity_is_that_of_the_papers_search_against_each_rival(compared):
         "rarity against the reference, second network": -0.3,
         "rarity minus that of plain samples": 1.0,
         "rarity minus that of starts without search": 1.0,
+        "rarity minus that of a pool pick of as many fakes as a search makes": 0.25,
         "rarity minus that of the largest pool pick": -0.5,
         "precision minus that of plain samples": 4.2,
     }
@@ -155,12 +165,13 @@ def test_all_methods_have_their_time_and_their_place(tmp_path):
         line = {"pool": "p", "point": point, "label": point["method"], "repeats": repeats}
         lines.append(line | {"facts": {}, "n": 4, "n_real": 9})
     save_json(tmp_path / "scores", {"rows": lines, "settings": {"k": 3}})
-    costs = [{"seconds": [1.0, 3.0]}, {"seconds": [None, 5.0]}]
+    costs = [{"seconds": [1.0, 3.0], "before": 0.0}, {"seconds": [None, 5.0], "before": 7.0}]
     save_json(tmp_path / "costs", {"sampling": costs, "training": []})
     inputs = {"scores": [tmp_path / "scores"], "costs": tmp_path / "costs"}
     table = all_methods(inputs, {"rows": rows, "labels": ["plain", "perturbation"]})
     # Seconds of 1,000 images are milliseconds of one.
     assert table.frame["ms"].tolist()[1:] == [2, 5] and np.isnan(table.frame["ms"][0])
+    assert table.frame["before"].tolist()[1:] == [0, 7]
     write_table(table, *(tmp_path / f"t.{suffix}" for suffix in ("csv", "md", "tex")))
     look = {"titles": {"plain": "plain"}, "extractors": {"rarity": "net"}}
     save(all_methods_figure({"table": tmp_path / "t.csv"}, look), tmp_path / "f.png")

@@ -57,6 +57,7 @@ class Tools(Protocol):
     steering: Any
     seed: int
     settings: Mapping[str, Any]
+    batch_size: int
     device: str
 
     def latents(self, rows: Sequence[int]) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from pseudodensity.plan.artifact import Artifact
@@ -16,6 +17,7 @@ def experiment(
     settings: Mapping[str, Any],
     needs: Mapping[str, Artifact | tuple[Artifact, ...]] | None = None,
     imports: Sequence[str] = (),
+    files: Mapping[str, str] = MappingProxyType({}),
 ) -> Artifact:
     """One job of a paper, kept like every artefact: a training of a toy, say.
 
@@ -27,7 +29,8 @@ def experiment(
         settings: JSON-able, all that the function needs to know.
         needs: what it is made from, by name.
         imports: modules that the function imports by name, so that their code counts too.
+        files: plain files that it reads, by name: a newer one makes it run again.
     """
     spec = {"function": function, "settings": dict(settings)}
     modules = (function.partition(":")[0], *imports)
-    return Artifact("experiment", slug, spec, needs or {}, modules=modules)
+    return Artifact("experiment", slug, spec, needs or {}, modules=modules, files=files)

@@ -100,7 +100,7 @@ def _score_column(score: str) -> str:
     return "mean_pseudo_density" if score == "mean_density" else score
 
 
-# A percentile is said so; what a point asks for is not what it got; and its manifold is not the judge's.
+# A percentile is said so; and what a point asks for is not what it got.
 RENAMED = {"tau": "tau_percent", "acceptance": "wanted_acceptance"}
 
 

@@ -28,7 +28,6 @@ __all__ = [
     "rows_per_file",
 ]
 
-BATCH = 500  # images at once
 PER_FILE = 2500  # images in one file of a pool: a job that is killed loses no more
 FAKES = "fakes beside references"
 
@@ -101,8 +100,8 @@ class Ground:
 
         context, points, found = self.context, [], []
         with torch.no_grad():
-            for start in range(0, count, BATCH):
-                rows = range(start, min(start + BATCH, count))
+            for start in range(0, count, context.batch_size):
+                rows = range(start, min(start + context.batch_size, count))
                 shape = context.generator.latent_shape
                 latents = normal(context.seed, FAKES, rows, shape).to(context.device)
                 points.append(self.place.points(latents))
@@ -123,7 +122,9 @@ class Ground:
         import torch
 
         with torch.no_grad():
-            return torch.cat([self.place.images(part) for part in points.split(BATCH)])
+            return torch.cat(
+                [self.place.images(part) for part in points.split(self.context.batch_size)]
+            )
 
 
 def around_references(

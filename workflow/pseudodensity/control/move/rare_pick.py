@@ -46,8 +46,13 @@ DEFAULTS = {
     "neighbours": 40,
     "fakes": 4000,
     "samples": 10,
+    "distance": "euclidean",
 }
-CHOICES = {"estimator": ["flow", "gaussian"], "space": ["z", "w"]}
+CHOICES = {
+    "estimator": ["flow", "gaussian"],
+    "space": ["z", "w"],
+    "distance": ["euclidean", "manhattan", "cosine"],
+}
 # pool: fakes to pick from.
 GRID = {"pool": [4000]}
 LIMITS = {
@@ -83,6 +88,7 @@ def maker(context: Tools) -> Maker:
     """
     import torch
 
+    from pseudodensity.control.move.feature_distance import apart
     from pseudodensity.control.move.rare_ground import Ground, around_references
     from pseudodensity.control.move.rare_references import neighbour_distances, pool_pick
 
@@ -94,22 +100,34 @@ def maker(context: Tools) -> Maker:
         fakes[: point["pool"]],
     )
     with torch.no_grad():
-        rarity = torch.cat([ground.space.log_density(part) for part in pooled.split(1000)])
+        rarity = torch.cat(
+            [ground.space.log_density(part) for part in pooled.split(context.batch_size)]
+        )
         inside = ground.space.manifold.inside(pooled)
 
     def find(references: Tensor, numbers: Sequence[int]) -> tuple[Tensor, Mapping[str, Tensor]]:
         starts, features, log_density = ground.references(references)
-        limits = neighbour_distances(features, counted, point["neighbours"])
-        rows = pool_pick(pooled, rarity, inside, features, limits, point["samples"])
+        limits = neighbour_distances(
+            features, counted, point["neighbours"], distance=point["distance"]
+        )
+        rows = pool_pick(
+            pooled,
+            rarity,
+            inside,
+            features,
+            limits,
+            point["samples"],
+            distance=point["distance"],
+        )
         found = rows >= 0
         wide = found.view(*found.shape, *[1] * (starts.ndim - 1))
         reached = torch.where(wide, pool[rows], starts[:, None])
-        apart = torch.linalg.vector_norm(pooled[rows] - features[:, None], dim=2)
+        away = apart(pooled[rows], features[:, None], point["distance"])
         own, each = log_density[:, None], found.shape
         return reached, {
             "found": found.float(),
-            "step": torch.zeros(each),
-            "distance": torch.where(found, apart, 0),
+            "step": torch.zeros_like(limits)[:, None].expand(each),
+            "distance": torch.where(found, away, 0),
             "limit": limits[:, None].expand(each),
             "log_density": torch.where(found, rarity[rows], own),
             "reference_log_density": own.expand(each),

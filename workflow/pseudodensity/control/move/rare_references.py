@@ -60,6 +60,7 @@ def pool_pick(
     limits: Tensor,
     count: int,
     own: Tensor | None = None,
+    distance: Distance = "euclidean",
 ) -> Tensor:
     """What no search costs: the rarest samples of a pool that a search would call feasible.
 
@@ -84,8 +85,7 @@ def pool_pick(
     order = log_density.argsort(stable=True)
     picks = torch.full((number, count), -1, device=features.device)
     for rows in blocks(number, BLOCK):
-        mode = "donot_use_mm_for_euclid_dist"
-        apart = torch.cdist(references[rows], features, compute_mode=mode)
+        apart = pairwise(references[rows], features, distance)
         near = inside & (apart <= limits[rows, None])
         if own is not None:
             near[torch.arange(len(near)), own[rows]] = False

@@ -4,7 +4,7 @@
 both: ``title``; ``names``, block, model, dataset and stands_for; ``sets``, names of those that are shown, in order;
 ``titles`` of these and of nothing else; ``reference``, the set that the others are compared with; ``seed`` and
 ``resamples`` of the bootstrap. Of `attribute_table` also ``attributes``, names in any order, or None for
-all; ``order``, "rising" or "falling" share among reals; ``value_titles``, by attribute those of its values.
+all; ``order``, "rising" or "falling" share among reals.
 """
 
 from __future__ import annotations
@@ -154,7 +154,6 @@ def _lines(
     """One per value of an attribute."""
     place = measured.names.index(attribute)
     values, law = measured.values[place], measured.law[place]
-    titles = settings["value_titles"].get(attribute, values)
     confusion = None if measured.confusion is None else measured.confusion[place]
     reals, size = measured.real[:, place], len(values)
     counts = group_counts(reals, np.arange(len(reals)), size)
@@ -166,7 +165,7 @@ def _lines(
         kinds = (None,) if confusion is None else (None, confusion)
         sets[name] = [shares_of(counts, kind, resampling) for kind in kinds]
     best_reference = sets[settings["reference"]][-1]
-    for value, (number, title) in enumerate(zip(values, titles, strict=True)):
+    for value, (number, title) in enumerate(zip(values, values, strict=True)):
         line = {"attribute": attribute, "value": number, "title": f"{attribute}: {title}"}
         line |= _told(REAL, real.estimate(value))
         line["law"] = 100 * np.exp(law[value]) if measured.facts["known_law"] else np.nan

@@ -37,11 +37,10 @@ class Attributes:
         """Name of a set -> its point, of the sets that are made around references."""
         rare, grid = self.rare, self.rare.grid["table1"]
         changed = rare.changed(block)
-        pool = grid["pools"][-1]
         return {
             "starts": rare.search(block, 0, **changed),
             SEARCHED: rare.search(block, grid["steps"], **changed),
-            "pick": rare.pick(block, pool, samples=rare.samples(block)),
+            "pick": rare.pick(block, max(rare.pools(block))),
         }
 
     def measured(self, block: Block) -> Artifact:
@@ -61,7 +60,10 @@ class Attributes:
                     "put the predictions there or correct the path"
                 )
             own = f"{HERE}.measured.predicted_attributes:predicted_attributes"
-            return experiment(f"predicted-attributes-{slug}", own, {**predicted, "sets": told})
+            files = {"file": predicted["file"]}
+            return experiment(
+                f"predicted-attributes-{slug}", own, {**predicted, "sets": told}, files=files
+            )
         checkpoint, pools = rare.checkpoint(block), rare.plan.pools
         needs: dict[str, Any] = {
             "classifier": self._classifier(block["dataset"]),
@@ -70,9 +72,15 @@ class Attributes:
         }
         for name, point in self.points(block).items():
             needs[name] = pools.proposals(checkpoint, count, point)
-        settings = {"sets": told, "seed": pools.seed}
+        named = self.grid["value_names"].get(self._scene(block["dataset"]), {})
+        settings = {"sets": told, "seed": pools.seed, "value_names": named}
         function = f"{HERE}.measured.attributes:attributes"
         return experiment(f"attributes-{slug}", function, settings, needs, imports=NETWORK)
+
+    def _scene(self, dataset: str) -> str:
+        """What a data set shows: its scene, or its kind."""
+        described = self.rare.plan.config["datasets"][dataset]
+        return described.get("scene", described["kind"])
 
     def _classifier(self, dataset: str) -> Artifact:
         plan = self.rare.plan
@@ -102,7 +110,7 @@ class Attributes:
 
 
 def attribute_targets(rare: Rare) -> Iterator[Target]:
-    """A table of shares for each that the config lists, and one of log-probabilities for each model."""
+    """A table of shares for each that the config lists, and one of log-probabilities for the main model."""
     own = Attributes(rare)
     for name, table in own.grid["tables"].items():
         yield from targets_of(
@@ -126,7 +134,7 @@ def _shares(own: Attributes, name: str, table: Mapping[str, Any]) -> Parts:
     own.rare.check_block(f"attributes.tables.{name}", block)
     number = name.removeprefix("table")
     settings = own.settings(block, f"Table {number} of diverse rare samples: shares of attributes")
-    settings |= {"attributes": table["attributes"], "order": table["order"], "value_titles": {}}
+    settings |= {"attributes": table["attributes"], "order": table["order"]}
     return {"table": ({"measured": own.measured(block)}, settings)}
 
 

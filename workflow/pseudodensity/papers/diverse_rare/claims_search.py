@@ -46,6 +46,7 @@ def rarity_lines(table: pd.DataFrame) -> list[Line]:
     rivals = {
         "plain samples": _plain,
         "starts without search": _starts,
+        "a pool pick of as many fakes as a search makes": _equal_pick,
         "the largest pool pick": _picked,
     }
     for words, rival in rivals.items():
@@ -182,6 +183,15 @@ def _plain(own: pd.DataFrame) -> Row | None:
 def _picked(own: pd.DataFrame) -> Row | None:
     found = own[own["method"].eq("rare_pick")]
     return _first(found.sort_values("pool", ascending=False)) if len(found) else None
+
+
+def _equal_pick(own: pd.DataFrame) -> Row | None:
+    """Of the search's samples times its steps."""
+    searched = _searched(own)
+    if searched is None:
+        return None
+    wanted = searched["samples"] * searched["steps"]
+    return _first(own[own["method"].eq("rare_pick") & own["pool"].eq(wanted)])
 
 
 def _at(own: pd.DataFrame, similarity: float) -> Row | None:

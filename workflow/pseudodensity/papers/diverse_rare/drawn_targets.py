@@ -89,10 +89,8 @@ def _parts(rare: Rare, name: str, points: Sequence[Point], count: int) -> Parts:
 def _images(rare: Rare, block: Block, point: Point, shown: int) -> Artifact:
     """The experiment `drawn_images`. ConfigError: the point cannot be had of the model."""
     pools, checkpoint = rare.plan.pools, rare.checkpoint(block)
-    own, repeats = method(point["method"]).POOL == "own", rare.sets.repeats
-    # Searched images and volumes are those of the tables. Of volumes no more are drawn than are shown: of a
-    # pool that is used up without replacement no polarity is left.
-    images = rare.sets.images if own else shown
+    # The sets are those of the tables; of each the first are shown.
+    images, repeats = rare.sets.images, rare.sets.repeats
     item = pools.item(checkpoint, point, images, repeats)
     rarity = rare.grid["metrics"]["rarity"]
     judge = rarity["extractor"]

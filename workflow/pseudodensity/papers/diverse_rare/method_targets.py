@@ -46,5 +46,5 @@ def _points(rare: Rare) -> list[Mapping[str, Any]]:
     points = [*rare.sets.points(block["model"], "held_out", {}), PLAIN]
     points += rare.sets.asked(f"{PLACE}.all_methods.methods", block["model"], grid["methods"])
     points += polarity_points(rare, block, "polarity", of_table["polarity"], replacement=False)
-    points += [rare.pick(block, size) for size in of_table["pools"]]
+    points += [rare.pick(block, size) for size in rare.pools(block)]
     return [*points, rare.search(block, of_table["steps"])]

@@ -34,7 +34,8 @@ def polarity_targets(rare: Rare) -> Iterator[Target]:
 def _parts(rare: Rare, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
     block, grid = rare.grid["block"], rare.grid["polarity"]
     both = rare.grid["table1"]["polarity"]
-    points = [PLAIN, rare.search(block, rare.grid["table1"]["steps"])]
+    points = [PLAIN, rare.search(block, 0), rare.search(block, rare.grid["table1"]["steps"])]
+    points.append(rare.pick(block, max(rare.pools(block))))
     if number == 15:
         points += polarity_points(rare, block, "polarity", grid["exponents"], replacement=False)
     elif number == 16:
@@ -51,7 +52,7 @@ def _parts(rare: Rare, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
 def polarity_points(
     rare: Rare, block: Block, method: str, exponents: Sequence[float], replacement: bool
 ) -> list[Mapping[str, Any]]:
-    """Points of polarity, or of the one that rejects by the judge's manifold. ConfigError: the model has no
+    """Points of polarity, or of the one that rejects by the manifold of the searched features. ConfigError: the model has no
     volumes."""
     grid = {"exponents": exponents, "replacement": [replacement]}
     found = rare.sets.points(block["model"], method, grid)
@@ -62,5 +63,5 @@ def polarity_points(
     volumes = rare.grid["table1"]["volumes_per_image"] * rare.sets_of(block).images
     more: dict[str, Any] = {"volumes": volumes}
     if method == "polarity_inside":
-        more["manifold"] = rare.grid["metrics"]["rarity"]["extractor"]
+        more["manifold"] = rare.extractor  # a judge would grade what it chose
     return [point | more for point in found]

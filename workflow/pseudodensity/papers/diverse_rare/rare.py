@@ -47,6 +47,11 @@ class Rare:
 
     def _sets(self, key: str) -> MethodSets:
         own, known = self.grid[key], self.grid["metrics"]
+        for name in ("manifold", "rarity", "pair_distance"):
+            if name not in own["metrics"]:
+                raise ConfigError(
+                    f"config: {PLACE}.{key}.metrics lacks {name}, which every table shows: add it"
+                )
         for name in own["metrics"]:
             if name not in known:
                 raise ConfigError(
@@ -95,7 +100,7 @@ class Rare:
 
     def pick(self, block: Block, pool: int, **changed: Any) -> dict[str, Any]:
         """A point of the pool pick, within the limits of the search. ConfigError: as of `search`."""
-        alike = self.search(block, 0)
+        alike = self.search(block, 0, **self.changed(block))
         shared = {key: alike[key] for key in declared(method_module(PICK), "DEFAULTS")}
         return self._point(PICK, block, {"pool": [pool]}, shared | changed)
 
@@ -118,6 +123,12 @@ class Rare:
     def samples(self, block: Block) -> int:
         """Samples of each reference of a model. ConfigError: as of `search`."""
         return self.search(block, 0, **self.changed(block))["samples"]
+
+    def pools(self, block: Block) -> list[int]:
+        """Sizes of the pools of a pick: as many as samples, as many as a search makes on its way, and those of the
+        config."""
+        samples, steps = self.samples(block), self.grid["table1"]["steps"]
+        return sorted({samples, samples * steps, *self.grid["table1"]["pools"]})
 
     def sets_of(self, block: Block) -> MethodSets:
         """How many images of a model are compared in its main table."""

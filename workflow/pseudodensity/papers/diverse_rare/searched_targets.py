@@ -64,13 +64,21 @@ def _single_settings(
 
 
 def _varied(rare: Rare, dials: Sequence[Mapping[str, Any]]) -> Points:
-    """References and starts, and the search with each of some settings."""
+    """References, starts, the search with each of some settings, and with a Gaussian; pool picks within the same
+    limits."""
+    limits = [
+        {key: dial[key]} for dial in dials for key in ("neighbours", "distance") if key in dial
+    ]
 
     def points(block: Block) -> Iterator[Mapping[str, Any]]:
+        steps = rare.grid["table1"]["steps"]
         yield PLAIN
         yield rare.search(block, 0)
         for dial in dials:
-            yield rare.search(block, rare.grid["table1"]["steps"], **dial)
+            yield rare.search(block, steps, **dial)
+        yield rare.search(block, steps, estimator="gaussian")
+        for limit in limits or [{}]:
+            yield rare.pick(block, max(rare.pools(block)), **limit)
 
     return points
 
@@ -83,11 +91,10 @@ def _compared(rare: Rare) -> Points:
         yield from rare.sets.points(model, "held_out", {})
         yield PLAIN
         yield rare.search(block, 0, **changed)
-        yield rare.search(block, grid["steps"], **changed)
-        yield rare.search(block, grid["steps"], **changed, estimator="gaussian")
-        yield rare.search(block, grid["steps"], **changed, hinge=grid["hinge"])
-        for size in grid["pools"]:
-            yield rare.pick(block, size, samples=rare.samples(block))
+        for dial in ({}, {"estimator": "gaussian"}, {"hinge": grid["hinge"]}):
+            yield rare.search(block, grid["steps"], **(changed | dial))
+        for size in rare.pools(block):
+            yield rare.pick(block, size)
         yield from polarity_points(rare, block, "polarity", grid["polarity"], replacement=False)
 
     return points

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,10 @@ from pseudodensity.columns.pool import open_pool
 from pseudodensity.images.dataset import ImageSet, open_dataset
 from pseudodensity.images.scenes import SCENES
 from pseudodensity.papers.diverse_rare.attribute_sets import AttributeSets, estimated_law
-from pseudodensity.papers.diverse_rare.measured.attribute_classifier import load_classifier
+from pseudodensity.papers.diverse_rare.measured.attribute_classifier import (
+    AttributeClassifier,
+    load_classifier,
+)
 
 __all__ = ["attributes", "reference_numbers"]
 
@@ -25,7 +28,7 @@ def attributes(
     """Predicted attributes of the first images of some pools, and of the real images.
 
     inputs: ``classifier``, of `attribute_classifier`; ``data``, images of the data set; of each set the
-    parts of its pool under its name. settings: ``sets``, by name ``count``, the first images of the pool,
+    parts of its pool under its name. settings: ``value_names``, by attribute; ``sets``, by name ``count``, the first images of the pool,
     and ``group``, how many of them belong to one reference; ``seed`` of the pools. A set whose images
     are all references, or belong to none, has groups of one.
 
@@ -49,7 +52,7 @@ def attributes(
     which = "fresh images of the same law" if classifier.fresh else "training images"
     made = AttributeSets(
         classifier.names,
-        [[str(value) for value in range(count)] for count in classifier.cardinalities],
+        _value_names(classifier, settings["value_names"]),
         predicted,
         groups,
         data.labels.categorical,
@@ -71,6 +74,22 @@ def reference_numbers(count: int, group: int) -> np.ndarray:
     if count % group:
         raise ValueError(f"{count} images are no whole number of references with {group} each")
     return np.arange(count) // group
+
+
+def _value_names(
+    classifier: AttributeClassifier, named: Mapping[str, Sequence[str]]
+) -> list[list[str]]:
+    """Of each attribute what its values are called: their numbers where nothing is named. ValueError: another
+    number of names than of values."""
+    found = []
+    for name, count in zip(classifier.names, classifier.cardinalities, strict=True):
+        own = list(named.get(name, map(str, range(count))))
+        if len(own) != count:
+            raise ValueError(
+                f"the attribute {name} has {count} values and attributes.value_names names {len(own)}: name all"
+            )
+        found.append(own)
+    return found
 
 
 def _law(data: ImageSet) -> tuple[list[np.ndarray], bool]:

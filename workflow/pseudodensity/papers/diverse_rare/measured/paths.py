@@ -51,6 +51,7 @@ class _Bench:
     seed: int
     settings: Mapping[str, Any]
     device: str
+    batch_size: int = 16
 
 
 def paths(
@@ -125,7 +126,7 @@ def _walk(
     """The search as the pool has it, watched; with the references' features and limits."""
     point, seen = ground.context.settings, []
     starts, reference, _ = ground.references(latents)
-    limits = neighbour_distances(reference, fakes, point["neighbours"])
+    limits = neighbour_distances(reference, fakes, point["neighbours"], distance=point["distance"])
 
     def watch(iterate: Iterate, feasible: Tensor) -> None:
         firsts = iterate.latents, iterate.features, iterate.log_density, feasible
