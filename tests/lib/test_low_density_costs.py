@@ -305,8 +305,15 @@ def test_changes_are_from_the_plain_sampler_with_as_many_steps(tmp_path):
 
 def test_figure_16_draws_each_number_of_steps(tmp_path):
     rows, repeats = stepped(tmp_path)
+    samplers = [{"step": "ddim", "steps": steps} for steps in (5, 10)]
+    sums = np.array([[2.0, 2.0, 2.0], [3.0, 3.0, 3.0]])
+    save_tensors(tmp_path / "pushed.safetensors", {"sums": sums}, {}, {"samplers": samplers})
     inputs = {"scores": scores_file(tmp_path / "s.json", rows, repeats)}
+    inputs["pushed"] = tmp_path / "pushed.safetensors"
     table = fig16(inputs, {"rows": rows})
+    # Both guides have an alpha of 1.
+    expected = [0, 2, 2, 0, 3, 3, np.nan]
+    assert table.frame["pushed"].tolist() == pytest.approx(expected, nan_ok=True)
     write_csv(table.frame, tmp_path / "fig16.csv")
     stored = []
     for number in range(6):

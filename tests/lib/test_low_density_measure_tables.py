@@ -92,10 +92,16 @@ def test_hardness_that_density_follows_has_a_rank_correlation_of_one(measured, t
     assert "50%, 6 nats" in text and "100%, 10 nats" in text
 
 
-def test_the_likelihood_of_each_set_is_its_own_column_or_the_experiments(measured, tmp_path):
+FEW = 50  # first images of each set, of which the bound is taken
+
+
+@pytest.mark.parametrize("all_terms", [True, False])
+def test_the_likelihood_of_each_set_is_its_own_column_or_the_experiments(
+    measured, tmp_path, all_terms
+):
     draw = numpy_generator(0, "bits")
-    bits = {name: draw.normal(3, 1, COUNT) for name in TITLES}
-    again = bits["held_out"] + draw.normal(0, 1, COUNT)
+    bits = {name: draw.normal(3, 1, FEW) for name in TITLES}
+    again = bits["held_out"] + draw.normal(0, 1, FEW)
     others = np.stack([[bits["held_out"], again], [bits["gan"], bits["gan"]]])
     save_tensors(
         tmp_path / "others.safetensors", {"bits": others}, {}, {"sets": ["held_out", "gan"]}
@@ -105,9 +111,9 @@ def test_the_likelihood_of_each_set_is_its_own_column_or_the_experiments(measure
         inputs[name] = [tmp_path / f"{name}-{part}.safetensors" for part in range(2)]
         for path, part in zip(inputs[name], np.split(bits[name], [40]), strict=True):
             save_column(path, Column(part), {"kind": "column"})
-    own = SETTINGS | {"terms": 50}
+    own = SETTINGS | {"terms": 1050, "all_terms": all_terms}
     table = fig11(inputs, own)
-    hardness = numpy_generator(0, "hardness").normal(size=(5, COUNT))
+    hardness = numpy_generator(0, "hardness").normal(size=(5, COUNT))[:, :FEW]
     for number, name in enumerate(TITLES):
         line = table.frame.set_index("set").loc[name]
         assert line["median"] == pytest.approx(np.median(bits[name]))
@@ -117,9 +123,14 @@ def test_the_likelihood_of_each_set_is_its_own_column_or_the_experiments(measure
         assert line["lof"] == pytest.approx(-line["avg_knn"])
         assert line["avg_knn_low"] < line["avg_knn"] < line["avg_knn_high"]
     ranks = [np.argsort(np.argsort(values)) for values in others[0]]
-    assert f"rank correlation {np.corrcoef(*ranks)[0, 1]:.2f}" in table.notes[0]
+    reliability = np.corrcoef(*ranks)[0, 1]
+    assert f"held-out reals is {reliability:.2f}:" in table.notes[0]
+    assert table.notes[0].startswith("All 1,050 terms") == all_terms
+    seen = table.frame["again"].tolist()
+    assert seen[:2] == pytest.approx([reliability, 1]) and np.isnan(seen[2:]).all()
     inputs["table"] = written(table, tmp_path)
-    assert "with AvgkNN" in drawn(fig11_figure(inputs, own), tmp_path)
+    text = drawn(fig11_figure(inputs, own), tmp_path)
+    assert "with AvgkNN" in text and ("all 1,050 terms" in text) == all_terms
 
 
 def test_table_2_compares_every_set_with_held_out_reals(tmp_path):
@@ -188,6 +199,17 @@ def test_a_data_set_without_a_law_is_split_and_one_with_a_law_is_not(default):
     assert judged.spec["settings"]["split"] and "reals" not in judged.needs
 
 
+def test_the_bound_of_the_first_images_takes_all_its_terms(default):
+    table = default.tables["low_density/fig11"]
+    (job,) = [job for job in table.artifacts() if job.slug.startswith("bounds")]
+    assert job.spec["settings"]["terms"] == 1000 and job.spec["settings"]["count"] == 100
+    assert table.settings["all_terms"]
+    parts = [own for own in table.artifacts() if own.kind == "column"]
+    assert [own.rows for own in parts] == ["0000000-0000100"] * 3
+    fewer = planned(fig11={"terms": 999}).tables["low_density/fig11"]
+    assert not fewer.settings["all_terms"]
+
+
 def test_without_a_gan_all_other_sets_are_shown():
     plan = planned(gan=None)
     made = plan.tables["low_density/fig7"]
@@ -205,6 +227,8 @@ def test_without_a_gan_all_other_sets_are_shown():
             "'backbone_cnn', which trains projectedgan",
         ),
         ({"count": 2000}, "count is 2000, but the pools of guidance hold 1000 images"),
+        ({"fig11": {"count": 401}}, "fig11.count is 401, but each set has 400 images"),
+        ({"fig11": {"terms": 1001}}, "fig11.terms is 1001, but adm_class has 1000 steps"),
         ({"flow": {"shown": 401}}, "flow.shown is 401, but each set has 400 images"),
         (
             {"flow": {"other": "cats"}},

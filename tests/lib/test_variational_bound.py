@@ -85,6 +85,61 @@ def test_all_terms_are_those_of_the_process_one_after_the_other():
     torch.testing.assert_close(bound(images, STEPS, [7, 1, 4]), expected, rtol=1e-5, atol=0)
 
 
+def test_of_all_terms_only_the_noise_is_left_to_chance():
+    seen = []
+
+    def told(x, times):
+        seen.append(times)
+        return MODEL.predict(x, times)
+
+    images = to_float(gaussian_images(5))
+    for seed in range(3):
+        bits_per_dimension(told, PROCESS, images, STEPS, seed, range(5))
+    steps = torch.stack(seen).view(3, STEPS, 5)
+    assert (steps == torch.arange(STEPS).view(1, -1, 1)).all()
+
+
+def mean_of_bound(x0: torch.Tensor) -> torch.Tensor:
+    """The exact model's bound of one image x0 (...) in its mean over the noise of x_t, in nats: written out."""
+    abar, previous = PROCESS.abar, PROCESS.abar_previous
+    beta = 1 - abar / previous
+    noisy = abar * DEVIATION**2 + 1 - abar
+    slope = abar.sqrt() * DEVIATION**2 / noisy  # of the mean of x_0 along x_t
+    unknown = DEVIATION**2 * (1 - abar) / noisy
+    share = previous.sqrt() * beta / (1 - abar)  # of x_0 in the mean of x_{t-1}
+    known = beta * (1 - previous) / (1 - abar)
+    variance = known + share**2 * unknown
+    found = kl_divergence(Normal(abar[-1].sqrt() * x0, (1 - abar[-1]).sqrt()), Normal(0.0, 1.0))
+    for i in range(STEPS):
+        # x_0 less its mean given x_t, squared, in its mean over the noise.
+        bias = x0 * (1 - slope[i] * abar[i].sqrt())
+        error = share[i] ** 2 * (bias**2 + slope[i] ** 2 * (1 - abar[i]))
+        if i == 0:  # of a density that is even over the 2/255 of a level
+            term = (error / variance[0] + (2 * math.pi * variance[0]).log()) / 2 - math.log(2 / 255)
+        else:
+            ratio = known[i] / variance[i]
+            term = (error / variance[i] + ratio - 1 - ratio.log()) / 2
+        found = found + term
+    return found
+
+
+def test_estimates_of_all_terms_lie_about_the_closed_form_of_each_image():
+    # Levels beyond the ends of 8 bits, which own half a line, are left out.
+    images = gaussian_images(4).clip(20, 235)
+    x0 = to_float(images)
+    found = torch.stack(
+        [
+            bits_per_dimension(MODEL.predict, PROCESS, x0, STEPS, seed, range(4))
+            for seed in range(40)
+        ]
+    )
+    expected = mean_of_bound(x0.double()).flatten(1).mean(1) / math.log(2)
+    error = found.std(0) / math.sqrt(len(found))
+    assert ((found.mean(0) - expected).abs() < 4 * error).all()
+    # Images differ by more than two estimates of one do, which is what fewer terms cannot say.
+    assert expected.std() > 4 * found.std(0).max() / math.sqrt(40)
+
+
 def test_a_worse_model_has_a_higher_bound():
     images = gaussian_images(20)
 

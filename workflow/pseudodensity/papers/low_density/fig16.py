@@ -1,7 +1,8 @@
 """Figure 16 in numbers: few deterministic steps, plain and guided.
 
-``inputs``: ``scores``, paths of scores files. ``settings``: ``rows``, see `MethodSets.rows`: for each number of steps
-the plain sampler, the guided one and the control, with their ``role``; then held-out reals.
+``inputs``: ``scores``, paths of scores files; ``pushed``, the experiment `summed_variances`. ``settings``:
+``rows``, see `MethodSets.rows`: for each number of steps the plain sampler, the guided one and the control, with their
+``role``; then held-out reals.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pseudodensity.papers.low_density.pushed import PUSHED, note_of_pushed, pushed
 from pseudodensity.report.frontier import frontier_frame
 from pseudodensity.report.scores import ScoreBook
 from pseudodensity.report.statistics import Estimate, paired
@@ -40,6 +42,10 @@ NOTES = (
         "Steps are those of DDIM, without noise. The paper gives no scale for its push there (appendix A.7): here it "
         "is taken from the predicted noise, as in classifier guidance. The random direction is the control."
     ),
+    note_of_pushed(
+        "what a DDIM step makes of a gradient in the predicted noise, which follows from the schedule and stands in "
+        "the place of the variance"
+    ),
     (
         "Intervals: 95 %, Student's, over the repeats, of one trained model and one training of the embedder. The "
         "judge neither guides nor trains what guides."
@@ -52,7 +58,8 @@ def fig16(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
     book, rows = ScoreBook(inputs["scores"]), settings["rows"]
     repeats = [book.find(row["pool"], row["point"]).repeats for row in rows]
     frame = frontier_frame(rows, book)
-    frame = pd.concat([frame, pd.DataFrame(changes(rows, repeats))], axis=1)
+    reach = pushed(inputs["pushed"], [row["point"] for row in rows])
+    frame = pd.concat([frame, pd.DataFrame(changes(rows, repeats)), pd.DataFrame(reach)], axis=1)
     frame["role"] = [row["role"] for row in rows]
     first = frame.iloc[0]
     return Table(
@@ -61,6 +68,7 @@ def fig16(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
         columns=[
             Column("role", "sampler"),
             Column("steps", "steps", 0),
+            PUSHED,
             *(
                 Column(score, HEADS[score], decimals, low=f"{score}_low", high=f"{score}_high")
                 for score, decimals in SCORES.items()

@@ -1,7 +1,7 @@
 """Figure 4 in numbers: what guidance does to hardness, and what it costs in precision at that hardness.
 
-``inputs``: ``scores``, paths of scores files. ``settings``: ``rows``, see `MethodSets.rows`, the plain
-sampler first; ``control``: the loss whose curve the others are compared with.
+``inputs``: ``scores``, paths of scores files; ``pushed``, the experiment `summed_variances`. ``settings``:
+``rows``, see `MethodSets.rows`, the plain sampler first; ``control``: the loss whose curve the others are compared with.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from pseudodensity.papers.low_density.matched import against
+from pseudodensity.papers.low_density.pushed import PUSHED, note_of_pushed, pushed
 from pseudodensity.report.frontier import frontier_frame
 from pseudodensity.report.scores import ScoreBook
 from pseudodensity.report.table import Column, Table
@@ -43,6 +44,10 @@ NOTES = (
         "neither guides nor trains what guides. As printed in the paper, the contrastive loss pushes to the "
         "farthest class; softmax of minus H seeks the border (docs/deviations.md)."
     ),
+    note_of_pushed(
+        "the variance that the network gives a step, in the mean over some images of the plain sampler (the CSV has "
+        "the least and the most of one pixel too)"
+    ),
 )
 
 
@@ -51,14 +56,17 @@ def fig4(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table:
     book, rows = ScoreBook(inputs["scores"]), settings["rows"]
     frame = frontier_frame(rows, book)
     repeats = [book.find(row["pool"], row["point"]).repeats for row in rows]
-    compared = against([row["point"] for row in rows], repeats, settings["control"])
-    frame = pd.concat([frame, pd.DataFrame(compared)], axis=1)
+    points = [row["point"] for row in rows]
+    compared = pd.DataFrame(against(points, repeats, settings["control"]))
+    reach = pd.DataFrame(pushed(inputs["pushed"], points))
+    frame = pd.concat([frame, compared, reach], axis=1)
     first = frame.iloc[0]
     return Table(
         title="Figure 4 of low-density diffusion: hardness and precision by the strength of guidance",
         frame=frame,
         columns=[
             Column("setting", "sampler"),
+            PUSHED,
             *(
                 Column(score, title, decimals, low=f"{score}_low", high=f"{score}_high")
                 for score, (title, decimals) in SCORES.items()

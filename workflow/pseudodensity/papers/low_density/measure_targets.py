@@ -35,6 +35,7 @@ def _bounds(sets: MeasuredSets) -> Iterator[Target]:
     def parts() -> Parts:
         inputs = {"measured": sets.sparsity(sets.grid["extractor"])} | sets.bounds()
         settings = _named(sets) | {"terms": sets.grid["fig11"]["terms"]}
+        settings["all_terms"] = sets.all_terms()
         return _table_and_figure(name, inputs, settings)
 
     caption = "The likelihood of the diffusion model against AvgkNN and LOF."

@@ -24,7 +24,7 @@ LATER = ("other", "levels", "shown")
 class MeasuredSets:
     """Held-out reals, a GAN, the plain sampler, a guided one, and the random direction at its strength.
 
-    ConfigError: more images than the pools of guidance hold; an extractor that there is not, or that steers or
+    ConfigError: more images than the pools of guidance hold; more terms of the bound than the model has; an extractor that there is not, or that steers or
     trains what is judged; a data set or a GAN that there is not.
     """
 
@@ -33,6 +33,7 @@ class MeasuredSets:
         self.grid = guided.grid["measures"]
         self.dataset = guided.grid["block"]["dataset"]
         self._check_count()
+        self._check_terms()
         self._check_extractors()
         self._check_names()
 
@@ -50,6 +51,7 @@ class MeasuredSets:
         own, count = self.guided.grid["images"], self.grid["count"]
         for key, wanted, most, what in (
             ("count", count, own["count"] * own["repeats"], "the pools of guidance hold"),
+            ("fig11.count", self.grid["fig11"]["count"], count, "each set has"),
             ("flow.shown", self.grid["flow"]["shown"], count, "each set has"),
             ("fig13.images", self.grid["fig13"]["images"], count, "each set has"),
         ):
@@ -57,6 +59,20 @@ class MeasuredSets:
                 raise ConfigError(
                     f"config: {MEASURES}.{key} is {wanted}, but {what} {most} images: lower it"
                 )
+
+    @property
+    def _steps(self) -> int | None:
+        """Steps of the diffusion model's training; what a public model has is known when it is read."""
+        model = self.plan.config["models"][self.guided.grid["block"]["model"]]
+        return model["generator"].get("training_steps")
+
+    def _check_terms(self) -> None:
+        terms, steps = self.grid["fig11"]["terms"], self._steps
+        if steps is not None and terms > steps:
+            raise ConfigError(
+                f"config: {MEASURES}.fig11.terms is {terms}, but {self.guided.grid['block']['model']} has {steps} "
+                "steps, a term for each: lower it"
+            )
 
     def _check_extractors(self) -> None:
         config = self.plan.config
@@ -169,20 +185,23 @@ class MeasuredSets:
         return self._job("along-hardness", "along_hardness:along_hardness", settings, needs)
 
     def bounds(self) -> dict[str, Artifact | tuple[Artifact, ...]]:
-        """The variational bound: of the diffusion model's own sets columns of their pools, by name; of reals and
-        the GAN one experiment, ``others``."""
-        checkpoint, settings = self.guided.checkpoint, {"terms": self.grid["fig11"]["terms"]}
+        """The variational bound of the first images of every set: of the diffusion model's own columns of their
+        pools, by name; of reals and the GAN one experiment, ``others``."""
+        checkpoint, grid = self.guided.checkpoint, self.grid["fig11"]
+        settings = {"terms": grid["terms"]}
         made: Needs = {
-            name: self.plan.pools.column("variational_bound", settings, parts, self.grid["count"])
+            name: self.plan.pools.column("variational_bound", settings, parts, grid["count"])
             for name, parts in self._pools().items()
             if name != "gan"
         }
         needs, own = self._opened("gan")
         needs["checkpoint"] = checkpoint
         modules = generator_modules(checkpoint.facts["architecture"])
-        return made | {
-            "others": self._job("bounds", "bounds:bounds", own | settings, needs, modules)
-        }
+        return made | {"others": self._job("bounds", "bounds:bounds", own | grid, needs, modules)}
+
+    def all_terms(self) -> bool:
+        """Whether Figure 11 takes every term of the bound, as far as the model's steps are known."""
+        return self.grid["fig11"]["terms"] == self._steps
 
     def _flow(self) -> Artifact:
         grid = self.grid["flow"]

@@ -10,10 +10,22 @@ from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.experiments import experiment
 from pseudodensity.plan.method_sets import MethodSets
+from pseudodensity.plan.models import generator_modules
 
-__all__ = ["Needs", "check_looker", "hardness_of", "opened", "shown_metrics", "titles"]
+__all__ = [
+    "Needs",
+    "check_looker",
+    "hardness_of",
+    "opened",
+    "shown_metrics",
+    "summed_variances",
+    "titles",
+]
 
 Needs = dict[str, Artifact | tuple[Artifact, ...]]
+
+SAMPLER = ("step", "steps", "from_time", "to_time")
+WATCHED = 20  # images whose variances are summed up
 
 
 def opened(guided: Guided, sets: MethodSets, points: Sequence[Mapping[str, Any]]) -> Needs:
@@ -67,3 +79,20 @@ def hardness_of(guided: Guided, points: Sequence[Mapping[str, Any]]) -> Artifact
     settings = {"extractor": judge, "seed": plan.pools.seed}
     slug = f"{checkpoint.facts['model']}-{dataset}-hardness"
     return experiment(slug, f"{HERE}.measured.hardness:hardnesses", settings, needs)
+
+
+def summed_variances(guided: Guided, points: Sequence[Mapping[str, Any]]) -> Artifact:
+    """What the pushes of guided points are scaled by, for each of their samplers. ConfigError: the model cannot be
+    had."""
+    checkpoint, samplers = guided.checkpoint, list[dict[str, Any]]()
+    for point in points:
+        own = {key: point[key] for key in SAMPLER if key in point}
+        samplers += [own] if own and own not in samplers else []
+    facts = checkpoint.facts
+    return experiment(
+        f"{facts['model']}-{facts['dataset']}-summed-variance",
+        f"{HERE}.measured.summed_variance:summed_variances",
+        {"samplers": samplers, "images": WATCHED, "seed": guided.plan.pools.seed},
+        {"checkpoint": checkpoint},
+        generator_modules(facts["architecture"]),
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pseudodensity.papers.low_density.guided import CATEGORY, HERE, PLACE, Guided
-from pseudodensity.papers.low_density.steered_pools import shown_metrics
+from pseudodensity.papers.low_density.steered_pools import shown_metrics, summed_variances
 from pseudodensity.plan.method_sets import MethodSets, check_count
 from pseudodensity.plan.methods import extractors_of
 from pseudodensity.plan.pools import images_of
@@ -47,7 +47,7 @@ def _parts(guided: Guided) -> Parts:
     # An image is stored beside what describes it, which the score files wait for.
     stored = [images_of(item.parts[0]) for item in items]
     return {
-        "table": (scores, {"rows": rows}),
+        "table": (scores | {"pushed": summed_variances(guided, points)}, {"rows": rows}),
         "figure": ({"table": "results/low_density/fig16.csv", "stored": stored}, drawn),
     }
 

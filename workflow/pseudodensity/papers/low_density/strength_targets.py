@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pseudodensity.papers.low_density.guided import CATEGORY, HERE, Guided
+from pseudodensity.papers.low_density.steered_pools import summed_variances
 from pseudodensity.plan.methods import extractors_of
 from pseudodensity.plan.target import Parts, Target, targets_of
 
@@ -23,7 +24,10 @@ def strength_targets(guided: Guided) -> Iterator[Target]:
         scores = {"scores": guided.sets.scores(checkpoint, points)}
         judged = {"extractors": extractors_of(guided.grid["images"]["metrics"])}
         return {
-            "table": (scores, {"rows": rows, "control": "random"}),
+            "table": (
+                scores | {"pushed": summed_variances(guided, points)},
+                {"rows": rows, "control": "random"},
+            ),
             "figure": ({"table": f"results/{name}.csv"}, judged),
         }
 
