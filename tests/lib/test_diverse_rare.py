@@ -87,7 +87,7 @@ def test_the_pick_keeps_the_limits_of_the_search():
         ),
         ({"papers": {"diverse_rare": {"second": "inception"}}}, "not described under extractors"),
         (
-            {"papers": {"diverse_rare": {"few": {"metrics": ["lpips"]}}}},
+            {"papers": {"diverse_rare": {"few": {"metrics": ["manifold", "rarity", "pair_distance", "lpips"]}}}},
             "few.metrics names 'lpips'",
         ),
     ],

@@ -231,7 +231,7 @@ def measured(place, **own):
     inputs = {"classifier": place / "classifier.safetensors", "data": place / "images.npy"}
     inputs |= {"search": [place / "pool" / "described.safetensors"]}
     sets = {"search": {"count": 20, "group": 5}}
-    return attributes(inputs, {"sets": sets, "seed": 0, "device": "cpu"} | own)
+    return attributes(inputs, {"sets": sets, "seed": 0, "value_names": {}, "device": "cpu"} | own)
 
 
 def test_attributes_of_a_pool_and_of_the_reals(folder, tmp_path):
@@ -296,12 +296,13 @@ def shown(**own):
     titles = {"plain": "references", "search": "rare search", "few": "few"}
     settings = {"title": "Table 3", "names": names, "sets": ["plain", "search"], "titles": titles}
     settings |= {"reference": "plain", "seed": 0, "resamples": 300, "attributes": None}
+    return settings | {"order": "rising"} | own
 
 
 def test_the_table_shows_rare_values_first_with_all_shares(example, tmp_path):
     table = attribute_table(example, shown())
     frame = table.frame
-    assert frame["title"].tolist() == ["colour: 1", "hat: yes", "hat: no", "colour: 0"]
+    assert frame["title"].tolist() == ["colour: 1", "hat: 1", "hat: 0", "colour: 0"]
     hat = frame.iloc[1]
     assert (hat["real"], hat["plain"], hat["search"]) == pytest.approx((10, 10, 50))
     # Half of the hats are missed: twice as many are true, so that of 50 % all are.
@@ -313,7 +314,7 @@ def test_the_table_shows_rare_values_first_with_all_shares(example, tmp_path):
     assert frame.iloc[0]["plain_high"] == pytest.approx(100 * (1 - 0.025 ** (1 / 100)))
     write_table(table, *(tmp_path / f"t.{suffix}" for suffix in ("csv", "md", "tex")))
     told = (tmp_path / "t.md").read_text()
-    assert "hat: yes" in told and "hat 95.0 %" in told and "rare search: 400 images of 100" in told
+    assert "hat: 1" in told and "hat 95.0 %" in told and "rare search: 400 images of 100" in told
 
 
 def test_copies_of_references_change_nothing_whichever_are_drawn(example):
@@ -385,7 +386,7 @@ def test_predictions_of_a_file_are_sets_like_any_other(tmp_path):
     assert found.groups["search"].tolist() == [0, 0]
     assert found.real.tolist() == [[0, 0], [0, 1], [1, 0]]
     assert found.confusion is None and not found.facts["truth"]
-    own = shown(sets=["search"], reference="search", value_titles={})
+    own = shown(sets=["search"], reference="search")
     frame = attribute_table({"measured": tmp_path / "m.safetensors"}, own).frame
     assert frame.set_index("title").loc["hat: yes", "search"] == 50
     assert frame["law"].isna().all() and "search_corrected" not in frame

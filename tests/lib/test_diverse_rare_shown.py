@@ -430,7 +430,7 @@ def test_pools_and_volumes_are_those_of_the_tables(plan):
         # Volumes go on in the same pool.
         assert own.needs["described"][0] is first.needs[kind][0]
     plain, search, *polarity = (a.spec["settings"] for a in made)
-    assert search["images"] == 2500 and plain["images"] == 100
+    assert search["images"] == 2500 == plain["images"]
     assert [own["point"]["polarity"] for own in polarity] == [1.0, 5.0]
     assert {own["count"] for own in polarity} == {40_000}
     replaced = [own["point"]["replacement"] for own in settings_of(plan, "fig15")]
