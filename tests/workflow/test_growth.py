@@ -312,7 +312,7 @@ GUIDED = ("/adm_", "-of-adm-", "-of-classes-")
 
 def draws_by_polarity(path: str) -> bool:
     """Whether a job chooses by polarity, or under truncation too, or is an experiment on polarity."""
-    parts = (*POLARITY, "-polarity-", "_polarity-")
+    parts = (*POLARITY, "-polarity-", "_polarity-", "-polarity_inside-")
     return any(part in path for part in parts) and not any(part in path for part in GUIDED)
 
 
