@@ -40,7 +40,8 @@ def one_block() -> dict:
                 "fig4": few,
                 # Nothing is fine-tuned and then combined: that asks for no rule of its own.
                 "table3": {"groups": []},
-            }
+            },
+            "diverse_rare": {"block": {"model": "projectedgan", "dataset": "digits"}, "small": []},
         },
     }
 
@@ -66,6 +67,7 @@ class Workflow:
     targets += ("results/fig8.png", "results/overhead.csv")
     targets += ("results/frontier/projectedgan-digits.wanted.csv",)
     targets += ("results/latent_reweighting/fig2.csv",)
+    targets += ("results/diverse_rare/fig8.csv", "results/diverse_rare/fig1.png")
 
     def __init__(self, folder: Path, source: Path = ROOT):
         self.folder = folder
