@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from pseudodensity.artifacts import save_json, save_npy
+from pseudodensity.papers.diverse_rare.feasible import feasible, feasible_figure
 from pseudodensity.papers.diverse_rare.measured.around import around
 from pseudodensity.papers.diverse_rare.rare import PLAIN, Rare
 from pseudodensity.papers.diverse_rare.searched_table import gains_of, searched_table
 from pseudodensity.plan.config import load_config
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.plan import Plan
+from pseudodensity.report.drawing import save
 from pseudodensity.report.table import write_table
 from pseudodensity.rng import numpy_generator
 from pseudodensity.tensors import save_tensors
@@ -87,7 +89,13 @@ def test_the_pick_keeps_the_limits_of_the_search():
         ),
         ({"papers": {"diverse_rare": {"second": "inception"}}}, "not described under extractors"),
         (
-            {"papers": {"diverse_rare": {"few": {"metrics": ["manifold", "rarity", "pair_distance", "lpips"]}}}},
+            {
+                "papers": {
+                    "diverse_rare": {
+                        "few": {"metrics": ["manifold", "rarity", "pair_distance", "lpips"]}
+                    }
+                }
+            },
             "few.metrics names 'lpips'",
         ),
     ],
@@ -240,3 +248,22 @@ def test_the_table_says_what_scores_and_experiments_say(tmp_path, default):
     assert frame.columns.is_unique and frame["references_inside"].tolist()[1:] == [0.5, 0.5]
     # Welch: 1 / sqrt(2 / 10).
     assert frame["pairs_t"][1] == pytest.approx(np.sqrt(5)) and np.isnan(frame["pairs_t"][0])
+
+
+def test_what_is_feasible_is_told_step_by_step(tmp_path):
+    arrays = {
+        "feasible": np.array([[1, 0.5], [0, 0.5], [0.5, 0.5]]),
+        "step": np.array([0, 1, 0, 0.0]),
+    }
+    save_tensors(tmp_path / "a", arrays, {"kind": "experiment"}, {})
+    names = {"block": "b", "model": "M", "dataset": "D", "stands_for": None}
+    look = {"names": names, "extractor": "net"}
+    table = feasible({"around": [tmp_path / "a"]}, look | {"labels": ["search"]})
+    assert table.frame["feasible"].tolist() == [0.5, 0.5] and table.frame["kept"].tolist() == [
+        0.75,
+        0.25,
+    ]
+    # Of three references between 0 and 1 the interval ends where shares do.
+    assert table.frame["feasible_low"].tolist() == [0, 0.5]
+    write_table(table, *(tmp_path / f"t.{suffix}" for suffix in ("csv", "md", "tex")))
+    save(feasible_figure({"table": tmp_path / "t.csv"}, look), tmp_path / "f.png")

@@ -9,7 +9,8 @@ from typing import Any
 from pseudodensity.papers.diverse_rare.polarity_targets import polarity_points
 from pseudodensity.papers.diverse_rare.rare import CATEGORY, HERE, PLAIN, Block, Rare
 from pseudodensity.plan.method_sets import MethodSets
-from pseudodensity.plan.target import Target, targets_of
+from pseudodensity.plan.methods import method
+from pseudodensity.plan.target import Kind, Parts, Target, targets_of
 
 __all__ = ["searched_targets", "table_parts"]
 
@@ -33,6 +34,17 @@ def searched_targets(rare: Rare) -> Iterator[Target]:
         "The same of generators that were trained on few images.",
         lambda: table_parts(rare, rare.small, grid["small"], _compared(rare), 4),
     )
+    functions: dict[Kind, str] = {
+        "table": f"{HERE}.feasible:feasible",
+        "figure": f"{HERE}.feasible:feasible_figure",
+    }
+    yield from targets_of(
+        "diverse_rare/feasible",
+        functions,
+        "What is feasible, and what is kept, at each step of the searches of Table 1.",
+        CATEGORY,
+        lambda: _feasible(rare, main[0]),
+    )
     for number, caption, dials in _single_settings(grid):
         yield from _table(
             number,
@@ -46,6 +58,16 @@ def searched_targets(rare: Rare) -> Iterator[Target]:
 def _table(number: int, caption: str, make: Callable[[], Made]) -> Iterator[Target]:
     name = f"diverse_rare/table{number}"
     yield from targets_of(name, {"table": TABLE}, caption, CATEGORY, lambda: {"table": make()})
+
+
+def _feasible(rare: Rare, block: Block) -> Parts:
+    searches = [p for p in _compared(rare)(block) if p["method"] == "rare_search" and p["steps"]]
+    names = {key: rare.titles(block)[key] for key in ("block", "model", "dataset", "stands_for")}
+    settings = {"names": names, "extractor": rare.extractor}
+    inputs = {"around": [rare.around(rare.sets, block, point) for point in searches]}
+    labels = [method(point["method"]).label(point) for point in searches]
+    drawn = {"table": "results/diverse_rare/feasible.csv"}
+    return {"table": (inputs, settings | {"labels": labels}), "figure": (drawn, settings)}
 
 
 def _single_settings(
