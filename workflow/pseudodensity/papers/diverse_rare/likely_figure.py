@@ -38,7 +38,7 @@ def likely_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Fig
             part.suptitle(block_title(panel), x=0.01, ha="left", weight="bold", size=10)
         said = (
             (
-                f"Left: {counted(sets)}, those of highest log-density under the flow of the search, highest first. "
+                f"Left: {counted(sets)}, those of highest log-density under the density of the search, highest first. "
                 "Right, in the same place: the first of the samples that were searched around each, none is picked."
             ),
             MARKED,
