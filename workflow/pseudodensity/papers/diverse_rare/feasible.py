@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pseudodensity.report.drawing import PALETTE, finish, theme
+from pseudodensity.report.drawing import PALETTE, finish, subtitle, theme
 from pseudodensity.report.samples import load_arrays
 from pseudodensity.report.statistics import t_interval
 from pseudodensity.report.table import Column, Table
@@ -73,10 +73,11 @@ def feasible_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> F
                 own["step"], own["feasible_low"], own["feasible_high"], color=colour, alpha=0.2
             )
             right.plot(own["step"], own["kept"].cumsum(), color=colour, label=label)
-        for panel, title in ((left, "feasible"), (right, "kept from this step or before")):
+        for panel, title in ((left, "Feasible"), (right, "Kept from this step or before")):
+            subtitle(panel, title)
             panel.set_ylim(0, 1)
             panel.set_xlabel("step of the search")
-            panel.set_ylabel(f"share of samples, {title}")
+            panel.set_ylabel("share of samples")
         handles, labels = left.get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=1)
         figure.set_size_inches(7.2, 3.2 + 0.2 * len(labels))

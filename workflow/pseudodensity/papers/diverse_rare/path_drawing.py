@@ -37,8 +37,11 @@ BALL, KEPT, FAKE = "#ffffff", PALETTE[3], "#bbbbbb"
 def draw_plane(figure: Figure, axes: Axes, arrays: Mapping[str, np.ndarray], i: int) -> None:
     """Path i, with a scale of the colours below."""
     corners = arrays["corners"][i]
+    # Corners far from all data would take the colours of what lies along the path.
+    lowest = arrays["log_density"][i].min()
     image = axes.imshow(
         arrays["heat"][i],
+        vmin=max(lowest, arrays["heat"][i].min()),
         extent=(corners[0, 0], corners[1, 0], corners[0, 1], corners[1, 1]),
         origin="lower",
         cmap="viridis",
@@ -46,7 +49,9 @@ def draw_plane(figure: Figure, axes: Axes, arrays: Mapping[str, np.ndarray], i: 
     )
     # An inset keeps to the square, whose place the layout does not know.
     below = axes.inset_axes((0, -0.2, 1, 0.045))
-    figure.colorbar(image, cax=below, orientation="horizontal", label="log-density (nats)")
+    figure.colorbar(
+        image, cax=below, orientation="horizontal", extend="min", label="log-density (nats)"
+    )
     _balls(axes, arrays, i)
     fakes = arrays["fake"][arrays["fake_path"] == i]
     axes.scatter(*fakes.T, s=3, color=FAKE, linewidth=0, alpha=0.7, zorder=2)
