@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[1]
 SILENT = frozenset({"progress"})
 
 
+@cache
 def file_of(module: str) -> Path | None:
     """File of a dotted module of the package (without the leading name), or None."""
     base = ROOT.joinpath(*module.split(".")) if module else ROOT

@@ -131,6 +131,7 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
+@cache
 def _assigned(path: Path) -> dict[str, ast.expr]:
     """What a file assigns to single names at its top level; the last value counts."""
     found = {}

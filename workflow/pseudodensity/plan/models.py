@@ -57,6 +57,7 @@ def generator_modules(
     return tuple(modules)
 
 
+@cache
 def tangent_modules(architecture: str, modules: tuple[str, ...]) -> tuple[str, ...]:
     """The written-out tangents of an architecture, for jobs whose modules take derivatives of images."""
     tangents = declaration(architecture)["tangents"]

@@ -34,15 +34,13 @@ class Rare:
     sets: of the main comparison; small: of models of small data sets; few: of what is compared setting by
     setting, with fewer references.
 
-    ConfigError: images of a repeat that no pool may hold; a judge in whose features is searched; an extractor
+    ConfigError: a judge in whose features is searched; an extractor
     that is not described.
     """
 
     def __init__(self, plan: Plan, grid: Mapping[str, Any]):
         self.plan, self.grid = plan, grid
         self._check_judges()
-        for key in KINDS:
-            check_count(f"{PLACE}.{key}", plan, grid[key]["count"])
         self.sets, self.small, self.few = map(self._sets, KINDS)
 
     def _sets(self, key: str) -> MethodSets:
@@ -89,7 +87,10 @@ class Rare:
                 )
 
     def checkpoint(self, block: Block) -> Artifact:
-        """The model of a block, of the first training seed. ConfigError: it cannot be had."""
+        """The model of a block, of the first training seed. ConfigError: it cannot be had, or no pool may hold
+        the images of one repeat."""
+        for key in KINDS:
+            check_count(f"{PLACE}.{key}", self.plan, self.grid[key]["count"])
         seed = self.plan.config["seeds"][0]
         return self.plan.models.pretrained(block["model"], block["dataset"], seed)
 
