@@ -18,7 +18,7 @@ values in CHOICES), GRID (what its points differ in: key -> sane values, which a
 - ``choose(pool, point, images, repeats) -> Choice``.
 
 A method with POOL "own" has ``maker(context) -> Maker`` too, and INPUTS, what its job reads (see
-`pseudodensity.plan.pools`); it may have ``rows_per_file(point) -> int``, images in one file of its pool. One with "moved" has ``shown(point) -> Point`` of the method that makes the
-images, one with "own". The rules read these modules, so they
-import torch only inside the functions that compute.
+`pseudodensity.plan.pools`); it may have ``rows_per_file(point) -> int``, images in one file of its pool. One
+with "moved" has ``shown(point) -> Point`` of the method that makes the images, one with "own". The rules read
+these modules, so they import torch only inside the functions that compute.
 """

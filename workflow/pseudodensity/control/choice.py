@@ -19,6 +19,7 @@ __all__ = [
     "accepted_stretches",
     "all_proposals",
     "needs_discriminator",
+    "needs_one_pass",
     "no_column_settings",
     "one_each",
     "stretches",
@@ -174,6 +175,13 @@ def needs_discriminator(generator: Mapping[str, Any]) -> str | None:
         return "needs a discriminator, and there is none"
     told = "needs a discriminator of images alone, and its own is told their classes"
     return told if generator["classes"] else None
+
+
+def needs_one_pass(generator: Mapping[str, Any]) -> str | None:
+    """`why_not` of what climbs through the generator step by step; generator: a declaration."""
+    if generator["calls_per_image"] == "many":
+        return "takes many passes for an image, and each step differentiates through all"
+    return None
 
 
 def no_column_settings(point: Point) -> dict[str, dict[str, Any]]:

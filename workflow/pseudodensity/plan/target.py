@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.errors import ConfigError
 
-__all__ = ["Kind", "Parts", "Target", "targets_of"]
+__all__ = ["Kind", "Parts", "Target", "claims_target", "targets_of"]
 
 Kind = Literal["table", "figure"]
+CATALOGUE = "config/reported/claims.csv"
+
 Made = Artifact | str
 Inputs = Mapping[str, Made | Sequence[Made]]
 # Kind of a target -> its inputs and its settings.
@@ -107,3 +109,26 @@ def targets_of(
     for kind, function in functions.items():
         inputs, settings = parts[kind]
         yield Target(name, kind, function, inputs, settings, caption, category)
+
+
+def claims_target(
+    paper: str, made: Iterable[Target], answering: Iterable[str], caption: str, category: str
+) -> Target:
+    """The table of a paper's claims, by ``claims`` of its module of that name.
+
+    Args:
+        made: the paper's other targets. answering: names of the tables that claims are answered from; one that
+            the config cannot make is left out.
+    """
+    tables = {target.name for target in made if target.kind == "table" and not target.missing}
+    answers = {
+        name: f"results/{paper}/{name}.csv" for name in answering if f"{paper}/{name}" in tables
+    }
+    return Target(
+        f"{paper}/claims",
+        "table",
+        f"papers.{paper}.claims:claims",
+        inputs={"catalogue": CATALOGUE, **answers},
+        caption=caption,
+        category=category,
+    )

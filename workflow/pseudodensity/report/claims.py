@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pseudodensity.report.statistics import Estimate, holm, paired
+from pseudodensity.report.statistics import Estimate, Mean, holm, paired
 from pseudodensity.report.table import Column, Table
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "estimate_of",
     "interval_verdict",
     "lines_of_csv",
+    "mean_of",
     "untested",
     "verdict",
 ]
@@ -125,6 +126,11 @@ def untested(claim: str, measured: str, why: str) -> Line:
 def estimate_of(line: Mapping[str, Any], name: str) -> Estimate:
     """An effect as tables give it: in the columns name, name_low, name_high and name_p."""
     return Estimate(*(float(line[f"{name}{end}"]) for end in ("", "_low", "_high", "_p")))
+
+
+def mean_of(line: Mapping[str, Any], score: str) -> Mean:
+    """A score as tables of repeats give it: in the columns score and score_error, with ``repeats``."""
+    return Mean(float(line[score]), float(line[f"{score}_error"]), int(line["repeats"]))
 
 
 def lines_of_csv(

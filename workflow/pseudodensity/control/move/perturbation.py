@@ -10,6 +10,7 @@ from pseudodensity.control.choice import (
     Point,
     Tools,
     all_proposals,
+    needs_one_pass,
     no_column_settings,
     one_each,
 )
@@ -34,6 +35,7 @@ LIMITS = {"steps": (1, 10_000), "step_size": (1e-9, 1e3), "bound": (1e-9, 1e3)}
 choose = all_proposals
 proposals = one_each
 column_settings = no_column_settings
+why_not = needs_one_pass
 
 
 def points(
@@ -47,13 +49,6 @@ def points(
 def label(point: Point) -> str:
     """With where it goes, and how far at most."""
     return f"{TITLE} towards {point['towards']} density, bound {point['bound']:g}"
-
-
-def why_not(generator: Mapping[str, Any]) -> str | None:
-    """A generator of many passes, each of which a step would go back through."""
-    if generator["calls_per_image"] == "many":
-        return "takes many passes for an image, and each step differentiates through all"
-    return None
 
 
 def maker(context: Tools) -> Maker:

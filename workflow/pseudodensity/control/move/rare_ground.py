@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pseudodensity.control.choice import Made, Maker, Point, Tools
 from pseudodensity.control.latent_names import names_of
@@ -20,23 +20,37 @@ if TYPE_CHECKING:
     from pseudodensity.control.move.rare_search import Space
 
 __all__ = [
+    "LIMITING",
     "PER_FILE",
     "Ground",
     "all_of_references",
     "around_references",
-    "no_reason",
     "rows_per_file",
+    "with_changes",
 ]
 
+# What labels of both name where it is not the default: key -> words.
+LIMITING = {
+    "estimator": "{}",
+    "space": "in {}",
+    "neighbours": "k' {}",
+    "samples": "N {}",
+    "manifold_k": "k {}",
+    "fakes": "{} fakes",
+    "distance": "{} distance",
+}
 PER_FILE = 2500  # images in one file of a pool: a job that is killed loses no more
 FAKES = "fakes beside references"
 
 
-def no_reason(generator: Mapping[str, Any]) -> str | None:
-    """`why_not` of both: a generator whose images take many passes is too dear to climb through."""
-    if generator["calls_per_image"] == "many":
-        return "takes many passes for an image, and a search differentiates through each"
-    return None
+def with_changes(what: str, point: Point, named: Mapping[str, str], defaults: Point) -> str:
+    """A label: what it is, and those settings that are not the default. named: key -> words for its value."""
+    changed = [
+        words.format(point[key]).replace("_", " ")
+        for key, words in named.items()
+        if point[key] != defaults[key]
+    ]
+    return ", ".join([what, *changed])
 
 
 def all_of_references(point: Point, images: int, repeats: int) -> int:
@@ -58,8 +72,8 @@ def rows_per_file(point: Point) -> int:
 class Ground:
     """Where a point looks for rare images.
 
-    space: what it asks of a latent, features in standard deviations of the real ones. latents: of the
-    fakes among which neighbours are counted, their points in it. features: of these, (m, d).
+    space: what it asks of points, features in standard deviations of the real ones. place: where points
+    are, latents or w.
     """
 
     space: Space
@@ -116,6 +130,13 @@ class Ground:
             points = self.place.points(latents)
             features = self.space.features(self.place.images(points))
             return points, features, self.space.log_density(features)
+
+    def limits(self, features: Tensor, fakes: Tensor) -> Tensor:
+        """d* (r,) of references with these features (r, d), among the features (m, d) of fakes."""
+        from pseudodensity.control.move.rare_references import neighbour_distances
+
+        point = self.context.settings
+        return neighbour_distances(features, fakes, point["neighbours"], distance=point["distance"])
 
     def images(self, points: Tensor) -> Tensor:
         """Images of points (n, *shape)."""

@@ -10,11 +10,11 @@ from pseudodensity.control.choice import (
     Point,
     Tools,
     all_proposals,
+    needs_one_pass,
     no_column_settings,
 )
+from pseudodensity.control.move.rare_ground import LIMITING, rows_per_file, with_changes
 from pseudodensity.control.move.rare_ground import all_of_references as proposals
-from pseudodensity.control.move.rare_ground import no_reason as why_not
-from pseudodensity.control.move.rare_ground import rows_per_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,6 +65,7 @@ LIMITS = {
 
 choose = all_proposals
 column_settings = no_column_settings
+why_not = needs_one_pass
 
 
 def points(
@@ -75,9 +76,8 @@ def points(
 
 
 def label(point: Point) -> str:
-    """With the size of the pool, and the density if it is not the default's."""
-    density = "" if point["estimator"] == DEFAULTS["estimator"] else f", {point['estimator']}"
-    return f"{TITLE} of {point['pool']}{density}"
+    """With the size of the pool, and what of the limits is not the default."""
+    return with_changes(f"{TITLE} of {point['pool']}", point, LIMITING, DEFAULTS)
 
 
 def maker(context: Tools) -> Maker:
@@ -90,7 +90,7 @@ def maker(context: Tools) -> Maker:
 
     from pseudodensity.control.move.feature_distance import apart
     from pseudodensity.control.move.rare_ground import Ground, around_references
-    from pseudodensity.control.move.rare_references import neighbour_distances, pool_pick
+    from pseudodensity.control.move.rare_references import pool_pick
 
     point, ground = context.settings, Ground.of(context)
     points_, fakes = ground.fakes(max(point["fakes"], point["pool"]))
@@ -107,9 +107,7 @@ def maker(context: Tools) -> Maker:
 
     def find(references: Tensor, numbers: Sequence[int]) -> tuple[Tensor, Mapping[str, Tensor]]:
         starts, features, log_density = ground.references(references)
-        limits = neighbour_distances(
-            features, counted, point["neighbours"], distance=point["distance"]
-        )
+        limits = ground.limits(features, counted)
         rows = pool_pick(
             pooled,
             rarity,

@@ -10,11 +10,11 @@ from pseudodensity.control.choice import (
     Point,
     Tools,
     all_proposals,
+    needs_one_pass,
     no_column_settings,
 )
+from pseudodensity.control.move.rare_ground import LIMITING, rows_per_file, with_changes
 from pseudodensity.control.move.rare_ground import all_of_references as proposals
-from pseudodensity.control.move.rare_ground import no_reason as why_not
-from pseudodensity.control.move.rare_ground import rows_per_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -85,11 +85,7 @@ LIMITS = {
     "hinge": (0, 1e9),
 }
 # What a label names where it is not the default: key -> words.
-NAMED = {
-    "estimator": "{}",
-    "space": "in {}",
-    "neighbours": "k' {}",
-    "samples": "N {}",
+NAMED = LIMITING | {
     "similarity": "lambda1 {:g}",
     "diversity": "lambda2 {:g}",
     "sigma": "sigma {:g}",
@@ -98,13 +94,11 @@ NAMED = {
     "select": "best {}",
     "impl": "as the {}",
     "hinge": "hinge {:g}",
-    "distance": "{} distance",
-    "manifold_k": "k {}",
-    "fakes": "{} fakes",
 }
 
 choose = all_proposals
 column_settings = no_column_settings
+why_not = needs_one_pass
 
 
 def points(
@@ -117,12 +111,7 @@ def points(
 def label(point: Point) -> str:
     """With the steps, and what of the settings is not the default."""
     what = f"{TITLE}, {point['steps']} steps" if point["steps"] else "starts without search"
-    changed = [
-        words.format(point[key]).replace("_", " ")
-        for key, words in NAMED.items()
-        if point[key] != DEFAULTS[key]
-    ]
-    return ", ".join([what, *changed])
+    return with_changes(what, point, NAMED, DEFAULTS)
 
 
 def search_settings(point: Point) -> Settings:
@@ -149,7 +138,6 @@ def maker(context: Tools) -> Maker:
     the samples of its reference that are feasible at each step. ValueError: as of the search.
     """
     from pseudodensity.control.move.rare_ground import Ground, around_references
-    from pseudodensity.control.move.rare_references import neighbour_distances
     from pseudodensity.control.move.rare_search import search
 
     point, ground = context.settings, Ground.of(context)
@@ -158,9 +146,7 @@ def maker(context: Tools) -> Maker:
 
     def find(references: Tensor, numbers: Sequence[int]) -> tuple[Tensor, Mapping[str, Tensor]]:
         starts, features, log_density = ground.references(references)
-        limits = neighbour_distances(
-            features, fakes, point["neighbours"], distance=point["distance"]
-        )
+        limits = ground.limits(features, fakes)
         found = search(ground.space, starts, limits, settings, seed=context.seed, numbers=numbers)
         each = found.steps.shape
         return found.latents, {

@@ -16,7 +16,7 @@ from pseudodensity.artifacts import load_json
 from pseudodensity.report.frontier import frontier_frame
 from pseudodensity.report.scores import ScoreBook
 from pseudodensity.report.table import Column, Table
-from pseudodensity.report.titles import block_title
+from pseudodensity.report.titles import repeats_introduction
 
 __all__ = ["all_methods"]
 
@@ -47,7 +47,7 @@ def all_methods(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table
     times = dict(zip(settings["labels"], costs, strict=True))
     found = [_times(times.get(line["setting"]), line) for _, line in frame.iterrows()]
     frame = pd.concat([frame, pd.DataFrame(found, columns=["ms", "before"])], axis=1)
-    first = frame[frame["method"].eq("plain")].iloc[0]
+    plain = frame[frame["method"].eq("plain")].iloc[0]
     return Table(
         title="Every method that makes rare images",
         frame=frame,
@@ -60,10 +60,7 @@ def all_methods(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Table
             Column("ms", "ms", 2, optional=True),
             Column("before", "s before", 1, optional=True),
         ],
-        introduction=(
-            f"{block_title(first)}: {first['repeats']} repeats of {first['n']:,} images against {first['n_real']:,} "
-            f"real ones, k = {first['k']}, training seed {first['seed']}."
-        ),
+        introduction=repeats_introduction(plain),
         notes=NOTES,
     )
 

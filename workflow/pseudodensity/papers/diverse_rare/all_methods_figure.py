@@ -61,7 +61,8 @@ def all_methods_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -
 
 
 def _caption(table: pd.DataFrame, settings: Mapping[str, Any]) -> str:
-    first, judges = table.iloc[0], settings["extractors"]
+    # Held-out reals may be other numbers of images.
+    first, judges = table[table["method"].eq("plain")].iloc[0], settings["extractors"]
     return (
         f"{block_title(first)}: n = {first['n']:,.0f}, {first['repeats']:.0f} repeats, k = {first['k']:.0f}, training "
         f"seed {first['seed']}; judged by {judges['rarity']}. Rarity is that of images inside the real manifold. Bars: "

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from pseudodensity.report.claims import Contrast, Line, block_line, contrast_lines
+from pseudodensity.report.claims import Contrast, Line, block_line, contrast_lines, mean_of
 from pseudodensity.report.statistics import Mean, difference, log_ratio
 
 __all__ = ["precision_lines", "rejection_lines", "replacement_lines"]
@@ -97,7 +97,7 @@ def _minus(
     found = []
     for row, other in pairs:
         if row is not None and other is not None and _has(row, score) and _has(other, score):
-            estimate = difference(_mean(row, score), _mean(other, score))
+            estimate = difference(mean_of(row, score), mean_of(other, score))
             note = f"effective sample size {row['ess']:.0f}; {ONE_MODEL}"
             found.append(block_line(contrast, estimate, row, seeds=1, note=note))
     return contrast_lines(contrast, found)
@@ -105,10 +105,6 @@ def _minus(
 
 def _has(row: Row, score: str) -> bool:
     return score in row and pd.notna(row[score])
-
-
-def _mean(row: Row, score: str) -> Mean:
-    return Mean(float(row[score]), float(row[f"{score}_error"]), int(row["repeats"]))
 
 
 def _blocks(table: pd.DataFrame) -> Iterator[pd.DataFrame]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -14,6 +14,7 @@ from pseudodensity.report.claims import (
     block_line,
     contrast_lines,
     estimate_of,
+    mean_of,
 )
 from pseudodensity.report.statistics import Mean, difference, mean_from_interval
 
@@ -35,14 +36,13 @@ def rarity_lines(table: pd.DataFrame) -> list[Line]:
     against plain samples. table: Table 1."""
     lines = []
     for name in ("gain", "second_gain"):
+        contrast = Contrast("004-1", TITLES[name], 1)
         found = [
-            block_line(
-                Contrast("004-1", "", 1), estimate_of(row, name), row, seeds=1, note=OVER_REFERENCES
-            )
+            block_line(contrast, estimate_of(row, name), row, seeds=1, note=OVER_REFERENCES)
             for row in map(_searched, _blocks(table))
             if row is not None and pd.notna(row[name])
         ]
-        lines += _named(Contrast("004-1", TITLES[name], 1), found)
+        lines += contrast_lines(contrast, found)
     rivals = {
         "plain samples": _plain,
         "starts without search": _starts,
@@ -66,7 +66,7 @@ def diversity_lines(table: pd.DataFrame) -> list[Line]:
             continue
         welch = unpaired_t(*_pairs(row), *_pairs(plain))
         note = f"{OVER_REPEATS}; unpaired t of pairs as in the paper: t = {welch.t:.1f}, p = {welch.p:.2g}"
-        estimate = difference(_mean(row, "pair_distance"), _mean(plain, "pair_distance"))
+        estimate = difference(mean_of(row, "pair_distance"), mean_of(plain, "pair_distance"))
         found.append(block_line(contrast, estimate, row, seeds=1, note=note))
     return contrast_lines(contrast, found)
 
@@ -141,17 +141,9 @@ def _minus(
     for own in _blocks(table):
         row, other = _searched(own), rival(own)
         if row is not None and other is not None:
-            estimate = difference(_mean(row, score), _mean(other, score))
+            estimate = difference(mean_of(row, score), mean_of(other, score))
             found.append(block_line(contrast, estimate, row, seeds=1, note=OVER_REPEATS))
     return contrast_lines(contrast, found)
-
-
-def _named(contrast: Contrast, lines: Sequence[Line]) -> list[Line]:
-    return contrast_lines(contrast, [line | {"measured": contrast.measured} for line in lines])
-
-
-def _mean(row: Row, score: str) -> Mean:
-    return Mean(float(row[score]), float(row[f"{score}_error"]), int(row["repeats"]))
 
 
 def _pairs(row: Row) -> tuple[float, float, int]:

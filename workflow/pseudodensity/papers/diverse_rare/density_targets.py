@@ -108,8 +108,8 @@ def _densities(rare: Rare, block: Block) -> Artifact:
         "feature_density": known["feature_density"],
     }
     needs["made"] = pools.proposals(checkpoint, fakes)
-    if name not in plan.config["judges"]:
-        needs["made_features"] = pools.column("features", {"extractor": name}, needs["made"], fakes)
+    if column := rare.features(name, needs["made"], fakes):
+        needs["made_features"] = column
     fit = plan.config["feature_density"]
     settings = {
         "extractor": name,

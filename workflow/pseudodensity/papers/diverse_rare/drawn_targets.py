@@ -96,9 +96,8 @@ def _images(rare: Rare, block: Block, point: Point, shown: int) -> Artifact:
     judge = rarity["extractor"]
     needs: dict[str, Any] = {"described": item.parts, **item.columns}
     needs["real"] = rare.plan.data.features(block["dataset"], judge)
-    if judge not in rare.plan.config["judges"]:
-        asked = {"extractor": judge}
-        needs["features"] = pools.column("features", asked, item.parts, item.count)
+    if column := rare.features(judge, item.parts, item.count):
+        needs["features"] = column
     settings = {
         "point": dict(point),
         "columns": list(item.columns),

@@ -52,8 +52,9 @@ def _parts(rare: Rare, number: int) -> tuple[dict[str, Any], dict[str, Any]]:
 def polarity_points(
     rare: Rare, block: Block, method: str, exponents: Sequence[float], replacement: bool
 ) -> list[Mapping[str, Any]]:
-    """Points of polarity, or of the one that rejects by the manifold of the searched features. ConfigError: the model has no
-    volumes."""
+    """Points of polarity, or of the one that rejects by the manifold of the searched features.
+
+    ConfigError: the model has no volumes."""
     grid = {"exponents": exponents, "replacement": [replacement]}
     found = rare.sets.points(block["model"], method, grid)
     if not found:

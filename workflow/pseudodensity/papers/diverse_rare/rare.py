@@ -34,8 +34,7 @@ class Rare:
     sets: of the main comparison; small: of models of small data sets; few: of what is compared setting by
     setting, with fewer references.
 
-    ConfigError: a judge in whose features is searched; an extractor
-    that is not described.
+    ConfigError: a judge in whose features is searched; an extractor that is not described.
     """
 
     def __init__(self, plan: Plan, grid: Mapping[str, Any]):
@@ -165,10 +164,9 @@ class Rare:
         needs: dict[str, Any] = {"made": made, "references": plain}
         for role, name in (("judge", judge), ("second", self.grid["second"])):
             needs[f"{role}_real"] = self.plan.data.features(block["dataset"], name)
-            if name not in self.plan.config["judges"]:
-                own = {"extractor": name}
-                needs[f"{role}_made"] = pools.column("features", own, made, count)
-                needs[f"{role}_references"] = pools.column("features", own, plain, references)
+            for which, parts, first in (("made", made, count), ("references", plain, references)):
+                if column := self.features(name, parts, first):
+                    needs[f"{role}_{which}"] = column
         settings = {
             "judge": judge,
             "second": self.grid["second"],
@@ -179,6 +177,14 @@ class Rare:
         }
         slug = f"around-{checkpoint.slug}-{point['method']}".replace("_", "-")
         return experiment(slug, AROUND, settings, needs)
+
+    def features(
+        self, extractor: str, parts: tuple[Artifact, ...], count: int | None
+    ) -> tuple[Artifact, ...] | None:
+        """A column of features of a pool; None where the pool has them from the start, as those of a judge."""
+        if extractor in self.plan.config["judges"]:
+            return None
+        return self.plan.pools.column("features", {"extractor": extractor}, parts, count)
 
     def titles(self, block: Block) -> dict[str, Any]:
         """How tables call a block."""

@@ -62,8 +62,7 @@ def _table(number: int, caption: str, make: Callable[[], Made]) -> Iterator[Targ
 
 def _feasible(rare: Rare, block: Block) -> Parts:
     searches = [p for p in _compared(rare)(block) if p["method"] == "rare_search" and p["steps"]]
-    names = {key: rare.titles(block)[key] for key in ("block", "model", "dataset", "stands_for")}
-    settings = {"names": names, "extractor": rare.extractor}
+    settings = {"names": rare.titles(block), "extractor": rare.extractor}
     inputs = {"around": [rare.around(rare.sets, block, point) for point in searches]}
     labels = [method(point["method"]).label(point) for point in searches]
     drawn = {"table": "results/diverse_rare/feasible.csv"}

@@ -10,15 +10,14 @@ from pseudodensity.papers.diverse_rare.density_targets import density_targets
 from pseudodensity.papers.diverse_rare.drawn_targets import drawn_targets
 from pseudodensity.papers.diverse_rare.method_targets import method_targets
 from pseudodensity.papers.diverse_rare.polarity_targets import polarity_targets
-from pseudodensity.papers.diverse_rare.rare import CATEGORY, HERE, Rare
+from pseudodensity.papers.diverse_rare.rare import CATEGORY, Rare
 from pseudodensity.papers.diverse_rare.searched_targets import searched_targets
 from pseudodensity.papers.diverse_rare.shown_targets import shown_targets
 from pseudodensity.plan.plan import Plan
-from pseudodensity.plan.target import Target
+from pseudodensity.plan.target import Target, claims_target
 
 __all__ = ["targets"]
 
-CATALOGUE = "config/reported/claims.csv"
 # Tables that claims are answered from.
 ANSWERING = ("table1", "table7", "table9", "table10", "table12", "table15", "table16", "table17")
 ANSWERING += ("fig8",)
@@ -37,17 +36,5 @@ def targets(plan: Plan, grid: Mapping[str, Any]) -> Iterator[Target]:
         *density_targets(rare),
     ]
     yield from made
-    tables = {target.name for target in made if target.kind == "table" and not target.missing}
-    answers = {
-        name: f"results/diverse_rare/{name}.csv"
-        for name in ANSWERING
-        if f"diverse_rare/{name}" in tables
-    }
-    yield Target(
-        "diverse_rare/claims",
-        "table",
-        f"{HERE}.claims:claims",
-        inputs={"catalogue": CATALOGUE, **answers},
-        caption="What the paper on diverse rare samples claims, each claim put to the test.",
-        category=CATEGORY,
-    )
+    caption = "What the paper on diverse rare samples claims, each claim put to the test."
+    yield claims_target("diverse_rare", made, ANSWERING, caption, CATEGORY)

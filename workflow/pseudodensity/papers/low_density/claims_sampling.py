@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from pseudodensity.control.guide.low_density_sampling import NO_PUSH
-from pseudodensity.report.claims import Contrast, Line, block_line, estimate_of, untested
-from pseudodensity.report.statistics import Mean, difference, logarithm
+from pseudodensity.report.claims import Contrast, Line, block_line, estimate_of, mean_of, untested
+from pseudodensity.report.statistics import difference, logarithm
 
 __all__ = [
     "cost_lines",
@@ -149,11 +149,8 @@ def _plain(table: pd.DataFrame) -> pd.Series:
 
 def _minus(contrast: Contrast, at: Mapping[str, Any], other: Mapping[str, Any], score: str) -> Line:
     """A score of two sets of repeats."""
-    means = [
-        Mean(float(one[score]), float(one[f"{score}_error"]), int(one["repeats"]))
-        for one in (at, other)
-    ]
-    return block_line(contrast, difference(*means), at, seeds=1, note=ONE_MODEL)
+    found = difference(mean_of(at, score), mean_of(other, score))
+    return block_line(contrast, found, at, seeds=1, note=ONE_MODEL)
 
 
 def _beside(contrast: Contrast, at: Mapping[str, Any], name: str) -> Line:

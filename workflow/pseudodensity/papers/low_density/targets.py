@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pseudodensity.papers.low_density.cost_targets import cost_targets
-from pseudodensity.papers.low_density.guided import CATEGORY, HERE, Guided
+from pseudodensity.papers.low_density.guided import CATEGORY, Guided
 from pseudodensity.papers.low_density.loss_targets import loss_targets
 from pseudodensity.papers.low_density.measure_targets import measure_targets
 from pseudodensity.papers.low_density.nearest_targets import nearest_targets
@@ -16,12 +16,11 @@ from pseudodensity.papers.low_density.step_targets import step_targets
 from pseudodensity.papers.low_density.strength_targets import strength_targets
 from pseudodensity.papers.low_density.trainings_targets import trainings_targets
 from pseudodensity.plan.plan import Plan
-from pseudodensity.plan.target import Target
+from pseudodensity.plan.target import Target, claims_target
 
 __all__ = ["targets"]
 
 
-CATALOGUE = "config/reported/claims.csv"
 # Tables that claims are answered from.
 ANSWERING = ("fig4", "fig7", "table1", "fig8", "fig11", "table2", "fig13", "fig14", "fig15")
 ANSWERING += ("fig16", "fig17", "trainings")
@@ -42,17 +41,5 @@ def targets(plan: Plan, grid: Mapping[str, Any]) -> Iterator[Target]:
         *trainings_targets(guided),
     ]
     yield from made
-    tables = {target.name for target in made if target.kind == "table" and not target.missing}
-    answers = {
-        name: f"results/low_density/{name}.csv"
-        for name in ANSWERING
-        if f"low_density/{name}" in tables
-    }
-    yield Target(
-        "low_density/claims",
-        "table",
-        f"{HERE}.claims:claims",
-        inputs={"catalogue": CATALOGUE, **answers},
-        caption="What the paper on low-density diffusion claims, each claim put to the test.",
-        category=CATEGORY,
-    )
+    caption = "What the paper on low-density diffusion claims, each claim put to the test."
+    yield claims_target("low_density", made, ANSWERING, caption, CATEGORY)

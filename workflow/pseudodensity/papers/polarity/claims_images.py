@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
 from pseudodensity.papers.polarity.fig3 import of_polarity, of_truncation
 from pseudodensity.papers.polarity.singular_values import DIALS
-from pseudodensity.report.claims import Contrast, Line, block_line, contrast_lines, estimate_of
+from pseudodensity.report.claims import (
+    Contrast,
+    Line,
+    block_line,
+    contrast_lines,
+    estimate_of,
+    mean_of,
+)
 from pseudodensity.report.pareto import net_share
-from pseudodensity.report.statistics import Estimate, Mean, difference, log_ratio
+from pseudodensity.report.statistics import Estimate, difference, log_ratio
 
 __all__ = [
     "best_lines",
@@ -47,7 +53,7 @@ def trade_lines(points: pd.DataFrame) -> list[Line]:
             zero = alone[alone["polarity"].eq(0)]
             if len(alone) > 1 and len(zero):
                 at = alone.loc[getattr(alone["polarity"], f"idx{end}")()]
-                estimate = difference(_mean(at, score), _mean(zero.iloc[0], score))
+                estimate = difference(mean_of(at, score), mean_of(zero.iloc[0], score))
                 note = f"ρ = {at['polarity']:g}, effective sample size {at['ess']:.0f}; {ONE_MODEL}"
                 found.append(block_line(contrast, estimate, at, seeds=1, note=note))
         lines += contrast_lines(contrast, found)
@@ -153,7 +159,7 @@ def rival_lines(table: pd.DataFrame) -> list[Line]:
         rivals = largest[largest["method"].eq(method) & largest["fid"].notna()]
         if len(ours) and len(rivals):
             at, rival = ours.iloc[0], rivals.iloc[0]
-            estimate = log_ratio(_mean(at, "fid"), _mean(rival, "fid"))
+            estimate = log_ratio(mean_of(at, "fid"), mean_of(rival, "fid"))
             paper = float(np.log(at["paper_fid"] / rival["paper_fid"]))
             words = f"FID of polarity over that of {method.upper()}"
             note = f"ρ = {at['polarity']:g}, n = {at['n']:,}; {ONE_MODEL}"
@@ -183,10 +189,6 @@ def _changes(contrast: Contrast, rows: pd.DataFrame) -> list[Line]:
 def _blocks(points: pd.DataFrame) -> Iterator[pd.DataFrame]:
     for _, own in points.groupby("block", sort=False):
         yield own
-
-
-def _mean(line: Mapping[str, Any], score: str) -> Mean:
-    return Mean(float(line[score]), float(line[f"{score}_error"]), int(line["repeats"]))
 
 
 def _places(points: pd.DataFrame) -> list[tuple[float, float]]:

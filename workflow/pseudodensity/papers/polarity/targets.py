@@ -12,11 +12,10 @@ from pseudodensity.papers.polarity.shown_targets import shown_targets
 from pseudodensity.papers.polarity.single_models import SingleModels
 from pseudodensity.papers.polarity.toy_targets import toy_targets
 from pseudodensity.plan.plan import Plan
-from pseudodensity.plan.target import Target
+from pseudodensity.plan.target import Target, claims_target
 
 __all__ = ["targets"]
 
-CATALOGUE = "config/reported/claims.csv"
 # Tables that claims are answered from.
 ANSWERING = ("table1", "table2", "table3", "table4", "fig3", "fig5", "fig6", "fig7")
 
@@ -27,15 +26,5 @@ def targets(plan: Plan, grid: Mapping[str, Any]) -> Iterator[Target]:
     images = Images(plan, grid)
     made = [*image_targets(images), *shown_targets(SingleModels(images)), *class_targets(images)]
     yield from made
-    tables = {target.name for target in made if target.kind == "table" and not target.missing}
-    answers = {
-        name: f"results/polarity/{name}.csv" for name in ANSWERING if f"polarity/{name}" in tables
-    }
-    yield Target(
-        "polarity/claims",
-        "table",
-        "papers.polarity.claims:claims",
-        inputs={"catalogue": CATALOGUE, **answers},
-        caption="What the paper on polarity sampling claims, each claim put to the test.",
-        category="Polarity sampling",
-    )
+    caption = "What the paper on polarity sampling claims, each claim put to the test."
+    yield claims_target("polarity", made, ANSWERING, caption, "Polarity sampling")

@@ -13,11 +13,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pseudodensity.report.claims import Contrast, Line, block_line, contrast_lines, untested
+from pseudodensity.report.claims import (
+    Contrast,
+    Line,
+    block_line,
+    contrast_lines,
+    mean_of,
+    untested,
+)
 from pseudodensity.report.pareto import net_share
 from pseudodensity.report.statistics import (
     Estimate,
-    Mean,
     difference,
     log_ratio,
 )
@@ -28,11 +34,6 @@ Block = Callable[[pd.DataFrame], Line | None]
 SAMPLING_ONLY = "interval over sampling repeats of one training seed: sampling only"
 
 
-def _mean(point: Mapping[str, Any], score: str) -> Mean:
-    """A score of a line of a frontier with its standard error."""
-    return Mean(float(point[score]), float(point[f"{score}_error"]), int(point["repeats"]))
-
-
 def _contrast(
     contrast: Contrast,
     point: Mapping[str, Any],
@@ -40,7 +41,7 @@ def _contrast(
     score: str,
     **options: Any,
 ) -> Line:
-    means = _mean(point, score), _mean(against, score)
+    means = mean_of(point, score), mean_of(against, score)
     found = log_ratio(*means) if contrast.scale == "log-ratio" else difference(*means)
     what = options.pop("what", "")
     notes = [what, SAMPLING_ONLY if not np.isnan(found.low) else "one repeat: no interval"]

@@ -14,7 +14,6 @@ from pseudodensity.artifacts import load_npy
 from pseudodensity.control.latent_names import names_of
 from pseudodensity.control.move.rare_best import Iterate
 from pseudodensity.control.move.rare_ground import Ground
-from pseudodensity.control.move.rare_references import neighbour_distances
 from pseudodensity.control.move.rare_sampling import search_settings
 from pseudodensity.control.move.rare_search import RareSamples, search
 from pseudodensity.density.feature_density import FeatureDensity
@@ -126,7 +125,7 @@ def _walk(
     """The search as the pool has it, watched; with the references' features and limits."""
     point, seen = ground.context.settings, []
     starts, reference, _ = ground.references(latents)
-    limits = neighbour_distances(reference, fakes, point["neighbours"], distance=point["distance"])
+    limits = ground.limits(reference, fakes)
 
     def watch(iterate: Iterate, feasible: Tensor) -> None:
         firsts = iterate.latents, iterate.features, iterate.log_density, feasible
