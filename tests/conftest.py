@@ -11,8 +11,10 @@ import yaml
 
 from pseudodensity.plan.config import load_config
 
-# Before torch is imported anywhere: tests run beside each other and beside trainings.
+# Before torch is imported anywhere: tests run beside each other and beside trainings, and on a GPU with the
+# rounding that jobs of the workflow have there.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
 
 ROOT = Path(__file__).parents[1]
 SMOKE = "config/scales/smoke.yaml"
@@ -141,3 +143,53 @@ def made_block(tmp_path_factory) -> Workflow:
     (workflow.folder / "output").write_text(done.stdout + done.stderr)
     assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
     return workflow
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Where tests marked gpu compute; `cpu` runs them without a card, against themselves."""
+    parser.addoption("--device", default="cuda", help="device of tests marked gpu")
+
+
+DIFFERENCES = pytest.StashKey[dict[str, float]]()
+
+
+@pytest.fixture(params=["second", pytest.param("card", marks=pytest.mark.gpu)])
+def compared(request: pytest.FixtureRequest):
+    """What a computation gives on another device, held against what it gives on the CPU.
+
+    Twice: on a stand-in for a second device, which refuses mixtures, and (-m gpu) on a card.
+    """
+    import torch  # a process that only starts Snakemake spares it
+    from second_device import NAME, SecondDevice, compare
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    if request.param == "second":
+        # torch has a kernel of attention for the CPU that it does not take for a stand-in.
+        with SecondDevice(), sdpa_kernel(SDPBackend.MATH):
+            yield lambda compute, tolerance=None: compare(compute, NAME, 1e-6)
+        return
+    device = request.config.getoption("--device")
+    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+        pytest.skip("torch sees no GPU; --device cpu runs the test on the CPU")
+    found = request.config.stash.setdefault(DIFFERENCES, {})
+
+    # Of the largest number. Sums of float32 in another order differ by 1e-6 to 1e-5, those of a deep network
+    # and its slopes by some times as much; TF32, which is off, by 1e-3.
+    def on_card(compute, tolerance: float = 2e-4) -> None:
+        found[request.node.name] = compare(compute, device, tolerance)
+
+    yield on_card
+
+
+def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:
+    """The record of a run on a card: which, and how far its results are from those of the CPU."""
+    found = config.stash.get(DIFFERENCES, {})
+    if not found:
+        return
+    import torch
+
+    device = torch.device(config.getoption("--device"))
+    card = torch.cuda.get_device_name(device) if device.type == "cuda" else "no card, the CPU"
+    terminalreporter.write_line(f"{card}; torch {torch.__version__}, CUDA {torch.version.cuda}")
+    for name, difference in sorted(found.items(), key=lambda item: -item[1])[:10]:
+        terminalreporter.write_line(f"{difference:.1e} of the largest number: {name}")

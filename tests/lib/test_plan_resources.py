@@ -1,5 +1,6 @@
 """What a job asks of a machine follows from the shapes of what it makes."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pseudodensity.plan.resources import (
     SHORTEST_MINUTES,
     priority,
     resources,
+    round_as_on_a_cpu,
     stored_images,
     stored_images_of,
 )
@@ -53,12 +55,18 @@ def test_every_job_that_runs_a_network_asks_for_one_gpu(default, device):
     assert set(gpus) == (NETWORKS | ON_CPU) - {"imported"}
 
 
-def test_an_experiment_asks_for_a_gpu_if_it_is_about_a_trained_model(default):
+def test_an_experiment_asks_for_a_gpu_if_it_is_given_a_network(default):
     config = default.config | {"runtime": default.config["runtime"] | {"device": "cuda"}}
     made = [made for made in default.artifacts.values() if made.kind == "experiment"]
-    gpus = {resources(one, config)["gpu"] for one in made if "checkpoint" in one.needs}
-    others = {resources(one, config)["gpu"] for one in made if "checkpoint" not in one.needs}
-    assert gpus == {1} and others == {0}
+    asked_of = {True: set(), False: set()}
+    for one in made:
+        given = not {"checkpoint", "extractor", "classifier"}.isdisjoint(one.needs)
+        asked_of[given].add(resources(one, config)["gpu"])
+        module = one.spec["function"].partition(":")[0].replace(".", "/")
+        text = (ROOT / f"workflow/pseudodensity/{module}.py").read_text()
+        # Where there is none, a job on a cluster would look for a GPU that it did not ask for.
+        assert given or 'settings["device"]' not in text, module
+    assert asked_of == {True: {1}, False: {0}}
 
 
 def test_none_does_on_a_cpu(default):
@@ -169,3 +177,9 @@ def test_the_longest_training_starts_first_and_what_others_wait_for_before_it(de
     # What finishes a block that is begun comes before the next training, so that its rows are printed early.
     assert min(first.values()) > max(trained.values())
     assert min(first["data"], first["features"]) > first["scores"] > first["pool"]
+
+
+def test_jobs_inherit_that_convolutions_are_not_rounded(monkeypatch):
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
+    round_as_on_a_cpu()
+    assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"

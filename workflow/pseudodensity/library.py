@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,8 @@ def importance_sample(
             image costs at most max(w, 1 / w) proposals on average.
         stream: decides all; the result does not depend on ``batch_size``.
 
-    ValueError: count below 1, tau outside 0..100, w not positive, a generator in training mode.
+    ValueError: count below 1, tau outside 0..100, w not positive, a generator in training mode; generator,
+    density and extractor on different devices.
     """
     threshold = density.threshold(tau)
     expected_acceptance(0.5, w)  # a bad w is refused before work starts
@@ -191,12 +193,13 @@ def frontier(
         expected_acceptance(0.5, w)
     if not 1 <= k < min(len(real), count):
         raise ValueError(f"k={k} needs more than k real images and k images of every point")
+    device = _one_device(generator=generator, density=density, extractor=extractor, judge=judge)
     _check_side(generator, real)
     progress = Progress("frontier", count)
     progress.update(0)
     pool = _Pool([], [], [np.empty(0, dtype=int) for _ in settings])
     for batch in _proposals(generator, density, extractor, count, stream, batch_size):
-        pool.features.append(extract(judge, batch.images, batch_size, _device(generator)))
+        pool.features.append(extract(judge, batch.images, batch_size, device))
         for i, (threshold, (_, w)) in enumerate(zip(thresholds, settings, strict=True)):
             chosen = batch.draws < importance_acceptance(batch.density, threshold, w)
             pool.rows[i] = np.append(pool.rows[i], pool.size + np.flatnonzero(chosen))
@@ -205,7 +208,7 @@ def frontier(
         progress.update(min(count, *map(len, pool.rows)), proposals=pool.size)
         if min(map(len, pool.rows)) >= count or pool.size >= proposals_per_image * count:
             break
-    judged = {"features": extract(judge, real, batch_size, _device(generator))}
+    judged = {"features": extract(judge, real, batch_size, device)}
     sides = manifold.prepare(judged, k=k), frechet.prepare(judged)
     points = [
         {"tau": tau, "w": w} | _point(pool, rows, count, *sides)
@@ -230,7 +233,8 @@ def _proposals(
     if count < 1:
         raise ValueError(f"count is a number of images, 1 or more, got {count}")
     _check_generator(generator)
-    seed, device = int(torch.randint(2**62, (), generator=stream)), _device(generator)
+    device = _one_device(generator=generator, density=density, extractor=extractor)
+    seed = int(torch.randint(2**62, (), generator=stream))
     start = 0
     while True:
         index = range(start, start := start + batch_size)
@@ -252,7 +256,9 @@ def _check_generator(generator: nn.Module) -> None:
 def _check_side(generator: nn.Module, real: np.ndarray) -> None:
     """Real and generated images have one size: a resize would be seen by the judge."""
     _check_generator(generator)
-    latents = normal(0, "size", range(1), generator.latent_shape).to(_device(generator))
+    latents = normal(0, "size", range(1), generator.latent_shape).to(
+        _one_device(generator=generator)
+    )
     made = tuple(generator(latents).shape[1:])
     if tuple(real.shape[1:]) != made:
         raise ValueError(
@@ -261,8 +267,17 @@ def _check_side(generator: nn.Module, real: np.ndarray) -> None:
         )
 
 
-def _device(generator: nn.Module) -> torch.device:
-    return next(generator.parameters(), torch.empty(0)).device
+def _one_device(**parts: nn.Module) -> torch.device:
+    """Where the parts are, by what they are called; the CPU if none has a tensor. ValueError: on different ones."""
+    where = {}
+    for name, part in parts.items():
+        for tensor in chain(part.parameters(), part.buffers()):
+            where.setdefault(name, tensor.device)
+    if len(set(where.values())) > 1:
+        (first, its), *others = where.items()
+        rest = "".join(f", the {name} on {device}" for name, device in others)
+        raise ValueError(f"the {first} is on {its}{rest}: move them to one device with .to(device)")
+    return next(iter(where.values()), torch.device("cpu"))
 
 
 def _point(

@@ -19,6 +19,7 @@ from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.targets import UNKNOWN, listing, made_paths, unknown
 
 HERE = Path(workflow.basedir)
+machine.round_as_on_a_cpu()
 PAGE = "results/index.html"
 # Page of findings -> the table, the claims and the pictures that it shows, and the targets whose cost it says
 # (all of the main paper if none is named). That of config/scales/real.yaml shows what is measured on real images.

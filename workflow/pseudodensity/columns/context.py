@@ -33,12 +33,12 @@ from pseudodensity.rng import normal
 __all__ = ["Context", "clock"]
 
 
-def clock(device: str) -> float:
+def clock(device: str | torch.device) -> float:
     """Seconds: on a CPU those that this process computed, which other work does not disturb; on a GPU
-    wall time, after the work has ended."""
-    if device == "cpu":
+    wall time, after its work has ended."""
+    if torch.device(device).type != "cuda":
         return time.process_time()
-    torch.cuda.synchronize()
+    torch.cuda.synchronize(device)  # this one, which need not be the first
     return time.perf_counter()
 
 

@@ -64,13 +64,14 @@ def extract(
     extractor: Extractor,
     images: np.ndarray | Tensor,
     batch_size: int = 500,
-    device: str | torch.device = "cpu",
+    device: str | torch.device | None = None,
     progress: Progress | None = None,
 ) -> np.ndarray:
     """Features (n, dim) float32 of uint8 images (n, 3, h, w), in batches.
 
     The only route to features for real and for generated images, which makes quantisation and
-    resizing the same for both. The array may be memory-mapped. Training mode is put back at the
+    resizing the same for both. The array may be memory-mapped. device: where to compute, and where
+    the extractor is from then on; None for where it is. Training mode is put back at the
     end. ValueError: images of another type or shape; features that are not finite. Warns of an
     extractor that was never trained.
     """
@@ -80,6 +81,7 @@ def extract(
         raise ValueError(f"images must have shape (n, 3, h, w), got {tuple(images.shape)}")
     features = np.empty((len(images), extractor.dim), dtype=np.float32)
     training = extractor.training
+    device = extractor.offset.device if device is None else device
     extractor.to(device).eval()
     for start in range(0, len(images), batch_size):
         if progress is not None:

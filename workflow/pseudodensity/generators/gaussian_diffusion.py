@@ -80,7 +80,7 @@ class GaussianDiffusion(nn.Module):
             raise ValueError(f"prediction {prediction!r} unknown: use one of {PREDICTIONS}")
         self.prediction = prediction
         self.steps = len(abar)
-        previous = torch.cat([torch.ones(1, dtype=torch.float64), abar[:-1]])
+        previous = torch.cat([abar.new_ones(1), abar[:-1]])
         beta = 1 - abar / previous
         variance = beta * (1 - previous) / (1 - abar)
         # q(x_0 | x_1, x_0) has variance zero; its log borrows the next step's value.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.models import declaration
 
-__all__ = ["priority", "resources", "stored_images", "stored_images_of"]
+__all__ = ["priority", "resources", "round_as_on_a_cpu", "stored_images", "stored_images_of"]
 
 # Kinds whose jobs run a network.
 ON_DEVICE = (
@@ -26,6 +27,8 @@ ON_DEVICE = (
     "extremes",
     "costs",
 )
+# What an experiment calls a network that it puts images through, where the others compute.
+NETWORKS = frozenset(("checkpoint", "extractor", "classifier"))
 BASE_MB = 2_000  # an interpreter with torch and its libraries
 MOST_MB = 20_000  # no job of inference may need more: data are streamed and memory-mapped
 UNKNOWN_IMAGES = 100_000  # of a data set that takes all images there are
@@ -40,6 +43,14 @@ SHORTEST_MINUTES = 30
 # rows are printed early; then the longest trainings, or one ends alone.
 URGENT = {"data": 40, "extractor": 40, "features": 40, "density": 40, "feature_density": 40}
 URGENT |= {"scores": 30, "finetuned": 25, "auxiliary": 25, "pool": 25, "reals": 22}
+
+
+def round_as_on_a_cpu() -> None:
+    """Switch TF32 off in this process and in its jobs, on a cluster too, since each job reads the rules again.
+
+    With it convolutions on a GPU round to 10 bits; where a job runs may change how fast, never what.
+    """
+    os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
 
 
 def resources(artifact: Artifact, config: Mapping[str, Any]) -> dict[str, int]:
@@ -72,9 +83,9 @@ def stored_images_of(artifact: Artifact, config: Mapping[str, Any]) -> int:
 
 
 def _runs_network(artifact: Artifact) -> bool:
-    """Whether a job is worth a GPU; of the experiments those on a trained model are."""
-    on_model = artifact.kind == "experiment" and "checkpoint" in artifact.needs
-    return on_model or artifact.kind in ON_DEVICE
+    """Whether a job computes on the GPU; of the experiments those that are given a network do."""
+    on_network = artifact.kind == "experiment" and not NETWORKS.isdisjoint(artifact.needs)
+    return on_network or artifact.kind in ON_DEVICE
 
 
 def priority(artifact: Artifact, longest: int) -> float:

@@ -91,7 +91,7 @@ def attribute_classifier(
     head = heads.attributes["0"]
     weight, bias = head.weight.numpy(), head.bias.numpy()
     made = AttributeClassifier(extractor, weight, bias, labels.names, labels.cardinalities, [])
-    predicted = made.predicted(others, settings["device"])
+    predicted = made.predicted(others)
     confusion = _confusion(predicted, truth, labels.cardinalities)
     counted = dict(zip(labels.names, confusion, strict=True))
     parts = {

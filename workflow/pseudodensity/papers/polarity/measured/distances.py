@@ -37,7 +37,7 @@ def distances(
 
     inputs: those of `open_volumes`; ``data``, the training images; ``features``, of them; ``extractor``; ``reals``, parts of fresh real images, where there are any.
     settings: those of `open_volumes`; ``polarity``, exponents; ``images`` of each; ``k`` neighbours; ``title``
-    of the extractor.
+    of the extractor; ``device``.
 
     arrays: ``pixels`` (float pixels from 0 to 1) and ``features``, (rows, images, k) float64. facts:
     ``rows``, dicts with name, polarity (None for real images) and ess; ``extractor``.
@@ -51,11 +51,10 @@ def distances(
         rows.append({"name": "held-out real images", "polarity": None, "ess": None})
     training, features = load_npy(inputs["data"]), load_npy(inputs["features"])
     extractor, k = load_extractor(inputs["extractor"]), settings["k"]
+    own = [extract(extractor, images, device=settings["device"]) for images in shown]
     found = {
         PIXELS: [nearest_training(_flat(training), _flat(images), k)[0] for images in shown],
-        "features": [
-            nearest_training(features, extract(extractor, images), k)[0] for images in shown
-        ],
+        "features": [nearest_training(features, each, k)[0] for each in own],
     }
     arrays = {name: np.stack(each) for name, each in found.items()}
     return arrays, {"rows": rows, "extractor": settings["title"]}

@@ -22,7 +22,7 @@ def samples(
     """Samples of each polarity: the first drawn are shown, none is picked.
 
     inputs: those of `open_volumes`; ``data``, the training images; ``features``, of them; ``extractor``. settings: those of `open_volumes`; ``polarity``, exponents; ``images`` of
-    each; ``shown``, of how many the pixels are kept; ``title`` of the extractor.
+    each; ``shown``, of how many the pixels are kept; ``title`` of the extractor; ``device``.
 
     arrays: ``images`` and ``nearest``, their nearest training images, (rows, shown, 3, R, R) uint8;
     ``distance`` to the nearest in features and ``variation``, see `total_variation`, (rows, images) float64.
@@ -35,7 +35,8 @@ def samples(
     found: dict[str, list[np.ndarray]] = {}
     for each in chosen:
         images = pool.images(each)
-        distances, neighbours = nearest_training(features, extract(extractor, images), 1)
+        own = extract(extractor, images, device=settings["device"])
+        distances, neighbours = nearest_training(features, own, 1)
         line = {"images": images[:shown], "nearest": training[neighbours[:shown, 0]]}
         line |= {"distance": distances[:, 0], "variation": total_variation(images)}
         for name, values in line.items():
