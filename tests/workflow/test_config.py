@@ -193,7 +193,9 @@ def test_the_rehearsal_of_the_papers_scale_makes_all_that_it_makes(papers_scale)
         expected = {target.name for target in targets if not target.missing}
         there = {target.name for target in rehearsal.of_paper[name] if not target.missing}
         assert there == expected, name
-    jobs = {job for target in rehearsal.of_paper["pseudo_density"] for job in rehearsal.jobs(target)}
+    jobs = {
+        job for target in rehearsal.of_paper["pseudo_density"] for job in rehearsal.jobs(target)
+    }
     assert not any(resources(job, rehearsal.config)["gpu"] for job in jobs)
 
 
