@@ -92,6 +92,8 @@ def projectedgan(path: Path, resolution: int, settings: dict[str, Any], width: i
     """A pickle as ProjectedGAN writes it: FastGAN and a discriminator on EfficientNet-Lite0."""
     of_d = {"width": width, "features": FEATURES}
     found = _networks("projectedgan", resolution, settings, of_d)
+    for name in ("G", "G_ema"):
+        _normalise(found[name])
     build = partial(build_generator, "projectedgan", resolution, settings)
     build_d = partial(build_discriminator, "projectedgan", resolution, of_d)
     public = {
@@ -106,6 +108,19 @@ def projectedgan(path: Path, resolution: int, settings: dict[str, Any], width: i
     modules |= renamed(features, "timm__models__efficientnet_blocks")
     modules |= renamed(public["D"], "pg_modules__discriminator")
     write(path, public, modules, 4)
+
+
+def _normalise(generator: nn.Module) -> None:
+    """Give batch normalisation the statistics of a few samples, without which all images are one."""
+    layers = [m for m in generator.modules() if isinstance(m, nn.BatchNorm2d)]
+    momenta = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.momentum = 1.0
+    with torch.no_grad():
+        generator.train()(torch.randn(4, *generator.latent_shape))
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+    generator.eval()
 
 
 def openai(
