@@ -8,16 +8,24 @@ import os
 import pickle
 import struct
 import sys
-import warnings
 from collections import OrderedDict
 from functools import partial
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
+from public_files.pickled import (
+    NVLABS,
+    EasyDict,
+    Persistent,
+    fake_modules,
+    persistent,
+    published_discriminator,
+    renamed,
+    with_hooks,
+    write,
+)
 from torch import nn
-from torch.nn.utils import parametrize
 
 from pseudodensity.artifacts import ArtifactError, file_sha256
 from pseudodensity.checkpoints.convert import convert
@@ -54,78 +62,6 @@ DISCRIMINATOR = {"channel_base": 128, "channel_max": 16, "conv_clamp": 256, "gro
 def _one_thread():
     torch.set_num_threads(1)
     torch.manual_seed(0)
-
-
-# ------------------------------------------------------------------ writing the published form
-
-
-def fake_modules(**contents: dict) -> dict[str, ModuleType]:
-    """Importable modules "a.b" (written a__b) with the given contents, and their packages."""
-    modules = {}
-    for spelled, content in contents.items():
-        parts = spelled.split("__")
-        for i in range(1, len(parts) + 1):
-            modules.setdefault(".".join(parts[:i]), ModuleType(".".join(parts[:i])))
-        module = modules[".".join(parts)]
-        for name, value in content.items():
-            value.__module__ = ".".join(parts)
-            setattr(module, name, value)
-    return modules
-
-
-def _reconstruct_persistent_obj(meta):
-    raise AssertionError("the loader of the published code must never run")
-
-
-class EasyDict(dict):
-    pass
-
-
-NVLABS = fake_modules(
-    torch_utils__persistence={"_reconstruct_persistent_obj": _reconstruct_persistent_obj},
-    dnnlib__util={"EasyDict": EasyDict},
-)
-
-
-class Persistent:
-    """Pickles as an object of torch_utils.persistence does."""
-
-    def __init__(self, class_name, state, source):
-        self.meta = EasyDict(type="class", version=6, module_src=source, class_name=class_name)
-        self.meta["state"] = state
-
-    def __reduce__(self):
-        return _reconstruct_persistent_obj, (self.meta,)
-
-
-def persistent(module: nn.Module, source: str, kwargs=None, root=True) -> Persistent:
-    """The published form of one of our StyleGAN modules, whose names are the public ones."""
-    state = {
-        "training": False,
-        "_parameters": OrderedDict(module._parameters),
-        "_buffers": OrderedDict(module._buffers),
-        "_non_persistent_buffers_set": set(module._non_persistent_buffers_set),
-        "_modules": OrderedDict(
-            (name, None if child is None else persistent(child, source, root=False))
-            for name, child in module._modules.items()
-        ),
-        "_forward_hooks": OrderedDict(),
-        "_init_args": (),
-        "_init_kwargs": EasyDict(kwargs or {}),
-        "weight_gain": np.float64(0.25),
-        "size": np.array([4, 4]),
-    }
-    if root:
-        state |= {"c_dim": 0, "img_resolution": module.resolution}
-    return Persistent(type(module).__name__, state, source)
-
-
-def write(path, content, modules, protocol, pickler=pickle.Pickler):
-    with pytest.MonkeyPatch.context() as patch, open(path, "wb") as handle:
-        for name, module in modules.items():
-            patch.setitem(sys.modules, name, module)
-        pickler(handle, protocol).dump(content)
-    return path
 
 
 def trained(build) -> nn.Module:
@@ -246,52 +182,6 @@ def test_a_conditional_model_is_refused(tmp_path):
 
 
 # ----------------------------------------------------------------------- ProjectedGAN pickles
-
-
-def with_hooks(build, trained: nn.Module) -> nn.Module:
-    """The same network with the spectral normalisation of the published files, by hooks."""
-    # Built anew: copies of a parametrised layer share a class, which the removal alters.
-    module = build()
-    module.load_state_dict(trained.state_dict())
-    for layer in list(module.modules()):
-        if not parametrize.is_parametrized(layer):
-            continue
-        norm = layer.parametrizations.weight
-        stored = norm.original.detach(), norm[0]._u.clone(), norm[0]._v.clone()
-        parametrize.remove_parametrizations(layer, "weight")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)
-            nn.utils.spectral_norm(layer)
-        for name, tensor in zip(("weight_orig", "weight_u", "weight_v"), stored, strict=True):
-            getattr(layer, name).data.copy_(tensor)
-    return module.eval().requires_grad_(False)
-
-
-def renamed(module: nn.Module, package: str) -> dict[str, ModuleType]:
-    """Move the classes of all our modules to ``package``, in place; the modules to import."""
-    classes = {}
-    for layer in module.modules():
-        if not type(layer).__module__.startswith("torch."):
-            name = type(layer).__name__
-            classes.setdefault(name, type(name, (type(layer),), {}))
-            layer.__class__ = classes[name]
-    return fake_modules(**{package: classes})
-
-
-def published_discriminator(build, trained: nn.Module) -> nn.Module:
-    """The same network with hooks and the nesting of the published feature network."""
-    module = with_hooks(build, trained)
-    stages = module.feature_network.pretrained
-    nested = nn.Module()
-    act = nn.ReLU6()
-    nested.layer0 = nn.Sequential(
-        stages.conv_stem, stages.bn1, act, stages.blocks[0], stages.blocks[1]
-    )
-    nested.layer1 = nn.Sequential(stages.blocks[2])
-    nested.layer2 = nn.Sequential(stages.blocks[3], stages.blocks[4])
-    nested.layer3 = nn.Sequential(stages.blocks[5], stages.blocks[6])
-    module.feature_network.pretrained = nested
-    return module
 
 
 def _load_type(name):

@@ -1,13 +1,16 @@
 """StyleGAN2 pickles of TensorFlow, written here from networks of ours under the published names."""
 
-import pickle
-import re
 import sys
-from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
+from public_files.tensorflow import (
+    Network,
+    published_discriminator,
+    published_generator,
+    write_tensorflow,
+)
 
 from pseudodensity.artifacts import ArtifactError
 from pseudodensity.checkpoints.convert import convert
@@ -24,38 +27,11 @@ SETTINGS = {
     "channel_max": 12,
 }
 SETTINGS_D = {"channel_base": 64, "channel_max": 12, "group_size": 2}
-SYNTHESIS = {"conv0": "Conv0_up", "conv1": "Conv1", "torgb": "ToRGB"}
-DISCRIMINATOR = {"conv0": "Conv0", "conv1": "Conv1_down", "skip": "Skip", "fromrgb": "FromRGB"}
-
-
-class Network:
-    """Pickles as the published class does: by name, with a dictionary as state."""
-
-    def __init__(self, function, variables, kwargs, components=None):
-        self.content = {"version": 4, "name": function, "static_kwargs": kwargs}
-        self.content |= {"build_func_name": function, "build_module_src": "raise SystemExit"}
-        self.content |= {"variables": list(variables.items()), "components": components or {}}
-
-    def __getstate__(self):
-        return self.content
 
 
 @pytest.fixture
-def write(tmp_path, monkeypatch):
-    """Write a root to a file; the module of its class exists only meanwhile."""
-
-    def write(root):
-        module = ModuleType("dnnlib.tflib.network")
-        module.Network = Network
-        with monkeypatch.context() as patch:
-            patch.setattr(Network, "__module__", "dnnlib.tflib.network")
-            for name in ("dnnlib", "dnnlib.tflib"):
-                patch.setitem(sys.modules, name, ModuleType(name))
-            patch.setitem(sys.modules, "dnnlib.tflib.network", module)
-            (tmp_path / "n.pkl").write_bytes(pickle.dumps(root, 4))
-        return tmp_path / "n.pkl"
-
-    return write
+def write(tmp_path):
+    return lambda root: write_tensorflow(tmp_path / "n.pkl", root, "dnnlib.tflib.network", Network)
 
 
 def trained(build, settings):
@@ -64,54 +40,6 @@ def trained(build, settings):
         if "filter" not in name:
             tensor.copy_(torch.randn_like(tensor))
     return network
-
-
-def stored(value: torch.Tensor, back_to_front: bool = False) -> np.ndarray:
-    """In the layout of TensorFlow: pixels, inputs, outputs; or inputs, outputs."""
-    array = value.numpy()
-    if array.ndim == 4:
-        array = array[:, :, ::-1, ::-1] if back_to_front else array
-        return np.ascontiguousarray(array.transpose(2, 3, 1, 0))
-    return np.ascontiguousarray(array.T) if array.ndim == 2 else array
-
-
-def published_generator(network, **kwargs):
-    mapping, synthesis, own = {}, {}, {}
-    for name, value in network.state_dict().items():
-        if match := re.fullmatch(r"mapping\.fc(\d)\.(\w+)", name):
-            mapping[f"Dense{match[1]}/{match[2]}"] = stored(value)
-        elif name == "mapping.w_avg":
-            own["dlatent_avg"] = value.numpy()
-        elif match := re.fullmatch(r"synthesis\.b(\d+)\.conv(\d)\.noise_const", name):
-            number = 2 * int(np.log2(int(match[1]))) - 5 + int(match[2])
-            synthesis[f"noise{number}"] = value.numpy()[None, None]
-        elif name == "synthesis.b4.const":
-            synthesis["4x4/Const/const"] = value.numpy()[None]
-        elif match := re.fullmatch(r"synthesis\.b(\d+)\.(\w+)\.(affine\.)?(\w+)", name):
-            size, layer, affine, kind = match.groups()
-            if kind == "resample_filter":
-                continue
-            public = "Conv" if (size, layer) == ("4", "conv1") else SYNTHESIS[layer]
-            value = value - 1 if affine and kind == "bias" else value
-            kind = f"mod_{kind}" if affine else kind
-            synthesis[f"{size}x{size}/{public}/{kind}"] = stored(value, layer == "conv0")
-    components = {
-        "mapping": Network("G_mapping", mapping, {}),
-        "synthesis": Network("G_synthesis_stylegan2", synthesis, {}),
-    }
-    return Network("G_main", own, {"dlatent_avg_beta": 0.99, **kwargs}, components)
-
-
-def published_discriminator(network):
-    variables = {}
-    for name, value in network.state_dict().items():
-        block, layer, kind = name.split(".") if name.count(".") == 2 else ("", "", "filter")
-        size = block.removeprefix("b")
-        names = {"conv": "Conv", "fc": "Dense0"} if block == "b4" else DISCRIMINATOR
-        if "filter" not in kind:
-            public = "Output" if layer == "out" else f"{size}x{size}/{names[layer]}"
-            variables[f"{public}/{kind}"] = stored(value)
-    return Network("D_stylegan2", variables, {"mbstd_group_size": 2, "architecture": "resnet"})
 
 
 @pytest.fixture

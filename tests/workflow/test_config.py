@@ -73,7 +73,7 @@ def test_every_scale_is_an_overlay_of_what_differs(scale):
     overlay, whole = read(SCALES / f"{scale}.yaml"), read(DEFAULT)
     assert set(overlay) <= set(whole)
     # The others need downloads.
-    if scale not in ("paper", "real", "faces"):
+    if scale not in ("paper", "rehearsal", "real", "faces"):
         plan = planned(SCALES / f"{scale}.yaml")
         assert plan.tables["table1"].missing is None
 
@@ -185,6 +185,18 @@ def test_at_the_papers_scale_table1_is_whole_and_its_networks_run_on_gpus(papers
     # 70,000 images of 1,024 px as bytes are 220 GB.
     (faces,) = [job for job in jobs if job.path.startswith("results/data/faces-")]
     assert 220_000 < resources(faces, plan.config)["disk_mb"] < 240_000
+
+
+def test_the_rehearsal_of_the_papers_scale_makes_all_that_it_makes(papers_scale):
+    rehearsal = planned(SCALES / "paper.yaml", SCALES / "rehearsal.yaml")
+    for name, targets in papers_scale.of_paper.items():
+        expected = {target.name for target in targets if not target.missing}
+        there = {target.name for target in rehearsal.of_paper[name] if not target.missing}
+        assert there == expected, name
+    jobs = {
+        job for target in rehearsal.of_paper["pseudo_density"] for job in rehearsal.jobs(target)
+    }
+    assert not any(resources(job, rehearsal.config)["gpu"] for job in jobs)
 
 
 def test_at_the_papers_scale_diverse_rare_has_its_models_and_its_settings(papers_scale):

@@ -337,6 +337,30 @@ def no_target(wildcards):
     raise WorkflowError(str(unknown(plan, wildcards.asked)))
 
 
+def _trained_models():
+    """Entries of the models that this run trains, and of these the data sets that it trains them on.
+
+    A model of the default config that an overlay has no use for need not fit the overlay's images.
+    """
+    outputs = {str(path) for job in workflow.dag.needrun_jobs() for path in job.output}
+    pairs = {
+        (made.facts["model"], made.facts["dataset"])
+        for made in plan.artifacts.values()
+        if made.kind == "trained" and made.path in outputs
+    }
+    return {
+        name: {
+            **model,
+            "pretraining": {
+                dataset: source
+                for dataset, source in model["pretraining"].items()
+                if (name, dataset) in pairs
+            },
+        }
+        for name, model in plan.config["models"].items()
+    }
+
+
 def check_networks():
     """Before the first job: the device is there, and the networks of the config can be built.
 
@@ -344,7 +368,8 @@ def check_networks():
     """
     if not any(job.rule.name in machine.ON_DEVICE for job in workflow.dag.needrun_jobs()):
         return
-    networks = {name: plan.config[name] for name in ("datasets", "extractors", "models")}
+    networks = {name: plan.config[name] for name in ("datasets", "extractors")}
+    networks["models"] = _trained_models()
     modules = {name for made in plan.artifacts.values() for name in made.modules}
     code = code_digest(
         HERE / "workflow/pseudodensity/generators/checking.py", tuple(sorted(modules))
