@@ -26,11 +26,8 @@ from pseudodensity.report.titles import block_title
 
 __all__ = ["variants_figure"]
 
-LABELS, HEADS, NUMBER = (
-    0.9,
-    0.55,
-    0.19,
-)  # inches: names of lines, of columns with the title, room below an image
+# Inches: names of lines, of columns with the title, a further line of it, a letter of it, room below an image.
+LABELS, HEADS, MORE, LETTER, NUMBER = 0.9, 0.55, 0.2, 0.092, 0.19
 
 
 def variants_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figure:
@@ -41,13 +38,18 @@ def variants_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> F
         settings["panels"],
     )
     across = 1 + sets[0].images.shape[2]
-    heights = [HEADS + len(own.reference) * (cell + NUMBER) for own in sets]
+    letters = int(across * cell / LETTER)
+    titles = [block_title(panel) for panel in panels]
+    heights = [
+        HEADS + MORE * (len(title) // letters) + len(own.reference) * (cell + NUMBER)
+        for own, title in zip(sets, titles, strict=True)
+    ]
     with theme():
         figure = Figure(figsize=(LABELS + across * cell, sum(heights)))
         places = figure.subplots(len(sets), 1, squeeze=False, height_ratios=heights).ravel()
-        for axes, own, panel in zip(places, sets, panels, strict=True):
+        for axes, own, title in zip(places, sets, titles, strict=True):
             _draw(axes, own)
-            subtitle(axes, block_title(panel), colour=GREY)
+            subtitle(axes, title, colour=GREY, letters=letters)
         said = (
             (
                 f"Each line: a reference and its {across - 1} samples, feasible ones by falling rarity; below each its "
