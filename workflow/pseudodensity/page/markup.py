@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import groupby
 
 from markupsafe import Markup, escape
 
@@ -51,31 +52,32 @@ def read_page(text: str) -> Page:
         raise ValueError("a table's Markdown begins with its title: delete it and run again")
     head, *parts = re.split(r"^## ", text, flags=re.MULTILINE)
     title, _, body = head.removeprefix("# ").partition("\n")
-    introduction, section = _part("", body)
-    sections, notes = ([section] if section else []), []
+    introduction, sections = _part("", body)
+    notes = []
     for part in parts:
         heading, _, body = part.partition("\n")
         if heading == NOTES:
             notes = [line.removeprefix("- ") for line in body.splitlines() if line]
             continue
-        note, section = _part(heading, body)
-        sections.append(section or Section(heading, note, [], [], []))
+        note, tables = _part(heading, body)
+        sections += tables or [Section(heading, note, [], [], [])]
     return Page(title, introduction, sections, notes)
 
 
-def _part(title: str, body: str) -> tuple[str, Section | None]:
-    """Paragraphs, and the table below them, if there is one."""
-    lines = [line for line in body.splitlines() if line]
-    words = " ".join(line for line in lines if not line.startswith("|"))
-    rows = [_split(line) for line in lines if line.startswith("|")]
-    if len(rows) < 2:
-        return words, None
-    heads, rule, *cells = rows
-    left = [not mark.endswith(":") for mark in rule]
-    note = words if title else ""
-    return words, Section(
-        title, note, list(map(_plain, heads)), left, [_cells(row, left) for row in cells]
-    )
+def _part(title: str, body: str) -> tuple[str, list[Section]]:
+    """Paragraphs, and the tables below them: below a summary stands the table itself, without a title."""
+    lines = body.splitlines()
+    words = " ".join(line for line in lines if line and not line.startswith("|"))
+    runs = [
+        list(run) for is_table, run in groupby(lines, lambda line: line.startswith("|")) if is_table
+    ]
+    sections = []
+    for heads, rule, *rows in (map(_split, run) for run in runs if len(run) > 1):
+        left = [not mark.endswith(":") for mark in rule]
+        named = (title, words if title else "") if not sections else ("", "")
+        cells = [_cells(row, left) for row in rows]
+        sections.append(Section(*named, list(map(_plain, heads)), left, cells))
+    return words, sections
 
 
 def _split(line: str) -> list[str]:
