@@ -12,6 +12,7 @@ from pseudodensity.plan.resources import (
     LONGEST_MINUTES,
     MOST_MB,
     SHORTEST_MINUTES,
+    of_attempt,
     priority,
     resources,
     round_as_on_a_cpu,
@@ -91,6 +92,14 @@ def test_no_job_asks_for_more_memory_than_there_is_and_none_for_nothing(default,
         assert 2000 <= found["mem_mb"] <= MOST_MB == 20_000, kind
         assert SHORTEST_MINUTES <= found["runtime"] <= LONGEST_MINUTES
         assert found["disk_mb"] >= 100
+
+
+def test_a_job_that_was_killed_asks_for_twice_the_memory_and_for_no_more_time_than_there_is():
+    asked = {"gpu": 1, "mem_mb": 6000, "runtime": 30, "disk_mb": 100}
+    assert of_attempt(asked, 1) == asked
+    assert of_attempt(asked, 3) == {"gpu": 1, "mem_mb": 24000, "runtime": 120, "disk_mb": 100}
+    training = asked | {"runtime": LONGEST_MINUTES}
+    assert of_attempt(training, 2)["runtime"] == LONGEST_MINUTES
 
 
 def faces(count: int, side: int) -> dict:

@@ -222,8 +222,13 @@ def code(kind):
 
 
 def asks(kind, resource):
-    """How much of a resource the job of an artefact asks for."""
-    return lambda wildcards: machine.resources(made(kind, wildcards), plan.config)[resource]
+    """How much of a resource the job of an artefact asks for; more of it where it was tried before."""
+
+    def of_attempt(wildcards, attempt):
+        asked = machine.resources(made(kind, wildcards), plan.config)
+        return machine.of_attempt(asked, attempt)[resource]
+
+    return of_attempt
 
 
 def urgency(kind):

@@ -10,7 +10,14 @@ from typing import Any
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.models import declaration
 
-__all__ = ["priority", "resources", "round_as_on_a_cpu", "stored_images", "stored_images_of"]
+__all__ = [
+    "of_attempt",
+    "priority",
+    "resources",
+    "round_as_on_a_cpu",
+    "stored_images",
+    "stored_images_of",
+]
 
 # Kinds whose jobs run a network.
 ON_DEVICE = (
@@ -69,6 +76,14 @@ def resources(artifact: Artifact, config: Mapping[str, Any]) -> dict[str, int]:
         "runtime": _minutes(artifact, images, side),
         "disk_mb": math.ceil(stored * pixels / 1e6 + features + 100),
     }
+
+
+def of_attempt(asked: Mapping[str, int], attempt: int) -> dict[str, int]:
+    """What a job asks for at its first, second ... attempt: memory and time double with each, since a scheduler
+    kills what exceeds them. No time is beyond the longest: a training resumes, and a queue has its limit."""
+    more = 2 ** (attempt - 1)
+    minutes = min(LONGEST_MINUTES, asked["runtime"] * more)
+    return {**asked, "mem_mb": asked["mem_mb"] * more, "runtime": minutes}
 
 
 def stored_images(config: Mapping[str, Any], side: int, count: int) -> int:
