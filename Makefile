@@ -9,7 +9,7 @@ CORES ?= all
 # by page; keeping it, in huge pages, makes CPU jobs up to a fifth faster.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=4294967296
 
-.PHONY: table1 faces test test-slow test-gpu browser fashion-mnist check lock
+.PHONY: table1 faces test test-slow test-gpu test-cluster browser fashion-mnist check lock
 
 table1: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" snakemake results/table1.csv results/table1.png --cores $(CORES)
@@ -42,6 +42,10 @@ test-slow: $(READY)
 DEVICE ?= cuda
 test-gpu: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" python -m pytest -m gpu --device $(DEVICE) -rs
+
+# On Debian and as root, with its packages of SLURM (tests/cluster/one_node.sh says which).
+test-cluster: $(READY)
+	PATH="$(CURDIR)/$(BIN):$$PATH" tests/cluster/small_run.sh
 
 # Chromium for the test of the page of results, which is skipped without it.
 browser:
