@@ -4,7 +4,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
-trap '"$here/one_node.sh" down "$work/slurm"' EXIT
+trap '"$here/one_node.sh" down "$work/slurm"' EXIT  # the logs stay where it failed
 
 fail() {
   echo "FAILED: $1 (see $work)" >&2
@@ -53,4 +53,5 @@ echo "$again jobs for the six of the plan: the cancelled one was submitted again
 run > "$work/second.log" 2>&1 || fail "the second call failed"
 [ "$(wc -l < "$work/slurm/jobs.txt")" -eq "$again" ] || fail "the second call submitted jobs"
 echo "a second call submits nothing"
+cd /
 rm -rf "$work/clone"
