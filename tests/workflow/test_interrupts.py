@@ -63,3 +63,27 @@ def test_a_second_run_is_refused_and_ctrl_c_ends_the_first_with_one_line(workflo
     assert [line for line in after if line not in progress] == [STOPPED]
     assert not list(workflow.folder.glob("results/data/**/*.partial"))
     assert RunLock(workflow.folder / "results/.lock").hold() == ""
+
+
+SQUEUE = """#!/bin/sh
+[ -e {folder}/asked ] && exit
+touch {folder}/asked
+echo '7|3f2b8c1e-0d4a-4b6f-9a52-7f6f0c1d2e3f|{folder}'
+"""
+
+
+@pytest.mark.slow
+def test_a_run_waits_for_jobs_that_were_left_in_a_queue_and_starts_anew(workflow, monkeypatch):
+    """A stand-in for SLURM's list, which has one job and then none; for real: tests/cluster."""
+    programs = workflow.folder / "programs"
+    programs.mkdir()
+    (programs / "squeue").write_text(SQUEUE.format(folder=workflow.folder))
+    (programs / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    command = ("--cores", "1", "--configfile", *workflow.overlays, "--until", "data", "--")
+    done = workflow.run(*command, "results/density/digits.csv")
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said[-3000:]
+    assert said.count("1 jobs of an earlier run still work in this folder") == 1
+    assert said.count("Building DAG of jobs") == 2
+    assert list(workflow.folder.glob("results/data/digits-*/images.npy"))

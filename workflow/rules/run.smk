@@ -1,8 +1,10 @@
 # How a run starts and how it is stopped. What is said here holds for real runs, not for dry ones.
 import os
+import sys
 
 from snakemake.shell import shell
 
+from pseudodensity.plan.orphans import OrphanError, wait_for_orphans
 from pseudodensity.plan.run_lock import RunLock, RunLockError
 from pseudodensity.plan.stopping import stop_jobs_on_interrupt
 
@@ -29,4 +31,11 @@ onstart:
     if warning:
         logger.warning(warning)
     stop_jobs_on_interrupt(logger)
+    try:
+        waited = wait_for_orphans(Path.cwd(), logger.warning, submits=not workflow.local_exec)
+    except OrphanError as error:
+        raise WorkflowError(str(error)) from None
+    if waited:
+        # This plan would make again what they made: the same command, which plans anew.
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
     check_networks()
