@@ -45,7 +45,9 @@ test-gpu: $(READY)
 
 # On Debian and as root, with its packages of SLURM (tests/cluster/one_node.sh says which).
 test-cluster: $(READY)
-	PATH="$(CURDIR)/$(BIN):$$PATH" tests/cluster/small_run.sh
+	for script in small_run killed_controller out_of_memory; do \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" tests/cluster/$$script.sh || exit 1; \
+	done
 
 # Chromium for the test of the page of results, which is skipped without it.
 browser:

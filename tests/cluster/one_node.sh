@@ -3,7 +3,6 @@
 #   one_node.sh up STATE      start it, and print what the shell is to export
 #   one_node.sh down STATE    stop it
 # Debian's packages: slurmctld slurmd slurm-client munge slurm-wlm-basic-plugins. It runs as root.
-# Memory is scheduled, not enforced: there are no cgroups here.
 set -euo pipefail
 state=$(realpath -m "$2")
 
@@ -36,7 +35,10 @@ SlurmdPort=16818
 CommunicationParameters=NoInAddrAny,NoCtldInAddrAny
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
-JobAcctGatherType=jobacct_gather/none
+# Without cgroups memory is looked at every second, and who takes more than was asked for is killed.
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
 MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
@@ -80,7 +82,11 @@ stop() {
   export SLURM_CONF="$state/slurm.conf"
   scancel --state=PENDING,RUNNING --user=root 2>/dev/null || true
   for name in slurmd slurmctld munged; do
-    if [ -f "$state/$name.pid" ]; then kill "$(cat "$state/$name.pid")" 2>/dev/null || true; fi
+    [ -f "$state/$name.pid" ] || continue
+    pid=$(cat "$state/$name.pid")
+    kill "$pid" 2>/dev/null || continue
+    # It saves its state: until then the folder cannot be removed.
+    for _ in $(seq 100); do kill -0 "$pid" 2>/dev/null || break; sleep 0.1; done
   done
 }
 
