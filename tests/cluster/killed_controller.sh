@@ -16,7 +16,7 @@ echo "job $orphan outlives the run that submitted it"
 run "$work/second.log" &
 controller=$!
 for _ in $(seq 600); do
-  grep -q "jobs of an earlier run still work in this folder" "$work/second.log" && break
+  grep -sq "jobs of an earlier run still work in this folder" "$work/second.log" && break
   kill -0 "$controller" || fail "the same command did not wait for it"
   sleep 0.2
 done
