@@ -241,6 +241,16 @@ def test_a_network_that_cannot_be_built_stops_the_run_before_its_first_job(workf
     assert not list(workflow.folder.glob("results/*/*"))
 
 
+def test_a_network_that_cannot_be_built_stops_no_run_that_has_no_use_for_it(workflow):
+    """So it is at the papers' scale, whose images are too large for a model of the default config."""
+    wrong = workflow.write("wrong.yaml", {"datasets": {"bedroom": {"resolution": 18}}})
+    overlays = [workflow.folder / name for name in (*workflow.overlays, wrong)]
+    asked = planned(*overlays).data.extractor("digits_cnn").path
+    done = workflow.run(*workflow.asking(asked, overlays=(wrong,)))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (workflow.folder / asked).is_file()
+
+
 def test_a_misspelt_target_is_one_line_and_all_can_be_listed(workflow):
     (line,) = lines(workflow.run("-n", "results/tabel1.csv"), "is no target")
     assert "the nearest are results/table1.csv" in line

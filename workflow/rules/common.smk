@@ -223,12 +223,9 @@ def code(kind):
 
 def asks(kind, resource):
     """How much of a resource the job of an artefact asks for; more of it where it was tried before."""
-
-    def of_attempt(wildcards, attempt):
-        asked = machine.resources(made(kind, wildcards), plan.config)
-        return machine.of_attempt(asked, attempt)[resource]
-
-    return of_attempt
+    return lambda wildcards, attempt: machine.of_attempt(
+        machine.resources(made(kind, wildcards), plan.config), attempt
+    )[resource]
 
 
 def urgency(kind):
@@ -343,11 +340,12 @@ def no_target(wildcards):
 
 
 def _trained_models():
-    """Entries of the models that this run trains, and of these the data sets that it trains them on.
+    """Entries of the models, with only those data sets that what was asked for has them trained on.
 
-    A model of the default config that an overlay has no use for need not fit the overlay's images.
+    A model of the default config that an overlay has no use for need not fit the overlay's images. Trainings that
+    have ended count, so that a run that goes on does not check anew.
     """
-    outputs = {str(path) for job in workflow.dag.needrun_jobs() for path in job.output}
+    outputs = {str(path) for job in workflow.dag.jobs for path in job.output}
     pairs = {
         (made.facts["model"], made.facts["dataset"])
         for made in plan.artifacts.values()
