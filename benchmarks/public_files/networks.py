@@ -15,20 +15,17 @@ from public_files.openai_unet import OpenAiUNet
 from public_files.pickled import (
     NVLABS,
     EasyDict,
-    fake_modules,
     persistent,
-    published_discriminator,
-    renamed,
-    with_hooks,
+    published_projectedgan,
     write,
 )
 from public_files.tensorflow import (
     Network,
     progan_variables,
+    published_discriminator,
+    published_generator,
     write_tensorflow,
 )
-from public_files.tensorflow import published_discriminator as tensorflow_discriminator
-from public_files.tensorflow import published_generator as tensorflow_generator
 
 __all__ = [
     "lpips_heads",
@@ -42,7 +39,6 @@ __all__ = [
 
 FEATURES = {"kind": "timm", "name": "tf_efficientnet_lite0", "weights": None}
 LPIPS_WIDTHS = (64, 128, 256, 512, 512)
-ROLES = ("G", "D", "Gs")
 
 
 def _networks(architecture: str, resolution: int, settings: Any, of_d: Any) -> dict[str, nn.Module]:
@@ -69,9 +65,11 @@ def nvlabs(
 def stylegan2_tensorflow(path: Path, resolution: int, settings: dict[str, Any]) -> None:
     """A pickle as StyleGAN2 wrote it from TensorFlow, with random weights."""
     found = _networks("stylegan2", resolution, settings, _sizes(settings))
-    parts = {"G": tensorflow_generator(found["G"]), "D": tensorflow_discriminator(found["D"])}
-    parts["Gs"] = tensorflow_generator(found["G_ema"])
-    root = tuple(parts[role] for role in ROLES)
+    root = (
+        published_generator(found["G"]),
+        published_discriminator(found["D"]),
+        published_generator(found["G_ema"]),
+    )
     write_tensorflow(path, root, "dnnlib.tflib.network", Network)
 
 
@@ -79,12 +77,11 @@ def progan(path: Path, resolution: int, settings: dict[str, Any]) -> None:
     """A pickle as ProGAN wrote it from TensorFlow, with random weights."""
     found = _networks("progan", resolution, settings, _sizes(settings))
     kwargs = {"num_channels": 3, "resolution": resolution, "label_size": 0, "fused_scale": True}
-    variables = {
-        "G": progan_variables(found["G"], generator=True),
-        "D": progan_variables(found["D"], generator=False),
-        "Gs": progan_variables(found["G_ema"], generator=True),
-    }
-    root = tuple(Network(f"{role}_paper", variables[role], kwargs) for role in ROLES)
+    roles = {"G": found["G"], "D": found["D"], "Gs": found["G_ema"]}
+    root = tuple(
+        Network(f"{role}_paper", progan_variables(own, generator=role != "D"), kwargs)
+        for role, own in roles.items()
+    )
     write_tensorflow(path, root, "tfutil", Network)
 
 
@@ -96,18 +93,7 @@ def projectedgan(path: Path, resolution: int, settings: dict[str, Any], width: i
         _normalise(found[name])
     build = partial(build_generator, "projectedgan", resolution, settings)
     build_d = partial(build_discriminator, "projectedgan", resolution, of_d)
-    public = {
-        "G": with_hooks(build, found["G"]),
-        "D": published_discriminator(build_d, found["D"]),
-        "G_ema": with_hooks(build, found["G_ema"]),
-    }
-    modules: dict[str, Any] = fake_modules()
-    for name in ("G", "G_ema"):
-        modules |= renamed(public[name], f"pg_modules__{name}")
-    features = public["D"].feature_network.pretrained
-    modules |= renamed(features, "timm__models__efficientnet_blocks")
-    modules |= renamed(public["D"], "pg_modules__discriminator")
-    write(path, public, modules, 4)
+    write(path, *published_projectedgan(build, build_d, found), 4)
 
 
 def _normalise(generator: nn.Module) -> None:

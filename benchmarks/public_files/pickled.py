@@ -19,8 +19,7 @@ __all__ = [
     "Persistent",
     "fake_modules",
     "persistent",
-    "published_discriminator",
-    "renamed",
+    "published_projectedgan",
     "with_hooks",
     "write",
 ]
@@ -113,7 +112,7 @@ def with_hooks(build, trained: nn.Module) -> nn.Module:
     return module.eval().requires_grad_(False)
 
 
-def renamed(module: nn.Module, package: str) -> dict[str, ModuleType]:
+def _renamed(module: nn.Module, package: str) -> dict[str, ModuleType]:
     """Move the classes of all our modules to ``package``, in place; the modules to import."""
     classes = {}
     for layer in module.modules():
@@ -124,7 +123,7 @@ def renamed(module: nn.Module, package: str) -> dict[str, ModuleType]:
     return fake_modules(**{package: classes})
 
 
-def published_discriminator(build, trained: nn.Module) -> nn.Module:
+def _published_discriminator(build, trained: nn.Module) -> nn.Module:
     """The same network with hooks and the nesting of the published feature network."""
     module = with_hooks(build, trained)
     stages = module.feature_network.pretrained
@@ -138,3 +137,25 @@ def published_discriminator(build, trained: nn.Module) -> nn.Module:
     nested.layer3 = nn.Sequential(stages.blocks[5], stages.blocks[6])
     module.feature_network.pretrained = nested
     return module
+
+
+def published_projectedgan(
+    build, build_d, networks: dict[str, nn.Module]
+) -> tuple[dict[str, nn.Module], dict[str, ModuleType]]:
+    """The published form of G, D and G_ema of a ProjectedGAN, and the modules that its pickle names.
+
+    build, build_d: what builds a generator and a discriminator like these.
+    """
+    public = {
+        "G": with_hooks(build, networks["G"]),
+        "D": _published_discriminator(build_d, networks["D"]),
+        "G_ema": with_hooks(build, networks["G_ema"]),
+    }
+    modules = _renamed(public["G"], "pg_modules__G") | _renamed(
+        public["G_ema"], "pg_modules__G_ema"
+    )
+    # The stages of timm first: what is left is of the project.
+    stages = public["D"].feature_network.pretrained
+    modules |= _renamed(stages, "timm__models__efficientnet_blocks")
+    modules |= _renamed(public["D"], "pg_modules__discriminator")
+    return public, modules

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 import re
-import sys
-from types import ModuleType
-from unittest import mock
 
 import numpy as np
 import torch
+
+from public_files.pickled import fake_modules, write
 
 __all__ = [
     "Network",
@@ -37,17 +35,8 @@ class Network:
 
 def write_tensorflow(path, root, module, network):
     """Pickle a root into a file; the module of its class ``network`` exists only meanwhile."""
-    parts = module.split(".")
-    names = [".".join(parts[: i + 1]) for i in range(len(parts))]
-    modules = {name: ModuleType(name) for name in names}
-    setattr(modules[module], network.__name__, network)
-    with (
-        mock.patch.dict(sys.modules, modules),
-        mock.patch.object(network, "__module__", module),
-        open(path, "wb") as handle,
-    ):
-        pickle.dump(root, handle, 4)
-    return path
+    modules = fake_modules(**{module.replace(".", "__"): {network.__name__: network}})
+    return write(path, root, modules, 4)
 
 
 def stored(value: torch.Tensor, back_to_front: bool = False) -> np.ndarray:

@@ -20,9 +20,7 @@ from public_files.pickled import (
     Persistent,
     fake_modules,
     persistent,
-    published_discriminator,
-    renamed,
-    with_hooks,
+    published_projectedgan,
     write,
 )
 from torch import nn
@@ -203,16 +201,8 @@ def projected():
     build = partial(build_generator, "projectedgan", 64, settings)
     build_d = partial(build_discriminator, "projectedgan", 64, {"width": 4, "features": features})
     networks = {"G": trained(build), "D": trained(build_d), "G_ema": trained(build)}
-    public = {
-        "G": with_hooks(build, networks["G"]),
-        "D": published_discriminator(build_d, networks["D"]),
-        "G_ema": with_hooks(build, networks["G_ema"]),
-    }
-    modules = fake_modules(dill___dill={"_load_type": _load_type})
-    for name in ("G", "G_ema"):
-        modules |= renamed(public[name], f"pg_modules__{name}")
-    modules |= renamed(public["D"].feature_network.pretrained, "timm__models__efficientnet_blocks")
-    modules |= renamed(public["D"], "pg_modules__discriminator")
+    public, modules = published_projectedgan(build, build_d, networks)
+    modules |= fake_modules(dill___dill={"_load_type": _load_type})
     return networks, public, modules, settings
 
 

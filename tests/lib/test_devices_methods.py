@@ -16,8 +16,8 @@ from second_device import on_a_card_only
 from test_auxiliary_contract import checkpoint
 from test_auxiliary_contract import data as labelled
 from test_column_contract import COLUMNS, compute, context_of, files  # noqa: F401
+from test_devices import SAYS
 from test_features import CNN, TINY
-from test_generators import ARCHITECTURES
 from test_method_contract import Bench, bench, own_points
 
 from pseudodensity.control.auxiliary.file import load_auxiliary
@@ -30,7 +30,6 @@ from pseudodensity.generators.build import build_discriminator, build_generator
 from pseudodensity.plan.auxiliaries import auxiliaries
 from pseudodensity.plan.config import load_config
 from pseudodensity.plan.data import Data
-from pseudodensity.plan.declared import declared
 from pseudodensity.plan.methods import method, methods, points
 from pseudodensity.plan.models import Models
 from pseudodensity.rng import normal
@@ -50,7 +49,6 @@ def smoke_models() -> Models:
     return Models(config, Data(config))
 
 
-SAYS = {name: declared(module, "DECLARATION") for name, module in ARCHITECTURES.items()}
 TRAINABLE = [name for name, says in SAYS.items() if says["trainer"] is not None]
 # Weights are rounded to 1e-7 of their size, which is 1e-4 of what one step changes, on top of the sums.
 OF_CHANGES = 1e-2

@@ -194,7 +194,7 @@ def frontier(
     if not 1 <= k < min(len(real), count):
         raise ValueError(f"k={k} needs more than k real images and k images of every point")
     device = _one_device(generator=generator, density=density, extractor=extractor, judge=judge)
-    _check_side(generator, real)
+    _check_side(generator, real, device)
     progress = Progress("frontier", count)
     progress.update(0)
     pool = _Pool([], [], [np.empty(0, dtype=int) for _ in settings])
@@ -253,12 +253,10 @@ def _check_generator(generator: nn.Module) -> None:
 
 
 @torch.no_grad()
-def _check_side(generator: nn.Module, real: np.ndarray) -> None:
+def _check_side(generator: nn.Module, real: np.ndarray, device: torch.device) -> None:
     """Real and generated images have one size: a resize would be seen by the judge."""
     _check_generator(generator)
-    latents = normal(0, "size", range(1), generator.latent_shape).to(
-        _one_device(generator=generator)
-    )
+    latents = normal(0, "size", range(1), generator.latent_shape).to(device)
     made = tuple(generator(latents).shape[1:])
     if tuple(real.shape[1:]) != made:
         raise ValueError(
@@ -269,10 +267,8 @@ def _check_side(generator: nn.Module, real: np.ndarray) -> None:
 
 def _one_device(**parts: nn.Module) -> torch.device:
     """Where the parts are, by what they are called; the CPU if none has a tensor. ValueError: on different ones."""
-    where = {}
-    for name, part in parts.items():
-        for tensor in chain(part.parameters(), part.buffers()):
-            where.setdefault(name, tensor.device)
+    tensors = {name: next(chain(p.parameters(), p.buffers()), None) for name, p in parts.items()}
+    where = {name: tensor.device for name, tensor in tensors.items() if tensor is not None}
     if len(set(where.values())) > 1:
         (first, its), *others = where.items()
         rest = "".join(f", the {name} on {device}" for name, device in others)

@@ -47,12 +47,14 @@ __all__ = [
     "subtitle",
     "theme",
     "tile",
+    "title_room",
 ]
 
 BLACK, GREY = "#000000", "#7f7f7f"
 DENSITY = "pseudo density (1 = mean of real images)"
 CELL_PIXELS = 96  # images are enlarged to about this size
 CAPTION_SIZE, LINE_SPACING, MARGIN = 8.5, 1.35, 0.15  # points, lines, inches
+TITLE_LETTER, TITLE_LINE = 0.092, 0.18  # inches, of the title of a panel
 
 
 # Without grey, which marks references, and without pink and yellow, which are faint on white.
@@ -248,6 +250,12 @@ def subtitle(
     axes.set_title("\n".join(lines), pad=17 if below else 6)
     place = {"xycoords": "axes fraction", "textcoords": "offset points", "xytext": (0, 4)}
     axes.annotate(below, (0, 1), **place, va="bottom", fontsize=8.5, color=colour)
+
+
+def title_room(title: str, width: float) -> tuple[int, float]:
+    """Letters of a line of a `subtitle` in a width in inches, and inches of its lines after the first."""
+    letters = int(width / TITLE_LETTER)
+    return letters, TITLE_LINE * (len(textwrap.wrap(title, letters)) - 1)
 
 
 # ------------------------------------------------------------------------------ images

@@ -14,14 +14,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pseudodensity.papers.diverse_rare.boxes import OUTSIDE, boxed
-from pseudodensity.report.drawing import finish, show_images, subtitle, theme
+from pseudodensity.report.drawing import finish, show_images, subtitle, theme, title_room
 from pseudodensity.report.samples import load_arrays
 from pseudodensity.report.titles import block_title
 
 __all__ = ["drawn_figure"]
 
-# Inches: title of a panel, a further line of it, a letter of it, between panels.
-TITLE, MORE, LETTER, GAP = 0.5, 0.18, 0.092, 0.25
+# Inches: a line of title of a panel, between panels.
+TITLE, GAP = 0.5, 0.25
 
 
 def drawn_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figure:
@@ -30,14 +30,14 @@ def drawn_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figu
     panels, across, columns = settings["panels"], settings["across"], settings["columns"]
     count, down = len(sets[0]["images"]), -(-len(sets) // across)
     wide = columns * settings["cell"]
-    letters = int(wide / LETTER)
-    title = TITLE + MORE * (max(-(-len(panel["label"]) // letters) for panel in panels) - 1)
+    rooms = [title_room(panel["label"], wide) for panel in panels]
+    title = TITLE + max(more for _, more in rooms)
     width = across * (wide + GAP)
     height = down * (title + -(-count // columns) * settings["cell"])
     with theme():
         figure = Figure(figsize=(width, height))
         places = figure.subplots(down, across, squeeze=False).ravel()
-        for axes, own, panel in zip(places, sets, panels, strict=False):
+        for axes, own, panel, (letters, _) in zip(places, sets, panels, rooms, strict=False):
             outside = np.isnan(own["rarity"])
             show_images(axes, boxed(own["images"], outside), columns)
             words = panel["label"][0].upper() + panel["label"][1:]

@@ -21,13 +21,21 @@ from pseudodensity.papers.diverse_rare.pictured import (
     open_searched,
     rarity_words,
 )
-from pseudodensity.report.drawing import BLACK, GREY, finish, show_images, subtitle, theme
+from pseudodensity.report.drawing import (
+    BLACK,
+    GREY,
+    finish,
+    show_images,
+    subtitle,
+    theme,
+    title_room,
+)
 from pseudodensity.report.titles import block_title
 
 __all__ = ["variants_figure"]
 
-# Inches: names of lines, of columns with the title, a further line of it, a letter of it, room below an image.
-LABELS, HEADS, MORE, LETTER, NUMBER = 0.9, 0.55, 0.2, 0.092, 0.19
+# Inches: names of lines, of columns with a line of title, room below an image.
+LABELS, HEADS, NUMBER = 0.9, 0.55, 0.19
 
 
 def variants_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> Figure:
@@ -38,16 +46,16 @@ def variants_figure(inputs: Mapping[str, Any], settings: Mapping[str, Any]) -> F
         settings["panels"],
     )
     across = 1 + sets[0].images.shape[2]
-    letters = int(across * cell / LETTER)
     titles = [block_title(panel) for panel in panels]
+    rooms = [title_room(title, across * cell) for title in titles]
     heights = [
-        HEADS + MORE * (len(title) // letters) + len(own.reference) * (cell + NUMBER)
-        for own, title in zip(sets, titles, strict=True)
+        HEADS + more + len(own.reference) * (cell + NUMBER)
+        for own, (_, more) in zip(sets, rooms, strict=True)
     ]
     with theme():
         figure = Figure(figsize=(LABELS + across * cell, sum(heights)))
         places = figure.subplots(len(sets), 1, squeeze=False, height_ratios=heights).ravel()
-        for axes, own, title in zip(places, sets, titles, strict=True):
+        for axes, own, title, (letters, _) in zip(places, sets, titles, rooms, strict=True):
             _draw(axes, own)
             subtitle(axes, title, colour=GREY, letters=letters)
         said = (
