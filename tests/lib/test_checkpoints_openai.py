@@ -243,3 +243,16 @@ def test_weights_that_are_not_finite_are_not_imported(tmp_path):
     with pytest.raises(ValueError, match=r"m\.pt holds NaN or infinity in 1 of") as error:
         import_checkpoint(saved(tmp_path / "m.pt", network), spec, place)
     assert "\n" not in str(error.value) and not place.exists()
+
+
+def test_steps_of_sampling_are_said_of_a_file_that_does_not_hold_them(tmp_path):
+    path, place = saved(tmp_path / "m.pt", random_network("iddpm")), tmp_path / "ours.safetensors"
+    spec = {"architecture": "diffusion", "resolution": 32}
+    spec |= {"source": {"format": "openai", "sha256": None}, "sampling": {"sampling_steps": 4}}
+    import_checkpoint(path, spec, place)
+    assert load_checkpoint(place, spec).frozen_generator().sampler.steps == 4
+    place.unlink()
+    spec["sampling"] = {"sampling_steps": 7}
+    with pytest.raises(ValueError, match="7 sampling steps do not divide 1000: use a divisor"):
+        import_checkpoint(path, spec, place)
+    assert not place.exists()

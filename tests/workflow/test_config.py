@@ -374,6 +374,22 @@ def test_a_generator_of_ones_own_that_is_not_there_is_said_where_it_is_asked_for
     assert "correct the path" in message and "\n" not in message
 
 
+def test_a_public_file_is_sampled_as_the_config_says_and_nothing_else_is_said_of_it(tmp_path):
+    (tmp_path / "public.pt").write_bytes(b"")
+    source = {"file": str(tmp_path / "public.pt"), "format": "openai", "sha256": None}
+    mine = {"title": "Mine", "architecture": "diffusion", "pretraining": {"faces": source}}
+
+    def made(generator):
+        overlay = {"models": {"mine": mine | {"generator": generator}}}
+        (tmp_path / "mine.yaml").write_text(yaml.safe_dump(overlay))
+        return planned(tmp_path / "mine.yaml").models.pretrained("mine", "faces", 0)
+
+    plain, few = made({}), made({"sampling_steps": 4})
+    assert "sampling" not in plain.spec and few.spec["sampling"] == {"sampling_steps": 4}
+    with pytest.raises(ConfigError, match=r"models\.mine\.generator\.dropout: .* take it out"):
+        made({"dropout": 0.1})
+
+
 DIGEST = "a" * 64
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from pseudodensity.artifacts import ArtifactError, file_sha256
 from pseudodensity.checkpoints.biggan import convert_biggan
 from pseudodensity.checkpoints.openai import convert_openai
@@ -13,6 +15,7 @@ from pseudodensity.checkpoints.progan import convert_progan
 from pseudodensity.checkpoints.projectedgan import convert_projectedgan
 from pseudodensity.checkpoints.stylegan import convert_stylegan
 from pseudodensity.checkpoints.stylegan_tensorflow import convert_stylegan_tensorflow
+from pseudodensity.generators.build import build_generator
 from pseudodensity.generators.checkpoint import CheckpointFile, save_checkpoint
 from pseudodensity.plan.declared import declared, modules_declaring
 from pseudodensity.tensors import refuse_non_finite
@@ -87,17 +90,23 @@ def import_checkpoint(
     """Convert the public file ``source`` and write it as a checkpoint of ours.
 
     Args:
-        spec: ``architecture``, ``resolution`` and ``source``: ``format`` and ``sha256``.
+        spec: ``architecture``, ``resolution`` and ``source``: ``format`` and ``sha256``; ``sampling``, where
+            the file says nothing of it: settings of the generator, such as ``sampling_steps``.
         path: the checkpoint to write; the digest of the file is among its facts.
         stamp: all that defines the checkpoint, written into it; the spec where none is given.
 
     Raises:
         ArtifactError: as :func:`convert`; the file is of another resolution than ``spec``.
         NonFiniteError: a weight is NaN or infinite.
+        ValueError: the generator cannot be sampled as ``sampling`` says.
     """
     origin = spec["source"]
     found = convert(source, origin["format"], spec["architecture"], origin["sha256"])
     settings = dict(found["settings"])
+    if "sampling" in spec:
+        settings["generator"] = {**settings["generator"], **spec["sampling"]}
+        with torch.device("meta"):
+            build_generator(spec["architecture"], settings["resolution"], settings["generator"])
     resolution = settings.pop("resolution")
     if resolution != spec["resolution"]:
         raise ArtifactError(

@@ -13,15 +13,13 @@ from pseudodensity.plan.code import modules_used
 from pseudodensity.plan.config import merge
 from pseudodensity.plan.data import Data
 from pseudodensity.plan.declared import (
-    annotations,
     declared,
     declares,
     modules_declaring,
-    parameters,
 )
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.files import how_to_get
-from pseudodensity.plan.kinds import check_kind
+from pseudodensity.plan.network_settings import SAMPLING, check_network_settings
 
 __all__ = ["Models", "declaration", "generator_modules", "tangent_modules"]
 
@@ -141,6 +139,9 @@ class Models:
     def _imported(self, slug: str, facts: Mapping[str, Any], source: Mapping[str, Any]) -> Artifact:
         # The content counts, not the place it was downloaded to.
         spec = self._described(facts) | {"source": {k: source[k] for k in ("format", "sha256")}}
+        own = self.config["models"][facts["model"]].get("generator", {})
+        if sampling := {key: own[key] for key in SAMPLING if key in own}:
+            spec["sampling"] = sampling
         return Artifact(
             "imported",
             slug,
@@ -249,7 +250,9 @@ def _check_model(name: str, settings: Mapping[str, Any]) -> None:
     described = declaration(architecture)
     _check_sources(place, settings, described)
     trained = any("iterations" in source for source in settings["pretraining"].values())
-    _check_networks(place, settings, described, trained)
+    check_network_settings(
+        place, settings, _architectures()[architecture], described, trained=trained
+    )
     if settings["architecture"] == EXTERNAL:
         if "latent_shape" not in settings:
             raise ConfigError(f"config: {place}.latent_shape is missing: say what it takes")
@@ -295,35 +298,6 @@ def _check_format(place: str, source: Mapping[str, Any]) -> None:
             f"config: {place}: format {source['format']} does not go with {source['file']!r}: an "
             "exported program ends in .pt2, TorchScript in another suffix"
         )
-
-
-def _check_networks(
-    place: str, settings: Mapping[str, Any], described: Mapping[str, Any], trained: bool
-) -> None:
-    """Settings of the networks: none unknown, none missing."""
-    parts = {"generator": _architectures()[settings["architecture"]]}
-    if described["discriminator"]:
-        parts["discriminator"] = described["discriminator"]
-    elif settings.get("discriminator"):
-        raise ConfigError(
-            f"config: {place}.discriminator: a {settings['architecture']} model has none"
-        )
-    for part, module in parts.items():
-        known = parameters(module, f"build_{part}") if described["trainer"] else {}
-        if settings.get(part):
-            _check_settings(f"{place}.{part}", settings[part], known)
-            kinds = annotations(module, f"build_{part}")
-            for key, value in settings[part].items():
-                check_kind(f"{place}.{part}.{key}", value, kinds[key])
-        elif trained:
-            raise ConfigError(f"config: {place}.{part} is missing: say how to build it")
-        if "backbone" in known and trained:
-            ways = ("backbone" in settings) + ("features" in settings[part])
-            if ways != 1:
-                raise ConfigError(
-                    f"config: {place}.backbone: name one frozen extractor, or give {part}.features in "
-                    "its place"
-                )
 
 
 def _neutral(trainer: str) -> Mapping[str, Any]:
@@ -374,16 +348,3 @@ def _check_recipe(place: str, settings: Mapping[str, Any], described: Mapping[st
         raise ConfigError(
             f"config: {place}.recipe.path_length_weight must be 0: there is no mapping network"
         )
-
-
-def _check_settings(place: str, settings: Mapping[str, Any], known: Mapping[str, bool]) -> None:
-    """ConfigError: a setting that the builder does not know, or one that it needs."""
-    own = {key: needed for key, needed in known.items() if key not in ("resolution", "backbone")}
-    for key in settings:
-        if key not in own:
-            raise ConfigError(
-                f"config: {place}.{key} is no setting of it; known settings: {', '.join(own)}"
-            )
-    for key, needed in own.items():
-        if needed and key not in settings:
-            raise ConfigError(f"config: {place}.{key} is missing")
