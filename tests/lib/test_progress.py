@@ -13,7 +13,7 @@ import torch
 
 from pseudodensity import progress
 from pseudodensity.artifacts import ArtifactError
-from pseudodensity.progress import Progress, logged
+from pseudodensity.progress import Progress, Work, logged, read_log
 
 
 @pytest.fixture
@@ -282,3 +282,39 @@ def test_a_job_that_fails_ends_with_one_line_on_stderr_and_a_code(tmp_path):
     assert done.returncode == 1 and done.stdout == ""
     assert done.stderr == f"first second (traceback: {tmp_path / 'job.log'})\n"
     assert "Traceback" in (tmp_path / "job.log").read_text()
+
+
+def test_a_log_tells_what_a_job_did_without_its_start(clock, tmp_path):
+    """Of two parts the longer one, of two runs the last one."""
+    log = tmp_path / "job.log"
+    for rate in (1, 4):
+        with logged(log):
+            short, long = Progress("columns", 8, log=log), Progress("train", 40, "steps", log=log)
+            clock(0)
+            short.update(0)
+            long.update(0)
+            clock(2)
+            short.update(8)
+            clock(20)
+            long.update(20)
+            clock(40 / rate)
+            long.update(40)
+    work = read_log(log)
+    assert (work.items, work.unit, work.rate) == (40, "steps", 4.0)
+    assert work.card_mb is None
+
+
+def test_a_log_tells_the_most_memory_of_the_job(tmp_path):
+    log = tmp_path / "job.log"
+    code = "from pseudodensity.progress import logged\nwith logged('job.log'):\n    x = b'1' * 300_000_000\n    del x"
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    assert 300 < read_log(log).memory_mb < 600
+
+
+def test_what_is_not_in_a_log_is_not_known(tmp_path):
+    log = tmp_path / "job.log"
+    assert read_log(log) == Work(None, None, None, None, None)
+    report = Progress("train", 10, log=log)
+    report.update(0)
+    report.update(5)  # killed here
+    assert read_log(log) == Work(None, None, None, None, None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import resource
 import signal
 import sys
 import time
@@ -15,12 +16,13 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from pseudodensity.artifacts import one_line
 
-__all__ = ["Progress", "logged"]
+__all__ = ["Progress", "Work", "logged", "read_log"]
 
 # What goes wrong by the user's hand, said in one line; all else is a fault of the program.
 EXPECTED = (ValueError, OSError, RuntimeError, FloatingPointError, MemoryError)
@@ -68,9 +70,64 @@ def _in_one_line(error: Exception) -> str:
     return said if isinstance(error, EXPECTED) else f"{type(error).__name__}: {said}"
 
 
+# The lines of a log that say what a job did in all, as they are written below.
+ENDED = re.compile(
+    r"^\S+ \S+  (?P<label>.*): (?P<done>\d+)/(?P<total>\d+) (?P<unit>\S+), (?P<rate>[0-9.e+-]+) (?P=unit)/s"
+)
+PEAK = re.compile(r"^\S+ \S+  peak memory (?P<main>\d+) MB(, (?P<card>\d+) MB of the GPU)?$")
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a job did, by its log.
+
+    items, unit, rate: how many, of what, and how many in a second, of the part of the job that took longest,
+    without the start of the program; None where nothing was counted. memory_mb, card_mb: the most memory of the
+    process and what torch held on the GPU, in MB of 10^6 bytes; None where it was not said.
+    """
+
+    items: int | None
+    unit: str | None
+    rate: float | None
+    memory_mb: int | None
+    card_mb: int | None
+
+
+def read_log(path: str | Path) -> Work:
+    """What the last run of a job did, by its log; nothing but None where there is no log."""
+    longest, ended, memory, card = 0.0, None, None, None
+    text = Path(path).read_text(encoding="utf-8") if Path(path).is_file() else ""
+    for line in text.splitlines():
+        if found := PEAK.match(line):
+            memory, card = int(found["main"]), found["card"] and int(found["card"])
+            longest = 0.0  # what follows is another run
+        found = ENDED.match(line)
+        if not found or found["done"] != found["total"] or not float(found["rate"]):
+            continue
+        seconds = int(found["done"]) / float(found["rate"])
+        if seconds > longest:
+            longest, ended = seconds, found
+    if ended is None:
+        return Work(None, None, None, memory, card)
+    return Work(int(ended["total"]), ended["unit"], float(ended["rate"]), memory, card)
+
+
+def _peak_memory() -> str:
+    """The most memory that this process had, as a line of its log.
+
+    Snakemake measures it too, but looks at a long job only twice a minute.
+    """
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    said = f"peak memory {kilobytes * 1024 / 1e6:.0f} MB"
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        said += f", {torch.cuda.max_memory_allocated() / 1e6:.0f} MB of the GPU"
+    return said
+
+
 @contextmanager
 def logged(log: str | Path) -> Iterator[None]:
-    """The body of a job: warnings and the traceback of a failure go to its log.
+    """The body of a job: warnings, the traceback of a failure and how much memory it took go to its log.
 
     A job that is told to end (SIGTERM) removes what it has half written, and says no word.
 
@@ -95,6 +152,7 @@ def logged(log: str | Path) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.showwarning = keep
             yield
+        write(_peak_memory())
     except Exception as error:  # noqa: BLE001 (whatever it is, the log must have it)
         said, where = _in_one_line(error), f"traceback: {log}"
         try:
