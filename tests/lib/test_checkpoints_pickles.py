@@ -144,6 +144,13 @@ def test_a_stylegan_pickle_comes_back_bit_by_bit(tmp_path, architecture, nested,
     assert_same_images(converted, networks["G_ema"])
 
 
+def test_large_images_of_stylegan3_are_computed_again_for_a_gradient(tmp_path, monkeypatch):
+    path, _, settings = stylegan_file(tmp_path / "n.pkl", "stylegan3", False, 4)
+    monkeypatch.setattr("pseudodensity.checkpoints.stylegan.RECOMPUTED", 16)
+    converted = convert(path, "nvlabs", "stylegan3")
+    assert converted["settings"]["generator"] == {**settings, "recompute": True}
+
+
 def test_channel_settings_rebuild_the_published_sizes(tmp_path):
     # Channel numbers that do not divide: 100 // 16 = 6 at 16 px, 12 at 8 px, 20 at 4 px.
     settings = {**STYLEGAN2, "channel_base": 100, "channel_max": 20}

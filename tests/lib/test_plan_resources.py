@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pseudodensity.plan.artifact import LOGS, PATHS, Artifact
 from pseudodensity.plan.config import load_config
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.resources import (
     LONGEST_MINUTES,
     MOST_MB,
     SHORTEST_MINUTES,
+    images_at_once,
     of_attempt,
     priority,
     resources,
@@ -79,7 +81,7 @@ def test_every_rule_asks_for_what_its_job_asks():
     text = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
     for kind in NETWORKS:
         assert f'gpu=asks("{kind}", "gpu")' in text, kind
-    for kind in NETWORKS | {"data", "density"}:
+    for kind in NETWORKS | {"data", "density", "imported"}:
         assert f'mem_mb=asks("{kind}", "mem_mb")' in text, kind
         assert f'runtime=asks("{kind}", "runtime")' in text, kind
     assert 'disk_mb=asks("data", "disk_mb")' in text
@@ -192,3 +194,54 @@ def test_jobs_inherit_that_convolutions_are_not_rounded(monkeypatch):
     monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
     round_as_on_a_cpu()
     assert os.environ["NVIDIA_TF32_OVERRIDE"] == "0"
+
+
+@pytest.mark.parametrize(("side", "drawn", "moved"), [(64, 500, 500), (1024, 500, 2)])
+def test_a_job_that_takes_gradients_of_large_images_takes_fewer_at_once(
+    side, drawn, moved, tmp_path
+):
+    plan = plan_of(tmp_path, datasets={"faces": {"resolution": side}}, runtime={"batch_size": 500})
+    checkpoint = plan.models.pretrained("stylegan2", "faces", 0)
+    point = {"method": "truncation", "family": "style", "psi": 0.7}
+    made = plan.pools.proposals(checkpoint, 10, point)
+    assert images_at_once(plan.pools.proposals(checkpoint, 10)[0], plan.config) == drawn
+    assert images_at_once(made[0], plan.config) == moved
+    (column,) = plan.pools.column("logits", LOGITS, made, 10)
+    assert images_at_once(column, plan.config) == moved, "its images may be made again"
+
+
+def test_a_training_asks_for_what_its_batch_needs_and_on_a_gpu_for_less(tmp_path):
+    def asked(device, **recipe):
+        model = {"recipe": {"batch_size": 8, **recipe}}
+        plan = plan_of(
+            tmp_path,
+            datasets={"faces": {"resolution": 256}},
+            models={"stylegan2": model},
+            runtime={"device": device},
+        )
+        return resources(plan.models.pretrained("stylegan2", "faces", 0), plan.config)["mem_mb"]
+
+    assert asked("cpu") > asked("cpu", batch_size=2) > asked("cuda")
+
+
+def test_a_job_asks_for_the_weights_of_its_public_file(tmp_path, default):
+    def asked(path) -> list[int]:
+        source = Artifact("imported", "a", {}, files={"file": str(path)})
+        made = Artifact("finetuned", "b", {"recipe": {"batch_size": 1}}, {"parent": source})
+        return [resources(one, default.config)["mem_mb"] for one in (source, made)]
+
+    (tmp_path / "public.pkl").write_bytes(bytes(10_000_000))
+    pairs = zip(asked(tmp_path / "public.pkl"), asked("nowhere.pkl"), strict=True)
+    assert [with_file - without for with_file, without in pairs] == [30, 70]
+
+
+def test_a_log_lies_where_the_rule_of_its_kind_writes_it():
+    rules = {}
+    for path in (ROOT / "workflow/rules").glob("*.smk"):
+        for part in path.read_text().split("\nrule ")[1:] + [
+            path.read_text().removeprefix("rule ")
+        ]:
+            rules[part.partition(":")[0]] = part
+    assert set(LOGS) == set(PATHS)
+    for kind, log in LOGS.items():
+        assert f'log:\n        "{log}"' in rules[kind], kind

@@ -126,6 +126,18 @@ FINDINGS = {
         + tuple(f"diverse_rare/{name}" for name in ("fig8", "all_methods", "claims")),
     },
 }
+# What config/scales/rehearsal.yaml is made for: of each paper what takes its networks and its kinds of jobs.
+REHEARSED = (
+    "table1/projectedgan-church.csv",
+    "table1/stylegan2-faces.csv",
+    "table1/iddpm-bedroom.csv",
+    "low_density/table1.csv",
+    "low_density/fig16.csv",
+    "diverse_rare/table1.csv",
+    "polarity/table3.csv",
+    "polarity/fig7.csv",
+    "latent_reweighting/table4.csv",
+)
 PAGE_GLOSSARY = str(HERE / "docs/glossary.md")
 PAGE_CATALOGUE = str(HERE / "config/reported/claims.csv")
 
@@ -228,6 +240,11 @@ def asks(kind, resource):
     )[resource]
 
 
+def images_at_once(kind):
+    """How many images a job puts through its networks together."""
+    return lambda wildcards: machine.images_at_once(made(kind, wildcards), plan.config)
+
+
 def urgency(kind):
     """Priority of the job of an artefact."""
     return lambda wildcards: machine.priority(made(kind, wildcards), longest_training)
@@ -276,6 +293,22 @@ def config_names():
     """The config files of this run, the default one first."""
     overlays = (Path(path).name for path in workflow.overwrite_configfiles)
     return " + ".join(["config/config.yaml", *overlays])
+
+
+def overlays(without=None):
+    """Paths of the config files that this run was given, in order; `without`: the name of one to leave out."""
+    given = map(os.path.relpath, workflow.overwrite_configfiles)
+    return [path for path in given if Path(path).name != without]
+
+
+def rehearsed(wildcards):
+    """What the page of the papers' scale is made from: tables of each paper, each at its true shapes."""
+    if len(overlays(without="rehearsal.yaml")) == len(overlays()):
+        raise WorkflowError(
+            "docs/paper_scale.md is of a rehearsal: write its files by `python benchmarks/rehearsal.py`, and add "
+            "`--configfile config/scales/paper.yaml config/scales/rehearsal.yaml downloads/rehearsal/files.yaml`"
+        )
+    return {"made": [f"results/{name}" for name in REHEARSED]}
 
 
 def page_run():

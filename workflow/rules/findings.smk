@@ -42,3 +42,29 @@ rule shrunk:
         "Write README's picture of faces"
     script:
         "../scripts/shrunk.py"
+
+
+# What the papers' scale costs, by a rehearsal of it: config/scales/rehearsal.yaml says how.
+rule paper_scale:
+    input:
+        unpack(rehearsed),
+        files="config/scales/paper_files.csv",
+    output:
+        "docs/paper_scale.md",
+    log:
+        "results/logs/paper_scale.log",
+    conda:
+        "../../envs/conda.yaml"
+    threads: 1
+    params:
+        code=code_digest(HERE / "workflow/scripts/paper_scale.py"),
+        config=str(HERE / "config/config.yaml"),
+        schemas=str(HERE / "workflow/schemas"),
+        grids=str(HERE / "config/papers"),
+        rehearsed=overlays(),
+        paper=overlays(without="rehearsal.yaml"),
+        run=page_run(),
+    message:
+        "Write what the papers' scale costs"
+    script:
+        "../scripts/paper_scale.py"

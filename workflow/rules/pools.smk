@@ -14,7 +14,7 @@ rule pool:
     threads: 1
     resources:
         device=runtime["device"],
-        batch_size=runtime["batch_size"],
+        batch_size=images_at_once("pool"),
         kept=kept_images("pool"),
         gpu=asks("pool", "gpu"),
         mem_mb=asks("pool", "mem_mb"),
@@ -46,7 +46,7 @@ rule reals:
     threads: 1
     resources:
         device=runtime["device"],
-        batch_size=runtime["batch_size"],
+        batch_size=images_at_once("reals"),
         kept=kept_images("reals"),
         gpu=asks("reals", "gpu"),
         mem_mb=asks("reals", "mem_mb"),
@@ -78,7 +78,7 @@ rule column:
     threads: 1
     resources:
         device=runtime["device"],
-        batch_size=runtime["batch_size"],
+        batch_size=images_at_once("column"),
         gpu=asks("column", "gpu"),
         mem_mb=asks("column", "mem_mb"),
         runtime=asks("column", "runtime"),

@@ -12,7 +12,7 @@ rule moved:
     threads: 1
     resources:
         device=runtime["device"],
-        batch_size=runtime["batch_size"],
+        batch_size=images_at_once("moved"),
         gpu=asks("moved", "gpu"),
         mem_mb=asks("moved", "mem_mb"),
         runtime=asks("moved", "runtime"),

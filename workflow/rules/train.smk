@@ -38,6 +38,9 @@ rule imported:
     conda:
         "../../envs/conda.yaml"
     threads: 1
+    resources:
+        mem_mb=asks("imported", "mem_mb"),
+        runtime=asks("imported", "runtime"),
     params:
         code=code("imported"),
         stamp=stamp("imported"),

@@ -242,8 +242,8 @@ class Synthesis(LinearisedStage):
 class Generator(StyleGenerator):
     """StyleGAN3-T generator: z (n, z_dim) -> images (n, 3, R, R) in about [-1, 1].
 
-    `recompute` trades time for memory: the activations at the high rate, 5 GB per image at 1024
-    pixels, are computed again in the backward pass instead of kept.
+    `recompute` trades time for memory: the activations at the high rate, which are most of what an
+    image takes, are computed again in the backward pass instead of kept.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PATHS", "Artifact", "benchmark_of", "canonical", "core_minutes", "digest_of"]
+__all__ = ["LOGS", "PATHS", "Artifact", "benchmark_of", "canonical", "core_minutes", "digest_of"]
 
 # Raised when the meaning of stored files changes, so that older ones are made again.
 FORMAT = 2
@@ -36,6 +36,27 @@ PATHS = {
     "extremes": "results/extremes/{name}.safetensors",
     "costs": "results/costs/{name}.json",
     "experiment": "results/experiments/{name}.safetensors",
+}
+
+# Where the job of each kind writes what it has to say.
+LOGS = {
+    "data": "results/logs/data/{name}.log",
+    "extractor": "results/logs/extractors/{name}.log",
+    "features": "results/logs/features/{name}.log",
+    "density": "results/logs/density/{name}.log",
+    "feature_density": "results/logs/feature_densities/{name}.log",
+    "trained": "results/logs/train/{name}.log",
+    "imported": "results/logs/train/{name}.log",
+    "finetuned": "results/logs/train/{name}.log",
+    "auxiliary": "results/logs/train/{name}.log",
+    "pool": "results/logs/pools/{folder}-{rows}.log",
+    "reals": "results/logs/reals/{folder}-{rows}.log",
+    "column": "results/logs/columns/{folder}-{rows}-{name}.log",
+    "scores": "results/logs/scores/{name}.log",
+    "moved": "results/logs/moved/{name}.log",
+    "extremes": "results/logs/extremes/{name}.log",
+    "costs": "results/logs/costs/{name}.log",
+    "experiment": "results/logs/experiments/{name}.log",
 }
 
 
@@ -123,6 +144,11 @@ class Artifact:
         if self.given:
             return self.given
         return PATHS[self.kind].format(name=self.name, folder=self.folder, rows=self.rows)
+
+    @property
+    def log(self) -> str:
+        """Where its job writes what it has to say."""
+        return LOGS[self.kind].format(name=self.name, folder=self.folder, rows=self.rows)
 
     @property
     def inputs(self) -> dict[str, str | list[str]]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.models import declaration
 
 __all__ = [
+    "dataset_of",
+    "images_at_once",
     "of_attempt",
     "priority",
     "resources",
@@ -40,6 +43,20 @@ BASE_MB = 2_000  # an interpreter with torch and its libraries
 MOST_MB = 20_000  # no job of inference may need more: data are streamed and memory-mapped
 UNKNOWN_IMAGES = 100_000  # of a data set that takes all images there are
 
+# Numbers of single precision that a network holds for one number of an image, on a CPU. Measured at 1,024 px by
+# config/scales/rehearsal.yaml and rounded up: a pass of StyleGAN3-T (50), the gradient of an image of it with
+# recomputation or of StyleGAN2 (210), a step of a training with its penalties.
+PASS, GRADIENT, TRAINING = 64, 500, 800
+# On a GPU these lie on the card, and the machine holds the images some times over.
+HOST = 16
+LARGEST_INPUT = (
+    300  # pixels of a side that an extractor looks at; larger images are made smaller first
+)
+ROOM_MB = 16_000  # for the activations of images that are worked on at once
+TRAINS = ("trained", "finetuned", "auxiliary")
+# Copies of a public file's weights that a job holds: as it reads them, and in training with averages and moments.
+COPIES, COPIES_OF_TRAINING = 3, 7
+
 # Seconds per million pixels and image, generous: a scheduler kills what exceeds them.
 SECONDS_PER_MEGAPIXEL = {"data": 0.1, "features": 0.05, "pool": 0.5, "reals": 0.1, "column": 0.5}
 MANY_CALLS = 50  # a diffusion model's image in units of one pass
@@ -65,17 +82,62 @@ def resources(artifact: Artifact, config: Mapping[str, Any]) -> dict[str, int]:
     images, side = _shape(artifact, config)
     pixels = 3 * side * side
     stored = _stored(artifact, config, images)
-    batch = min(images, config["runtime"]["batch_size"])
-    # A batch as floats with the activations of a network, some times over.
-    working = 16 * batch * pixels * 4 / 1e6
     features = images * 4096 * 4 / 1e6 if artifact.kind != "data" else 0
-    memory = min(MOST_MB, BASE_MB + working + 2 * features)
+    memory = BASE_MB + _working_mb(artifact, config, images, side) + 2 * features
+    memory = min(MOST_MB, memory + _weights_mb(artifact))
     return {
         "gpu": int(config["runtime"]["device"] != "cpu" and _runs_network(artifact)),
         "mem_mb": math.ceil(memory),
         "runtime": _minutes(artifact, images, side),
         "disk_mb": math.ceil(stored * pixels / 1e6 + features + 100),
     }
+
+
+def images_at_once(artifact: Artifact, config: Mapping[str, Any]) -> int:
+    """Images that a job puts through its networks together: as the config says, or as many as fit where gradients
+    keep what every layer made. It changes no number."""
+    wanted = config["runtime"]["batch_size"]
+    if not _takes_gradients(artifact):
+        return wanted
+    _, side = _shape(artifact, config)
+    return max(1, min(wanted, int(ROOM_MB / (GRADIENT * _image_mb(side)))))
+
+
+def _takes_gradients(artifact: Artifact) -> bool:
+    """Whether a job may take gradients of images: those of methods that make images themselves."""
+    pool = artifact.needs.get("pool", artifact)
+    return artifact.kind == "moved" or (pool.kind == "pool" and pool.spec["point"] is not None)
+
+
+def _image_mb(side: int) -> float:
+    return 3 * side * side * 4 / 1e6
+
+
+def _working_mb(artifact: Artifact, config: Mapping[str, Any], images: int, side: int) -> float:
+    """What the images need that a job works on at once."""
+    if artifact.kind in ("features", "reals", "extractor"):
+        side = min(side, LARGEST_INPUT)
+    batch = min(images, images_at_once(artifact, config))
+    numbers = GRADIENT if _takes_gradients(artifact) else PASS
+    if artifact.kind in TRAINS:
+        settings = artifact.spec.get("recipe") or artifact.spec["settings"]
+        batch = settings.get("batch_size", batch) // settings.get("accumulate", 1)
+        numbers = TRAINING
+    if not _runs_network(artifact) or config["runtime"]["device"] != "cpu":
+        numbers = HOST
+    return numbers * batch * _image_mb(side)
+
+
+def _weights_mb(artifact: Artifact) -> float:
+    """What the public file takes that the network of a job comes from, if it does."""
+    copies = COPIES_OF_TRAINING if artifact.kind in TRAINS else COPIES
+    source: Artifact | None = artifact.needs.get("pool", artifact)
+    while source is not None and source.kind != "imported":
+        source = source.needs.get("checkpoint") or source.needs.get("parent")
+    if source is None:
+        return 0.0
+    file = Path(source.files["file"])
+    return copies * file.stat().st_size / 1e6 if file.is_file() else 0.0
 
 
 def of_attempt(asked: Mapping[str, int], attempt: int) -> dict[str, int]:
@@ -114,7 +176,7 @@ def priority(artifact: Artifact, longest: int) -> float:
 
 def _shape(artifact: Artifact, config: Mapping[str, Any]) -> tuple[int, int]:
     """Images of a job, and their side."""
-    name = _dataset(artifact) or next(iter(config["datasets"]))
+    name = dataset_of(artifact) or next(iter(config["datasets"]))
     settings = config["datasets"][name]
     count = settings["images"] or UNKNOWN_IMAGES
     # What reads pools holds all their features at once.
@@ -131,13 +193,14 @@ def _rows(artifact: Artifact) -> int:
     return stop - start
 
 
-def _dataset(artifact: Artifact) -> str | None:
+def dataset_of(artifact: Artifact) -> str | None:
+    """Name of the data set that an artefact has to do with, in the config; None where there is none."""
     if artifact.kind == "data":
         return artifact.slug
     if "dataset" in artifact.facts:
         return artifact.facts["dataset"]
     for upstream in artifact.upstream():
-        found = _dataset(upstream)
+        found = dataset_of(upstream)
         if found is not None:
             return found
     return None

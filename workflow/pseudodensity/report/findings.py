@@ -23,7 +23,7 @@ from pseudodensity.report.drawing import BLACK, PALETTE
 from pseudodensity.report.markdown import markdown_text
 from pseudodensity.report.table import Column, Table, page
 
-__all__ = ["costs_frame", "machine_lines", "shrink", "write_findings"]
+__all__ = ["body", "costs_frame", "machine_lines", "shrink", "write_findings"]
 
 WIDTH = 1000  # pixels of a picture on the page
 WHITE = "#ffffff"
@@ -192,7 +192,7 @@ def write_findings(inputs: Any, settings: Any, path: str | Path) -> list[str]:
     lines = ["# Findings of one run", "", *_provenance(path.name, settings), ""]
     columns = TABLES[path.stem]
     title = Path(inputs.table).stem.replace("table", "Table ")
-    lines += [f"## {title}", "", *_body(Table("", pd.read_csv(inputs.table), columns)), ""]
+    lines += [f"## {title}", "", *body(Table("", pd.read_csv(inputs.table), columns)), ""]
     lines += ["## Claims of the paper", "", *_claims(inputs.claims), ""]
     lines += ["## What the targets cost", "", *_costs(settings.targets), ""]
     lines += ["## Pictures", ""]
@@ -229,7 +229,7 @@ def _claims(csv: str) -> list[str]:
         Column("effect", "effect", format="+.3f", low="low", high="high"),
         Column("answer", "answer"),
     ]
-    return _body(Table("", first, columns))
+    return body(Table("", first, columns))
 
 
 def _costs(targets: Mapping[str, Sequence[str]]) -> list[str]:
@@ -240,9 +240,9 @@ def _costs(targets: Mapping[str, Sequence[str]]) -> list[str]:
         Column("core_minutes", "core minutes", 1),
     ]
     note = "From nothing, each alone: targets share most of their jobs."
-    return [note, "", *_body(Table("", costs_frame(targets), columns))]
+    return [note, "", *body(Table("", costs_frame(targets), columns))]
 
 
-def _body(table: Table) -> list[str]:
+def body(table: Table) -> list[str]:
     """The lines of a table without its title."""
     return [line for line in markdown_text(page(table)).splitlines() if line.startswith("|")]

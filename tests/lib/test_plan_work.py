@@ -1,0 +1,74 @@
+"""How much a job has to do: counted from what it is made from, the same way in a small run as in a large one."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pseudodensity.plan.config import load_config
+from pseudodensity.plan.plan import Plan
+from pseudodensity.plan.work import amount, subject
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory) -> Plan:
+    overlay = tmp_path_factory.mktemp("plan") / "mine.yaml"
+    models = {"iddpm": {"generator": {"sampling_steps": 20}}}
+    overlay.write_text(yaml.safe_dump({"models": models}))
+    config = load_config(ROOT / "config/config.yaml", [overlay], {})
+    return Plan(config, ROOT / "workflow/schemas", ROOT / "config/papers")
+
+
+def whole(plan, artifact) -> tuple[int, str]:
+    found = amount(artifact, plan.config)
+    return found.whole, found.unit
+
+
+def test_trainings_count_the_images_that_they_are_shown(plan):
+    made = plan.models.pretrained("stylegan2", "faces", 0)
+    spec = made.spec
+    assert whole(plan, made) == (spec["iterations"] * spec["recipe"]["batch_size"], "images")
+    assert subject(made) == "stylegan2, faces"
+
+
+def test_pools_count_their_rows_and_those_of_diffusion_models_each_pass(plan):
+    for model, data, passes, unit in (
+        ("stylegan2", "faces", 1, "images"),
+        ("iddpm", "bedroom", 20, "passes"),
+    ):
+        parent = plan.models.pretrained(model, data, 0)
+        size = plan.config["runtime"]["proposals_per_file"]
+        assert whole(plan, plan.pools.proposals(parent, 1)[0]) == (size * passes, unit)
+        tuned = plan.models.finetuned(parent, "recall", 20, 0.03, False)
+        assert whole(plan, plan.pools.proposals(tuned, 1)[0]) == (size * passes, unit)
+
+
+def test_a_method_with_steps_counts_each(plan):
+    point = {"method": "perturbation", "towards": "less", "steps": 7, "step_size": 0.1, "bound": 1}
+    checkpoint = plan.models.pretrained("stylegan2", "faces", 0)
+    (made,) = plan.pools.proposals(checkpoint, 30, point)
+    assert whole(plan, made) == (210, "passes")
+    assert subject(made) == "stylegan2, faces, perturbation"
+    (column,) = plan.pools.column("logits", {"reals": 10, "auxiliary": None}, [made], 30)
+    assert whole(plan, column) == (30, "images")
+    assert subject(column) == "stylegan2, faces, perturbation, logits"
+
+
+def test_what_goes_through_a_data_set_counts_its_images(plan):
+    images = plan.config["datasets"]["faces"]["images"]
+    assert whole(plan, plan.data.dataset("faces")) == (images, "images")
+    assert whole(plan, plan.data.features("faces", plan.data.steering)) == (images, "images")
+    epochs = plan.config["density"]["epochs"]
+    assert whole(plan, plan.data.density("faces")) == (images * epochs, "images x epochs")
+
+
+def test_nothing_is_said_of_what_grows_otherwise(plan):
+    kinds = {}
+    for made in plan.artifacts.values():
+        if not made.given:
+            kinds.setdefault(made.kind, set()).add(amount(made, plan.config) is None)
+            assert subject(made)
+    unknown = {kind for kind, found in kinds.items() if True in found}
+    assert unknown == {"scores", "experiment", "extremes", "costs"}

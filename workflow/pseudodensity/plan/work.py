@@ -1,0 +1,136 @@
+"""How much a job has to do, so that the time of a small run tells that of a large one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from pseudodensity.plan.artifact import Artifact
+from pseudodensity.plan.models import declaration
+from pseudodensity.plan.resources import UNKNOWN_IMAGES, dataset_of
+
+__all__ = ["Amount", "amount", "subject"]
+
+# Settings that multiply the work of an image: passes through a network.
+PASSES = ("steps", "terms")
+# Public files, which are converted or read whole.
+READ_ONCE = ("imported", "extractor")
+# Units of kinds whose time does not count images alone.
+UNIT = {"density": "images x epochs", "feature_density": "images x epochs"}
+UNIT |= {"extractor": "images x epochs", "moved": "images x steps"}
+
+
+@dataclass(frozen=True)
+class Amount:
+    """What a job has to do: so many images, or other things, each gone through so many times."""
+
+    count: int
+    passes: int
+    unit: str
+
+    @property
+    def whole(self) -> int:
+        """What the time of the job is proportional to, in its unit."""
+        return self.count * self.passes
+
+
+def amount(artifact: Artifact, config: Mapping[str, Any]) -> Amount | None:
+    """What the time of a job is proportional to, beside its start.
+
+    None for a kind whose time is not proportional to anything known: distances between sets grow with the square,
+    an experiment is a computation of its own.
+
+    config: resolved; for the images of a data set.
+    """
+    count = _count(artifact, config)
+    if count is None:
+        return None
+    passes = _passes(artifact)
+    return Amount(count, passes, _unit(artifact, passes))
+
+
+def subject(artifact: Artifact) -> str:
+    """What a job is about, for people: the model and the data set, and what is done with them."""
+    if artifact.kind in ("pool", "column"):
+        pool = artifact if artifact.kind == "pool" else artifact.needs["pool"]
+        made, point = pool.needs["checkpoint"].facts, pool.spec["point"] or {}
+        about = [made["model"], made["dataset"], point.get("method")]
+        about += [_name_of_column(artifact)] if artifact.kind == "column" else []
+        return ", ".join(filter(None, about))
+    if artifact.kind == "scores":
+        return f"{artifact.spec['metric']}, {dataset_of(artifact)}"
+    if artifact.kind == "experiment":
+        return artifact.spec["function"].rpartition(":")[2].replace("_", " ")
+    if artifact.kind == "auxiliary":
+        made = artifact.needs["checkpoint"].facts
+        return f"{artifact.spec['network']}, {made['model']}, {made['dataset']}"
+    if "model" in artifact.facts:
+        return f"{artifact.facts['model']}, {artifact.facts['dataset']}"
+    return artifact.slug.replace("-", ", ")
+
+
+def _unit(artifact: Artifact, passes: int) -> str:
+    if artifact.kind in READ_ONCE and "training" not in artifact.spec.get("settings", {}):
+        return "files"
+    return UNIT.get(artifact.kind, "passes" if passes > 1 else "images")
+
+
+def _name_of_column(artifact: Artifact) -> str:
+    extractor = artifact.spec["settings"].get("extractor")
+    return artifact.spec["column"] + (f" of {extractor}" if extractor else "")
+
+
+def _count(artifact: Artifact, config: Mapping[str, Any]) -> int | None:
+    spec, kind = artifact.spec, artifact.kind
+    if kind in READ_ONCE and "training" not in spec.get("settings", {}):
+        return 1
+    if kind in ("trained", "finetuned"):
+        return spec["iterations"] * spec["recipe"]["batch_size"]
+    if kind == "auxiliary":
+        settings = spec["settings"]
+        found = [settings.get(key) for key in ("iterations", "batch_size")]
+        return prod(found) if all(found) else None
+    if kind in ("pool", "column", "reals") and artifact.rows != "all":
+        start, stop = map(int, artifact.rows.split("-"))
+        return stop - start
+    if kind == "moved":
+        return spec["images"]
+    if kind in ("data", "features", "reals"):
+        return _images(artifact, config)
+    if kind == "extractor":
+        images = sum(
+            config["datasets"][name]["images"] or UNKNOWN_IMAGES for name in spec["trained_on"]
+        )
+        return images * spec["settings"]["training"]["epochs"]
+    if kind in ("density", "feature_density"):
+        return _images(artifact, config) * spec.get("epochs", 1)
+    return None
+
+
+def _images(artifact: Artifact, config: Mapping[str, Any]) -> int:
+    return config["datasets"][dataset_of(artifact)]["images"] or UNKNOWN_IMAGES
+
+
+def _passes(artifact: Artifact) -> int:
+    """How often an image goes through the network of a job."""
+    if artifact.kind not in ("pool", "column", "moved"):
+        return 1
+    settings = artifact.spec.get("settings") or artifact.spec.get("point") or {}
+    found = [settings[key] for key in PASSES if key in settings]
+    if not found and artifact.kind == "pool":
+        return _steps_of(artifact.needs["checkpoint"])
+    return prod(found)
+
+
+def _steps_of(checkpoint: Artifact) -> int:
+    """Passes of an image of a diffusion model as its checkpoint is sampled; 1 of all others."""
+    if declaration(checkpoint.facts["architecture"])["calls_per_image"] != "many":
+        return 1
+    spec = checkpoint.spec
+    for settings in (spec.get("sampling"), spec.get("generator")):
+        if settings and "sampling_steps" in settings:
+            return settings["sampling_steps"]
+    parent = checkpoint.needs.get("parent")
+    return _steps_of(parent) if parent else 1
