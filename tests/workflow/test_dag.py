@@ -297,11 +297,12 @@ def test_all_is_made(made_block):
 
 
 def test_every_rule_ran_but_those_of_public_files_and_the_page(made_block):
-    """The page is written after a run, by the run itself: test_page_run.py. `shrunk`: of the faces."""
+    """The page is written after a run, by the run itself: test_page_run.py. `shrunk`: of the faces; `paper_scale`: of
+    a rehearsal."""
     text = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
     rules = set(re.findall(r"^rule (\w+):", text, re.MULTILINE))
     done = set(re.findall(r"\(Rule: (\w+)\)", (made_block.folder / "output").read_text()))
-    assert rules - done == {"imported", "page", "shrunk"}
+    assert rules - done == {"imported", "page", "paper_scale", "shrunk"}
 
 
 def test_a_block_is_printed_as_soon_as_it_is_there(made_block):

@@ -21,7 +21,7 @@ from pseudodensity.report.paper_scale import (
 )
 from pseudodensity.report.table import Column, Table
 
-__all__ = ["downloads_frame", "write_paper_scale"]
+__all__ = ["downloads_frame", "late_jobs", "named_files", "write_paper_scale"]
 
 DOWNLOADS = "downloads/"
 CARD = "NVIDIA A100"
@@ -121,7 +121,7 @@ def write_paper_scale(
     lines += [*_table(downloads_frame(paper.config, files, rehearsal.config), FILES), ""]
     lines += [OWNERS, ""]
     lines += ["## Measured here", "", *_by_rule(measured_frame(costs), MEASURED)]
-    lines += ["## At the papers' scale", "", *_notes(scale)]
+    lines += ["## At the papers' scale", "", late_jobs(scale), ""]
     lines += _by_rule(scale[scale["core_hours"].notna()], AT_SCALE)
     lines += ["## Not computed", "", *_missing(scale, costs)]
     with atomic_path(path) as temporary:
@@ -177,16 +177,13 @@ def _by_rule(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
     return lines
 
 
-def _notes(scale: pd.DataFrame) -> list[str]:
-    """What to look out for: jobs that would take longer than they ask for."""
+def late_jobs(scale: pd.DataFrame) -> str:
+    """A sentence about the jobs that would take longer than they ask for at first."""
     late = scale[scale["longest"] > scale["asked_minutes"]]
+    if late.empty:
+        return "No job is expected to take longer than it asks for at first."
     names = "; ".join(f"{line.rule} ({line.about})" for line in late.itertuples())
-    said = (
-        f"Longer than their first request, and so submitted again with twice the time: {names}."
-        if names
-        else "No job is expected to take longer than it asks for at first."
-    )
-    return [said, ""]
+    return f"Longer than their first request, and so submitted again with twice the time: {names}."
 
 
 def _missing(scale: pd.DataFrame, costs: Mapping[tuple[str, str], Any]) -> list[str]:
