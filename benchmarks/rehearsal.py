@@ -40,8 +40,9 @@ STYLEGAN3_T |= {"num_critical": 2, "margin_size": 10, "conv_clamp": 256}
 DISCRIMINATOR = {"channel_base": 32768, "channel_max": 512}
 PROGAN = {"z_dim": 512, "channel_base": 8192, "channel_max": 512}
 FACES = ["age", "gender", "race", "head_pose", "Bald", "Eyeglasses", "Gray_Hair", "Wearing_Hat"]
-# Images of a search in config/scales/rehearsal.yaml: more lines than a set has images are refused.
-SETS = {"references": 2, "starts": 4, "search": 4, "pick": 4, "real": 64}
+# Images of each set in config/scales/rehearsal.yaml: more or fewer lines are refused.
+SETS = {"references": 10, "starts": 20, "search": 20, "pick": 20, "real": 64}
+SETS_OF_SMALL = SETS | {"references": 4}
 
 
 def weights() -> dict[str, Callable[[Path], None]]:
@@ -115,8 +116,9 @@ def data(place: Path) -> dict[str, Callable[[Path], None]]:
             pictures.idx, labels=labels, side=28, count=512, seed=seed
         )
     for seed, name in enumerate(("ffhq", "afhq-cat", "afhq-dog", "metfaces"), start=11):
+        counts = SETS if name == "ffhq" else SETS_OF_SMALL
         found[f"attributes-{name}.csv"] = partial(
-            pictures.attributes, names=FACES, counts=SETS, seed=seed
+            pictures.attributes, names=FACES, counts=counts, seed=seed
         )
     return found
 

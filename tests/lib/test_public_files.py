@@ -1,10 +1,13 @@
 """What the rehearsal of the papers' scale writes is what the readers take: each format at a tiny shape."""
 
+import importlib.util
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from public_files import networks, pictures
 
 from pseudodensity.artifacts import file_sha256
@@ -14,7 +17,10 @@ from pseudodensity.generators.build import build_generator
 from pseudodensity.images.idx import IdxImages
 from pseudodensity.images.sources import open_source
 from pseudodensity.papers.diverse_rare.measured.predicted_attributes import read_predictions
+from pseudodensity.plan.config import load_config
+from pseudodensity.plan.plan import Plan
 
+ROOT = Path(__file__).parents[2]
 SIZES = {"channel_base": 64, "channel_max": 8}
 STYLE = {"z_dim": 8, "w_dim": 8, "mapping_layers": 2, **SIZES}
 STYLEGAN3 = STYLE | {"num_layers": 6, "num_critical": 2, "margin_size": 4}
@@ -74,3 +80,57 @@ def test_heads_and_attributes_are_taken(tmp_path):
     pictures.attributes(tmp_path / "a.csv", ["hat", "age"], {"search": 3, "real": 2}, seed=0)
     names, columns = read_predictions(tmp_path / "a.csv")
     assert names == ["hat", "age"] and columns["image"].tolist() == [0, 1, 2, 0, 1]
+
+
+def test_predicted_attributes_have_a_line_for_each_image_of_the_rehearsal(tmp_path):
+    """Its other files need not be there to plan that."""
+    place = importlib.util.spec_from_file_location("rehearsal", ROOT / "benchmarks/rehearsal.py")
+    rehearsal = importlib.util.module_from_spec(place)
+    place.loader.exec_module(rehearsal)
+    own = yaml.safe_load((ROOT / rehearsal.PAPER).read_text())
+    (tmp_path / "model.pkl").write_bytes(b"")
+    written, predicted = (
+        rehearsal.data(tmp_path),
+        own["papers"]["diverse_rare"]["attributes"]["predicted"],
+    )
+    for entry in predicted.values():
+        name = Path(entry["file"]).name
+        written[name](tmp_path / name)
+        entry["file"] = str(tmp_path / name)
+    datasets = {n: {"path": str(tmp_path / d["kind"])} for n, d in own["datasets"].items()}
+    for kind in ("folder", "lmdb"):
+        (tmp_path / kind).mkdir()
+    (tmp_path / "lmdb/data.mdb").write_bytes(b"")
+    (tmp_path / "idx").write_bytes(b"")
+    for name in ("mnist", "fashion"):
+        datasets[name]["labels"] = datasets[name]["path"]
+    for model in own["models"].values():
+        for source in model["pretraining"].values():
+            if "file" in source:
+                source["file"] = str(tmp_path / "model.pkl")
+    weights = {
+        name: {
+            key: str(tmp_path / "model.pkl") for key in ("weights", "head_weights") if key in one
+        }
+        for name, one in own["extractors"].items()
+    }
+    files = {
+        "datasets": datasets,
+        "extractors": weights,
+        "models": {n: {"pretraining": m["pretraining"]} for n, m in own["models"].items()},
+        "papers": {"diverse_rare": {"attributes": {"predicted": predicted}}},
+    }
+    (tmp_path / "files.yaml").write_text(yaml.safe_dump(files))
+    scales = [ROOT / "config/scales/paper.yaml", ROOT / "config/scales/rehearsal.yaml"]
+    config = load_config(ROOT / "config/config.yaml", [*scales, tmp_path / "files.yaml"], {})
+    plan = Plan(config, ROOT / "workflow/schemas", ROOT / "config/papers")
+    asked = {
+        made.spec["settings"]["file"]: made.spec["settings"]["sets"]
+        for made in plan.artifacts.values()
+        if made.kind == "experiment" and "predicted" in made.spec["function"]
+    }
+    assert set(asked) == {entry["file"] for entry in predicted.values()}
+    for file, sets in asked.items():
+        lines = [line.split(",")[0] for line in Path(file).read_text().splitlines()[1:]]
+        counted = {name: lines.count(name) for name in set(lines) - {"real"}}
+        assert counted == {name: one["count"] for name, one in sets.items()}
