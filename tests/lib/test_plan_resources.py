@@ -24,10 +24,10 @@ from pseudodensity.plan.resources import (
 
 ROOT = Path(__file__).parents[2]
 # Those whose scripts load a network and put images through it.
-NETWORKS = {"extractor", "features", "trained", "finetuned", "pool", "reals", "column", "scores"}
+NETWORKS = {"features", "trained", "finetuned", "pool", "reals", "column", "scores"}
 NETWORKS |= {"moved", "extremes", "costs", "auxiliary"}
 LOGITS = {"reals": 100, "auxiliary": None}
-ON_CPU = {"data", "density", "feature_density", "imported", "experiment"}
+ON_CPU = {"data", "extractor", "density", "feature_density", "imported", "experiment"}
 
 
 def plan_of(tmp_path, **overlay) -> Plan:

@@ -402,7 +402,8 @@ def check_networks():
 
     It imports torch, so it runs apart and, if nothing changed, once.
     """
-    if not any(job.rule.name in machine.ON_DEVICE for job in workflow.dag.needrun_jobs()):
+    kinds = (*machine.ON_DEVICE, "extractor")
+    if not any(job.rule.name in kinds for job in workflow.dag.needrun_jobs()):
         return
     networks = {name: plan.config[name] for name in ("datasets", "extractors")}
     networks["models"] = _trained_models()

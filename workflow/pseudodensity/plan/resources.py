@@ -22,9 +22,8 @@ __all__ = [
     "stored_images_of",
 ]
 
-# Kinds whose jobs run a network.
+# Kinds whose jobs run a network on the device; a small extractor is trained on the CPU.
 ON_DEVICE = (
-    "extractor",
     "features",
     "trained",
     "finetuned",

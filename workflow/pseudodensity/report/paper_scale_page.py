@@ -50,6 +50,10 @@ OWNERS = (
     "Each comes from its owner under the owner's terms. GB: of a network the file of the rehearsal, which has its "
     "shapes; of a data set what it takes once it is decoded into one array."
 )
+ONCE = (
+    "A pass is one call of a network, as in a step of a sampler or of a search. What an image takes once is counted "
+    "with its few passes of the rehearsal, so that hours of many passes are too many rather than too few."
+)
 MEASURED = [
     Column("about", "what"),
     Column("jobs", "jobs"),
@@ -121,7 +125,7 @@ def write_paper_scale(
     lines += [*_table(downloads_frame(paper.config, files, rehearsal.config), FILES), ""]
     lines += [OWNERS, ""]
     lines += ["## Measured here", "", *_by_rule(measured_frame(costs), MEASURED)]
-    lines += ["## At the papers' scale", "", late_jobs(scale), ""]
+    lines += ["## At the papers' scale", "", ONCE, "", late_jobs(scale), ""]
     lines += _by_rule(scale[scale["core_hours"].notna()], AT_SCALE)
     lines += ["## Not computed", "", *_missing(scale, costs)]
     with atomic_path(path) as temporary:
