@@ -34,7 +34,7 @@ RECIPE = (
     "decay_fraction",
     "augment",
 )
-NEUTRAL = {"gradient_penalty": 0, "drift": 0, "ada": None}
+NEUTRAL = {"gradient_penalty": 0, "drift": 0, "ada": None, "accumulate": 1}
 
 
 class ConditionalGanTrainer(GanTrainer):

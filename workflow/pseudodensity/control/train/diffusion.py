@@ -36,6 +36,8 @@ RECIPE = (
     "ema_half_life",
     "ema_ramp_up",
 )
+# Keys that a recipe may leave out, with the value that does nothing; see `gan`.
+NEUTRAL = {"accumulate": 1}
 
 
 class DiffusionTrainer:
@@ -47,7 +49,8 @@ class DiffusionTrainer:
         images: real images ``(N, 3, R, R)`` uint8 (an array or a memory map).
         recipe: ``batch_size``, ``lr``, ``warmup_iterations`` (linear from 0),
             ``decay_fraction`` (linear to 0 at the end), ``ema_half_life`` in images,
-            ``ema_ramp_up`` (null for none).
+            ``ema_ramp_up`` (null for none). It may have ``accumulate``, the number of equal parts that
+            a batch is worked through in; their gradients add up to those of the batch.
         iterations: length of the whole run, for the learning-rate decay.
         mirror: flip real images at random.
         seed: names all random streams of the run.
@@ -73,7 +76,7 @@ class DiffusionTrainer:
         self.average = ExponentialAverage(
             average.to(device), self.model, recipe["ema_half_life"], recipe["ema_ramp_up"]
         )
-        self.images, self.recipe, self.iterations = images, dict(recipe), iterations
+        self.images, self.recipe, self.iterations = images, {**NEUTRAL, **recipe}, iterations
         self.batch_size, self.mirror, self.seed = int(recipe["batch_size"]), mirror, seed
         self.weights, self.device = weights, device
         # No weight decay: the published LSUN models had none.
@@ -92,11 +95,14 @@ class DiffusionTrainer:
         self._set_learning_rate(iteration)
         self.optimizer.zero_grad(set_to_none=True)
         shown = (images, times, noise, *self.told_of(rows))
-        loss = self.model.loss(*(x.to(self.device) for x in shown)).mean()
-        loss.backward()
+        parts, total = int(self.recipe["accumulate"]), 0.0
+        for part in zip(*(x.chunk(parts) for x in shown), strict=True):
+            loss = self.model.loss(*(x.to(self.device) for x in part)).mean() / parts
+            loss.backward()
+            total += loss.item()
         self.optimizer.step()
         self.average.update((iteration + 1) * self.batch_size, self.batch_size)
-        return {"loss": loss.item()}
+        return {"loss": total}
 
     def told_of(self, rows: torch.Tensor) -> Sequence[torch.Tensor]:
         """What the model is told of the images of rows (n,), beside their times: nothing."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from pseudodensity.control.train.adversarial import (
     discriminator_loss,
     generator_loss,
     gradient_penalty,
+    path_lengths,
     squared_slope,
 )
 from pseudodensity.control.train.batches import draw_real_images
@@ -58,10 +59,10 @@ RECIPE = (
 )
 # Keys that a recipe may leave out, with the value that does nothing. The plan leaves such a value out
 # too, so that a key that is added here defines no recipe anew.
-NEUTRAL = {"gradient_penalty": 0, "drift": 0, "ada": None}
+NEUTRAL = {"gradient_penalty": 0, "drift": 0, "ada": None, "accumulate": 1}
 
-# Steps between two path-length penalties (StyleGAN2).
-PATH_LENGTH_INTERVAL = 4
+# Path-length penalties (StyleGAN2), each of half a batch: steps between two, and how fast their mean moves.
+PATH_LENGTH_INTERVAL, PATH_LENGTH_DECAY = 4, 0.01
 # Batches of fakes that are proposed at once, at most.
 LARGEST_PROPOSAL = 4
 # Batches that the running statistics of the finished average are measured on.
@@ -87,8 +88,11 @@ class GanTrainer:
             (null for none), ``decay_fraction``, ``augment`` (DiffAugment policies in front of the
             discriminator, may be empty). It may have ``gradient_penalty``, the weight of
             :func:`~.adversarial.gradient_penalty` in every step, ``drift``, that of the mean
-            square of the logits of real images (Karras et al. 2018, appendix A.1), and ``ada``:
-            ``target``, ``images`` and ``transforms`` of :class:`~.ada_control.AdaControl`.
+            square of the logits of real images (Karras et al. 2018, appendix A.1), ``ada``:
+            ``target``, ``images`` and ``transforms`` of :class:`~.ada_control.AdaControl`, and
+            ``accumulate``, the number of equal parts that a batch is worked through in. Their gradients add up
+            to those of the batch; what compares images (a minibatch standard deviation, a batch norm in train
+            mode) compares those of a part, and path lengths move their mean part by part.
         iterations: length of the whole run, for the learning-rate decay.
         mirror: flip real images at random.
         seed: names all random streams of the run.
@@ -128,7 +132,10 @@ class GanTrainer:
         self.images, self.recipe, self.iterations = images, {**NEUTRAL, **recipe}, iterations
         self.batch_size, self.mirror, self.seed = int(recipe["batch_size"]), mirror, seed
         self.weights, self.accept = weights, accept
-        self.ada = _adaptive(self.recipe["ada"], self.batch_size)
+        self.parts = int(self.recipe["accumulate"])
+        self.ada = None
+        if ada := self.recipe["ada"]:
+            self.ada = AdaControl(ada["target"], ada["images"], ada["transforms"], self.batch_size)
         self.max_proposals, self.device = max_proposals, device
         self.proposed, self.accepted = 0, 0
         self.path_length_mean = torch.zeros((), device=device)
@@ -156,8 +163,8 @@ class GanTrainer:
     def step(self, iteration: int) -> dict[str, float]:
         """One update of the discriminator and one of the generator.
 
-        Both see the same accepted fakes, augmented alike: drawing them once halves the cost of
-        the rejection.
+        Both see the same accepted fakes. In one part they are augmented alike, and drawn once, which halves the
+        cost of the rejection; in several they are made again, so that no more than a part needs a graph.
         """
         stream = random_stream(self.seed, "gan step", iteration)
         self._set_learning_rates(iteration)
@@ -167,11 +174,15 @@ class GanTrainer:
         else:
             latents = self._accepted_latents(stream)
         seed_layers(stream, self.device)
-        images = self.generator(latents)
-        fake = self._show([images, *self.told_of(latents)], stream)
-        shown = [x.detach() for x in fake]
-        loss_d = self._update_discriminator(real, images.detach(), shown, iteration, stream)
-        loss_g = self._update_generator(fake)
+        if self.parts == 1:
+            ((images, fake),) = self._fakes(latents, stream, graph=True)
+            seen = [(images.detach(), [x.detach() for x in fake])]
+            shown = [fake]
+        else:
+            seen = self._fakes(latents, stream, graph=False)
+            shown = (fake for _, fake in self._fakes(latents, stream, graph=True))
+        loss_d = self._update_discriminator(real, seen, iteration, stream)
+        loss_g = self._update_generator(shown)
         if self.recipe["path_length_weight"] and iteration % PATH_LENGTH_INTERVAL == 0:
             self._regularise_path_length(stream)
         seen = (iteration + 1) * self.batch_size
@@ -183,6 +194,16 @@ class GanTrainer:
             self.ada.adjust(iteration)
             numbers |= {"p": self.ada.probability, "r_t": self.ada.sign}
         return numbers
+
+    def _fakes(
+        self, latents: torch.Tensor, stream: torch.Generator, *, graph: bool
+    ) -> Iterator[tuple[torch.Tensor, Sequence[torch.Tensor]]]:
+        """Part by part the images of latents, and what the trained part of the discriminator sees of them."""
+        for part in latents.chunk(self.parts):
+            with torch.set_grad_enabled(graph):
+                images = self.generator(part)
+                shown = self._show([images, *self.told_of(part)], stream)
+            yield images, shown
 
     def draw_real(self, stream: torch.Generator) -> Sequence[torch.Tensor]:
         """Real images of one step (batch_size, 3, R, R), and what the discriminator is told of them."""
@@ -216,7 +237,10 @@ class GanTrainer:
             rate = self.accepted / self.proposed if self.accepted else 1.0
             enough = math.ceil((self.batch_size - count) / rate)
             latents = self._draw_latents(stream, min(enough, LARGEST_PROPOSAL * self.batch_size))
-            rows = self.accept(self.generator(latents), stream)
+            pieces = latents.split(
+                self.batch_size // self.parts if self.parts > 1 else len(latents)
+            )
+            rows = self.accept(torch.cat([self.generator(piece) for piece in pieces]), stream)
             kept.append(latents[rows])
             accepted = len(kept[-1])
             count, proposed = count + accepted, proposed + len(latents)
@@ -239,48 +263,66 @@ class GanTrainer:
     def _update_discriminator(
         self,
         real: Sequence[torch.Tensor],
-        images: torch.Tensor,
-        fake: Sequence[torch.Tensor],
+        fakes: Iterable[tuple[torch.Tensor, Sequence[torch.Tensor]]],
         iteration: int,
         stream: torch.Generator,
     ) -> float:
-        """images: the fakes; fake: what the trained part of the discriminator sees of them."""
-        optimizer, (images_of_real, *told) = self.optimizers["discriminator"], real
+        """fakes: of each part the images, and what the trained part of the discriminator sees of them."""
+        optimizer, total = self.optimizers["discriminator"], 0.0
         optimizer.zero_grad(set_to_none=True)
+        parts = list(zip(*(x.chunk(self.parts) for x in real), strict=True))
+        for part, (images, fake) in zip(parts, fakes, strict=True):
+            loss = self._discriminator_loss(part, fake, stream) / self.parts
+            loss.backward()
+            total += loss.item()
+            if self.recipe["gradient_penalty"]:
+                penalty = self._gradient_penalty(part, images, stream)
+                (self.recipe["gradient_penalty"] * penalty / self.parts).backward()
+        optimizer.step()
+        gamma = self.recipe["r1_gamma"]
+        interval = self.recipe["r1_interval"]
+        if gamma and iteration % interval == 0:
+            optimizer.zero_grad(set_to_none=True)
+            for images, *told in parts:
+                leaf = images.detach().requires_grad_(True)
+                logits = self._judge([leaf, *told], stream)
+                penalty = squared_slope(logits, leaf) * (gamma / 2)
+                (penalty * interval / self.parts).backward()
+            optimizer.step()
+        return total
+
+    def _discriminator_loss(
+        self, real: Sequence[torch.Tensor], fake: Sequence[torch.Tensor], stream: torch.Generator
+    ) -> torch.Tensor:
         logits = self.discriminator.judge_both(self._show(real, stream), fake)
         if self.ada:
             self.ada.observe(logits[0])
         loss = discriminator_loss(self.recipe["loss"], *logits)
         if self.recipe["drift"]:
             loss = loss + self.recipe["drift"] * logits[0].square().mean()
-        loss.backward()
-        if self.recipe["gradient_penalty"]:
-            # A point between a real image and a fake is judged by what is told of the real one.
-            penalty = gradient_penalty(
-                lambda x: self._judge([x, *told], stream), images_of_real, images, stream
-            )
-            (self.recipe["gradient_penalty"] * penalty).backward()
-        optimizer.step()
-        gamma = self.recipe["r1_gamma"]
-        interval = self.recipe["r1_interval"]
-        if gamma and iteration % interval == 0:
-            optimizer.zero_grad(set_to_none=True)
-            leaf = images_of_real.detach().requires_grad_(True)
-            logits = self._judge([leaf, *told], stream)
-            penalty = squared_slope(logits, leaf) * (gamma / 2)
-            (penalty * interval).backward()
-            optimizer.step()
-        return loss.item()
+        return loss
 
-    def _update_generator(self, fake: Sequence[torch.Tensor]) -> float:
-        optimizer = self.optimizers["generator"]
+    def _gradient_penalty(
+        self, real: Sequence[torch.Tensor], images: torch.Tensor, stream: torch.Generator
+    ) -> torch.Tensor:
+        """A point between a real image and a fake is judged by what is told of the real one."""
+        images_of_real, *told = real
+        return gradient_penalty(
+            lambda x: self._judge([x, *told], stream), images_of_real, images.detach(), stream
+        )
+
+    def _update_generator(self, fakes: Iterable[Sequence[torch.Tensor]]) -> float:
+        """fakes: of each part what the trained part of the discriminator sees."""
+        optimizer, total = self.optimizers["generator"], 0.0
         optimizer.zero_grad(set_to_none=True)
         self.discriminator.requires_grad_(False)
-        loss = generator_loss(self.recipe["loss"], self.discriminator.judge(fake))
-        loss.backward()
+        for fake in fakes:
+            loss = generator_loss(self.recipe["loss"], self.discriminator.judge(fake)) / self.parts
+            loss.backward()
+            total += loss.item()
         self._unfreeze_discriminator()
         optimizer.step()
-        return loss.item()
+        return total
 
     def _unfreeze_discriminator(self) -> None:
         for group in self.optimizers["discriminator"].param_groups:
@@ -288,21 +330,17 @@ class GanTrainer:
                 parameter.requires_grad_(True)
 
     def _regularise_path_length(self, stream: torch.Generator) -> None:
-        """Path-length regularisation of StyleGAN2 (decay .01, half batch, every 4 steps)."""
         optimizer = self.optimizers["generator"]
         optimizer.zero_grad(set_to_none=True)
-        latents = self._draw_latents(stream)
+        latents = self._draw_latents(stream)[: max(1, self.batch_size // 2)]
         seed_layers(stream, self.device)
-        styles = self.generator.mapping(latents[: max(1, self.batch_size // 2)])
-        styles = styles.unsqueeze(1).repeat(1, self.generator.synthesis.num_ws, 1)
-        images = self.generator.synthesis(styles)
-        direction = torch.randn(images.shape, generator=stream).to(images) / images.shape[-1]
-        (gradient,) = torch.autograd.grad((images * direction).sum(), styles, create_graph=True)
-        lengths = gradient.square().sum(2).mean(1).sqrt()
-        mean = self.path_length_mean.lerp(lengths.mean(), 0.01)
-        self.path_length_mean.copy_(mean.detach())
-        penalty = (lengths - mean).square().mean() * self.recipe["path_length_weight"]
-        (penalty * PATH_LENGTH_INTERVAL).backward()
+        weight = self.recipe["path_length_weight"] * PATH_LENGTH_INTERVAL / self.parts
+        for part in latents.chunk(self.parts):
+            lengths = path_lengths(self.generator, part, stream)
+            # Each part moves the mean by its share of what a batch does.
+            mean = self.path_length_mean.lerp(lengths.mean(), PATH_LENGTH_DECAY / self.parts)
+            self.path_length_mean.copy_(mean.detach())
+            ((lengths - mean).square().mean() * weight).backward()
         optimizer.step()
 
     def weights_to_keep(self) -> dict[str, dict[str, torch.Tensor]]:
@@ -360,10 +398,3 @@ class GanTrainer:
         self.path_length_mean.copy_(state["path_length_mean"])
         if self.ada:
             self.ada.load_state(state["ada"])
-
-
-def _adaptive(settings: Mapping[str, Any] | None, batch_size: int) -> AdaControl | None:
-    """What a recipe says under ``ada``."""
-    if settings is None:
-        return None
-    return AdaControl(settings["target"], settings["images"], settings["transforms"], batch_size)

@@ -67,7 +67,7 @@ class RatioTrainer:
             group["lr"] = self.settings["learning_rate"] * factor
         real = draw_real_images(self.images, self.batch_size, None, self.mirror, stream)
         real = real.to(self.device)
-        fake = self._fakes(self.batch_size, stream)
+        fake = self._images(self._latents(self.batch_size, stream))
         for parameter in self.parameters:
             parameter.requires_grad_(True)
         self.optimizer.zero_grad(set_to_none=True)
@@ -85,10 +85,12 @@ class RatioTrainer:
         leaf = real.detach().requires_grad_(True)
         return self.settings["r1_gamma"] / 2 * squared_slope(self.critic(leaf), leaf)
 
+    def _latents(self, count: int, stream: torch.Generator) -> Tensor:
+        return torch.randn((count, *self.generator.latent_shape), generator=stream).to(self.device)
+
     @torch.no_grad()
-    def _fakes(self, count: int, stream: torch.Generator) -> Tensor:
-        latents = torch.randn((count, *self.generator.latent_shape), generator=stream)
-        return to_float(to_uint8(self.generator(latents.to(self.device))))
+    def _images(self, latents: Tensor) -> Tensor:
+        return to_float(to_uint8(self.generator(latents)))
 
     def state(self) -> dict[str, Any]:
         """The head and its optimiser."""
@@ -107,7 +109,9 @@ class RatioTrainer:
     def facts(self) -> dict[str, float]:
         """``held_out_loss``: cross-entropy on real images that nothing here was trained on, where there
         are such, and further fakes; log 2 = .693 is that of a discriminator that knows nothing."""
-        fake = self._fakes(len(self.critic.reals), random_stream(self.seed, "ratio held out"))
+        latents = self._latents(len(self.critic.reals), random_stream(self.seed, "ratio held out"))
         real = torch.from_numpy(self.critic.real_logits())
-        logits = torch.cat([self.critic(part).cpu() for part in fake.split(self.batch_size)])
+        # Large images do not fit all at once.
+        logits = [self.critic(self._images(part)).cpu() for part in latents.split(self.batch_size)]
+        logits = torch.cat(logits)
         return {"held_out_loss": cross_entropy(real, logits).item()}
