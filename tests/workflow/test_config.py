@@ -9,6 +9,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from pseudodensity.control.train.weights import RECIPE, check_recipe
+from pseudodensity.generators.checking import check_networks
 from pseudodensity.papers.latent_reweighting.table1 import LAWS, METHODS
 from pseudodensity.plan.config import load_config
 from pseudodensity.plan.errors import ConfigError
@@ -76,6 +77,12 @@ def test_every_scale_is_an_overlay_of_what_differs(scale):
     if scale not in ("paper", "rehearsal", "real", "faces"):
         plan = planned(SCALES / f"{scale}.yaml")
         assert plan.tables["table1"].missing is None
+
+
+def test_networks_that_the_papers_scale_trains_can_be_built():
+    """Those of the embedded config that it does not replace as well: data sets are larger there."""
+    config = load_config(DEFAULT, [SCALES / "paper.yaml"], {})
+    check_networks({name: config[name] for name in ("datasets", "extractors", "models")})
 
 
 def test_without_its_downloads_the_papers_scale_says_which_file_is_missing_first():
