@@ -9,17 +9,15 @@ from pseudodensity.progress import Progress, logged
 from pseudodensity.report.paper_scale_page import write_paper_scale
 
 params = snakemake.params
-
-
-def plan_of(overlays):
-    config = load_config(Path(params.config), list(map(Path, overlays)), {})
-    return Plan(config, Path(params.schemas), Path(params.grids))
-
-
+config, schemas, grids = map(Path, (params.config, params.schemas, params.grids))
 with logged(snakemake.log[0]):
+    rehearsal, paper = (
+        Plan(load_config(config, [Path(path) for path in overlays], {}), schemas, grids)
+        for overlays in (params.rehearsed, params.paper)
+    )
     write_paper_scale(
-        plan_of(params.rehearsed),
-        plan_of(params.paper),
+        rehearsal,
+        paper,
         snakemake.input.files,
         snakemake.output[0],
         rate=core_rate(),
