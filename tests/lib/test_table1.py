@@ -113,6 +113,19 @@ def write(rows, book, tmp_path, monkeypatch) -> dict[str, str]:
     return {kind: path.read_text(encoding="utf-8") for kind, path in paths.items()}
 
 
+def test_a_line_of_too_few_real_images_is_empty_and_says_why():
+    rows = make_rows("stylegan2-faces")
+    book = make_book(rows, {0: (0.1, 0.2)})
+    (row,) = [row for row in rows if row["setting"] == "oracle_precision"]
+    why = "it takes fewer than 10 of 16 real images"
+    book.found[key(row["pool"], row["point"])] = Found([], {"note": why})
+    frame = table1_frame(rows, book, REPORTED).set_index("role")
+    line = frame.loc["oracle_precision"]
+    assert line[["precision", "fid", "mean_pseudo_density", "acceptance"]].isna().all()
+    assert (line["repeats"], line["spread_of"]) == (0, why)
+    assert frame.loc["oracle_recall", "repeats"] == 2 and frame["precision"].notna().sum() == 9
+
+
 def test_one_seed_spreads_over_repeats():
     line = make_frame("stylegan2-faces", {0: (0.1, 0.2, 0.6)}).iloc[0]
     assert line["recall"] == pytest.approx(0.3)

@@ -185,7 +185,12 @@ def _line(members: Members, reported: pd.DataFrame) -> dict[str, Any]:
 
 
 def _summary(members: Members) -> dict[str, Any]:
-    """Means, spreads and counts of the scores of one line."""
+    """Means, spreads and counts of the scores of one line; where no set is large enough, why."""
+    if not any(found.repeats for _, found in members):
+        columns = ("mean_pseudo_density" if s == "mean_density" else s for s in SCORES)
+        nothing = {name: np.nan for column in columns for name in (column, f"{column}_spread")}
+        why = members[0][1].facts.get("note") or "no set is large enough"
+        return nothing | {"acceptance": np.nan, "repeats": 0, "spread_of": why}
     line: dict[str, Any] = {}
     known = members[0][1].repeats[0]
     for score in (*SCORES, *(score for score in FURTHER_SCORES if score in known)):

@@ -186,7 +186,9 @@ def _oracle_ends(lines: pd.DataFrame) -> dict[str, np.ndarray]:
         return {}
     start = _place(lines, "pretrained") - _place(lines, "oracle")
     found = {role: f"oracle_{role}" for role in TUNED if f"oracle_{role}" in lines.index}
-    return {role: start + _place(lines, oracle) for role, oracle in found.items()}
+    ends = {role: start + _place(lines, oracle) for role, oracle in found.items()}
+    # Of too few real images no reweighted set is large enough.
+    return {role: end for role, end in ends.items() if np.isfinite(end).all()}
 
 
 def _entries(blocks: Sequence[pd.DataFrame]) -> list[Any]:
