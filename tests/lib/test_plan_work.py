@@ -64,6 +64,13 @@ def test_what_goes_through_a_data_set_counts_its_images(plan):
     assert whole(plan, plan.data.density("faces")) == (images * epochs, "images x epochs")
 
 
+def test_volumes_count_the_directions_that_they_take(plan):
+    checkpoint = plan.models.pretrained("stylegan2", "faces", 0)
+    settings = {"extractors": [], "kept": 4, "route": "auto", "spaces": ["pixel"]}
+    (made,) = plan.pools.column("singular_values", settings, plan.pools.proposals(checkpoint, 9), 9)
+    assert whole(plan, made) == (9 * 3 * 4, "passes")
+
+
 def test_nothing_is_said_of_what_grows_otherwise(plan):
     kinds = {}
     for made in plan.artifacts.values():
@@ -72,3 +79,41 @@ def test_nothing_is_said_of_what_grows_otherwise(plan):
             assert subject(made)
     unknown = {kind for kind, found in kinds.items() if True in found}
     assert unknown == {"scores", "experiment", "extremes", "costs"}
+
+
+def parts(plan, model, count, point=None):
+    return [made.rows for made in plan.pools.proposals(model, count, point)]
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory) -> Plan:
+    """Images of 256 px, in files of 10,000."""
+    overlay = tmp_path_factory.mktemp("plan") / "large.yaml"
+    config = {name: {"resolution": 256} for name in ("faces", "bedroom")}
+    models = {"iddpm": {"generator": {"sampling_steps": 50}}}
+    runtime = {"proposals_per_file": 10_000}
+    overlay.write_text(yaml.safe_dump({"datasets": config, "models": models, "runtime": runtime}))
+    resolved = load_config(ROOT / "config/config.yaml", [overlay], {})
+    return Plan(resolved, ROOT / "workflow/schemas", ROOT / "config/papers")
+
+
+def test_a_pool_of_large_images_and_many_passes_is_cut_into_jobs_that_end(large, plan):
+    """No number depends on it: the parts of a pool share its digest."""
+    gan = large.models.pretrained("stylegan2", "faces", 0)
+    diffusion = large.models.pretrained("iddpm", "bedroom", 0)
+    assert parts(large, gan, 10_000) == ["0000000-0010000"]
+    # 10 times 50 passes of .0655 million pixels: 366 images, in hundreds.
+    assert parts(large, diffusion, 600) == ["0000000-0000300", "0000300-0000600"]
+    small = plan.models.pretrained("iddpm", "bedroom", 0)
+    assert len(parts(plan, small, 10_000)) == 1
+
+
+def test_images_that_belong_together_stay_in_one_part(large):
+    model = large.models.pretrained("iddpm", "bedroom", 0)
+    for samples, rows in ((10, 300), (7, 700), (30, 300)):
+        found = parts(large, model, 2100, PARTICLES | {"particles": samples})
+        assert found[0] == f"0000000-{rows:07d}" and rows % samples == 0
+
+
+PARTICLES = {"method": "particle_guidance", "strength": 1.0, "steps": 50, "step": "ancestral"}
+PARTICLES |= {"least_sigma": 1.0, "from_time": 0.0, "to_time": 1000.0}

@@ -23,6 +23,7 @@ from pseudodensity.plan.methods import (
     metric_settings,
 )
 from pseudodensity.plan.models import Models, declaration, generator_modules, tangent_modules
+from pseudodensity.plan.work import rows_of_a_part
 
 __all__ = ["Item", "Pools", "images_of"]
 
@@ -99,12 +100,17 @@ class Pools:
 
         point: of a method that makes its images itself; None for the generator's own. Its pool is as
         long as asked for.
+
+        A part is no longer than a job may take; rows that belong together stay together.
         """
-        key, size = None, self.config["runtime"]["proposals_per_file"]
+        key, size, group = None, self.config["runtime"]["proposals_per_file"], 1
         if point is not None:
             key, module = canonical(point), method(point["method"])
             per_file = getattr(module, "rows_per_file", None)
             size = count if per_file is None else min(count, per_file(point))
+            group = getattr(module, "rows_per_group", lambda _: 1)(point)
+        side = self.config["datasets"][checkpoint.facts["dataset"]]["resolution"]
+        size = min(size, rows_of_a_part(checkpoint, point, side, group))
         # A pool of a method ends where what was asked for does.
         stop = count if point else count + size
         return tuple(

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pseudodensity.plan.artifact import Artifact
-from pseudodensity.plan.models import declaration
+from pseudodensity.plan.work import UNKNOWN_IMAGES, amount, calls_many, dataset_of
 
 __all__ = [
-    "dataset_of",
     "images_at_once",
     "of_attempt",
     "priority",
@@ -40,7 +39,6 @@ ON_DEVICE = (
 NETWORKS = frozenset(("checkpoint", "extractor", "classifier"))
 BASE_MB = 2_000  # an interpreter with torch and its libraries
 MOST_MB = 20_000  # no job of inference may need more: data are streamed and memory-mapped
-UNKNOWN_IMAGES = 100_000  # of a data set that takes all images there are
 
 # Numbers of single precision that a network holds for one number of an image, on a CPU. Measured at 1,024 px by
 # config/scales/rehearsal.yaml and rounded up: a pass of StyleGAN3-T (50), the gradient of an image of it with
@@ -56,9 +54,21 @@ TRAINS = ("trained", "finetuned", "auxiliary")
 # Copies of a public file's weights that a job holds: as it reads them, and in training with averages and moments.
 COPIES, COPIES_OF_TRAINING = 3, 7
 
-# Seconds per million pixels and image, generous: a scheduler kills what exceeds them.
-SECONDS_PER_MEGAPIXEL = {"data": 0.1, "features": 0.05, "pool": 0.5, "reals": 0.1, "column": 0.5}
-MANY_CALLS = 50  # a diffusion model's image in units of one pass
+# Seconds on a GPU, generous, for a scheduler kills what exceeds them: of an image, and of a pass of a million pixels.
+# Those of an image are of the networks that look at it, which make it smaller first.
+SECONDS = {
+    "data": (0.0005, 0.1),
+    "features": (0.03, 0.05),
+    "reals": (0.1, 0.1),
+    "pool": (0.1, 0.5),
+    "column": (0.03, 0.5),
+    "density": (0.001, 0.0),  # of an image and epoch, on a core
+}
+OTHER_SECONDS = (0.0, 0.05)
+OF_U_NET, OF_GRADIENT = (
+    20,
+    3,
+)  # so many times as long as a pass of a GAN, and as one without a gradient
 LONGEST_MINUTES = 2_880
 SHORTEST_MINUTES = 30
 
@@ -87,7 +97,7 @@ def resources(artifact: Artifact, config: Mapping[str, Any]) -> dict[str, int]:
     return {
         "gpu": int(config["runtime"]["device"] != "cpu" and _runs_network(artifact)),
         "mem_mb": math.ceil(memory),
-        "runtime": _minutes(artifact, images, side),
+        "runtime": _minutes(artifact, config, images, side),
         "disk_mb": math.ceil(stored * pixels / 1e6 + features + 100),
     }
 
@@ -114,6 +124,8 @@ def _image_mb(side: int) -> float:
 
 def _working_mb(artifact: Artifact, config: Mapping[str, Any], images: int, side: int) -> float:
     """What the images need that a job works on at once."""
+    if artifact.kind == "scores":  # features alone
+        return 0.0
     if artifact.kind in ("features", "reals", "extractor"):
         side = min(side, LARGEST_INPUT)
     batch = min(images, images_at_once(artifact, config))
@@ -164,11 +176,11 @@ def _runs_network(artifact: Artifact) -> bool:
     return on_network or artifact.kind in ON_DEVICE
 
 
-def priority(artifact: Artifact, longest: int) -> float:
+def priority(artifact: Artifact, longest: int, config: Mapping[str, Any]) -> float:
     """Which job starts first where several could. longest: iterations of the longest pre-training."""
     if artifact.kind == "trained":
         return 10 + 9 * artifact.spec["iterations"] / longest
-    if artifact.kind == "pool" and _calls(artifact) > 1:
+    if artifact.kind == "pool" and amount(artifact, config).passes > 1:
         return URGENT["pool"] + 1  # takes long itself
     return URGENT.get(artifact.kind, 0)
 
@@ -192,35 +204,22 @@ def _rows(artifact: Artifact) -> int:
     return stop - start
 
 
-def dataset_of(artifact: Artifact) -> str | None:
-    """Name of the data set that an artefact has to do with, in the config; None where there is none."""
-    if artifact.kind == "data":
-        return artifact.slug
-    if "dataset" in artifact.facts:
-        return artifact.facts["dataset"]
-    for upstream in artifact.upstream():
-        found = dataset_of(upstream)
-        if found is not None:
-            return found
-    return None
-
-
 def _stored(artifact: Artifact, config: Mapping[str, Any], images: int) -> int:
     if artifact.kind in ("pool", "reals"):
         return stored_images(config, _shape(artifact, config)[1], images)
     return images if artifact.kind == "data" else 0
 
 
-def _calls(artifact: Artifact) -> int:
-    checkpoint = artifact.needs.get("checkpoint")
-    architecture = checkpoint.facts["architecture"] if checkpoint else None
-    many = architecture and declaration(architecture)["calls_per_image"] == "many"
-    return MANY_CALLS if many else 1
-
-
-def _minutes(artifact: Artifact, images: int, side: int) -> int:
+def _minutes(artifact: Artifact, config: Mapping[str, Any], images: int, side: int) -> int:
     if artifact.kind in ("trained", "finetuned", "auxiliary", "feature_density"):
         return LONGEST_MINUTES
-    seconds = images * side * side / 1e6 * SECONDS_PER_MEGAPIXEL.get(artifact.kind, 0.05)
-    minutes = SHORTEST_MINUTES + seconds * _calls(artifact) / 60
-    return min(LONGEST_MINUTES, math.ceil(minutes))
+    work = amount(artifact, config)
+    count, passes = (work.count, work.passes) if work else (images, 1)
+    of_image, of_megapixel = SECONDS.get(artifact.kind, OTHER_SECONDS)
+    checkpoint = artifact.needs.get("checkpoint")
+    if artifact.kind in ("pool", "column") and calls_many(checkpoint):
+        of_megapixel *= OF_U_NET
+    if _takes_gradients(artifact):
+        of_megapixel *= OF_GRADIENT
+    seconds = count * (of_image + passes * side * side / 1e6 * of_megapixel)
+    return min(LONGEST_MINUTES, math.ceil(SHORTEST_MINUTES + seconds / 60))

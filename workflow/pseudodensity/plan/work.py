@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
+from math import lcm, prod
 from typing import Any
 
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.models import declaration
-from pseudodensity.plan.resources import UNKNOWN_IMAGES, dataset_of
 
-__all__ = ["Amount", "amount", "subject"]
+__all__ = [
+    "UNKNOWN_IMAGES",
+    "Amount",
+    "amount",
+    "calls_many",
+    "dataset_of",
+    "rows_of_a_part",
+    "subject",
+]
+
+UNKNOWN_IMAGES = 100_000  # of a data set that takes all images there are
 
 # Settings that multiply the work of an image: passes through a network.
 PASSES = ("steps", "terms")
+# Directions that a Jacobian is taken along for each singular value that is kept; twice as many at least.
+COLUMNS = 3
+# Images of a part of a pool in passes of a million pixels, where one of a U-Net counts as many of a GAN: with it no job
+# of config/scales/paper.yaml takes a GPU for more than half a day by docs/paper_scale.md.
+LARGEST_PART, U_NET = 12_000, 10
 # Public files, which are converted or read whole.
 READ_ONCE = ("imported", "extractor")
 # Units of kinds whose time does not count images alone.
@@ -115,18 +129,47 @@ def _images(artifact: Artifact, config: Mapping[str, Any]) -> int:
 
 def _passes(artifact: Artifact) -> int:
     """How often an image goes through the network of a job."""
-    if artifact.kind not in ("pool", "column", "moved"):
+    if artifact.kind == "pool":
+        return _passes_of_pool(artifact.needs["checkpoint"], artifact.spec["point"])
+    if artifact.kind not in ("column", "moved"):
         return 1
-    settings = artifact.spec.get("settings") or artifact.spec.get("point") or {}
-    found = [settings[key] for key in PASSES if key in settings]
-    if not found and artifact.kind == "pool":
-        return _steps_of(artifact.needs["checkpoint"])
-    return prod(found)
+    settings = artifact.spec["settings"]
+    if artifact.spec.get("column") == "singular_values":
+        return COLUMNS * settings["kept"]
+    return _passes_in(settings) or 1
+
+
+def _passes_of_pool(checkpoint: Artifact, point: Mapping[str, Any] | None) -> int:
+    return (_passes_in(point) if point else None) or _steps_of(checkpoint)
+
+
+def _passes_in(settings: Mapping[str, Any]) -> int | None:
+    """Passes that settings name; None where they name none. Without steps an image is still made."""
+    found = [max(1, settings[key]) for key in PASSES if key in settings]
+    return prod(found) if found else None
+
+
+def calls_many(checkpoint: Artifact) -> bool:
+    """Whether an image of a model takes many calls of its network, as that of a diffusion model does."""
+    return declaration(checkpoint.facts["architecture"])["calls_per_image"] == "many"
+
+
+def rows_of_a_part(
+    checkpoint: Artifact, point: Mapping[str, Any] | None, side: int, group: int
+) -> int:
+    """How many images of a pool one job may draw: it cannot go on where it was killed, and a queue has its limit.
+
+    side: of an image. group: rows that belong together; the answer is a multiple of it, and of 100.
+    """
+    dear = U_NET if calls_many(checkpoint) else 1
+    each = _passes_of_pool(checkpoint, point) * side * side / 1e6 * dear
+    unit = lcm(group, 100)
+    return max(1, int(LARGEST_PART / each / unit)) * unit
 
 
 def _steps_of(checkpoint: Artifact) -> int:
     """Passes of an image of a diffusion model as its checkpoint is sampled; 1 of all others."""
-    if declaration(checkpoint.facts["architecture"])["calls_per_image"] != "many":
+    if not calls_many(checkpoint):
         return 1
     spec = checkpoint.spec
     for settings in (spec.get("sampling"), spec.get("generator")):
@@ -134,3 +177,16 @@ def _steps_of(checkpoint: Artifact) -> int:
             return settings["sampling_steps"]
     parent = checkpoint.needs.get("parent")
     return _steps_of(parent) if parent else 1
+
+
+def dataset_of(artifact: Artifact) -> str | None:
+    """Name of the data set that an artefact has to do with, in the config; None where there is none."""
+    if artifact.kind == "data":
+        return artifact.slug
+    if "dataset" in artifact.facts:
+        return artifact.facts["dataset"]
+    for upstream in artifact.upstream():
+        found = dataset_of(upstream)
+        if found is not None:
+            return found
+    return None

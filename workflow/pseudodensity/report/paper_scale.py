@@ -19,8 +19,8 @@ import pandas as pd
 
 from pseudodensity.plan.artifact import Artifact, benchmark_of
 from pseudodensity.plan.plan import Plan
-from pseudodensity.plan.resources import dataset_of, resources, stored_images_of
-from pseudodensity.plan.work import amount, subject
+from pseudodensity.plan.resources import resources, stored_images_of
+from pseudodensity.plan.work import amount, dataset_of, subject
 from pseudodensity.progress import read_log
 
 __all__ = [

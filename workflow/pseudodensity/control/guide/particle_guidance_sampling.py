@@ -70,6 +70,11 @@ def points(
     return strength_points(NAME, "strength", grid, settings)
 
 
+def rows_per_group(point: Point) -> int:
+    """Images of a set, which one file of a pool holds whole."""
+    return point["particles"]
+
+
 def label(point: Point) -> str:
     """With the strength, the interval and the sampler."""
     return f"{TITLE}, strength {point['strength']:g}, {sampler_words(point)}"

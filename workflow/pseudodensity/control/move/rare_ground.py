@@ -26,6 +26,7 @@ __all__ = [
     "all_of_references",
     "around_references",
     "rows_per_file",
+    "rows_per_group",
     "with_changes",
 ]
 
@@ -66,6 +67,11 @@ def all_of_references(point: Point, images: int, repeats: int) -> int:
 def rows_per_file(point: Point) -> int:
     """Images in one file of a pool of a point: all of some references."""
     return -(-PER_FILE // point["samples"]) * point["samples"]
+
+
+def rows_per_group(point: Point) -> int:
+    """Images of one reference."""
+    return point["samples"]
 
 
 @dataclass(frozen=True)

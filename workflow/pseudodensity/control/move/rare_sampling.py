@@ -13,7 +13,12 @@ from pseudodensity.control.choice import (
     needs_one_pass,
     no_column_settings,
 )
-from pseudodensity.control.move.rare_ground import LIMITING, rows_per_file, with_changes
+from pseudodensity.control.move.rare_ground import (
+    LIMITING,
+    rows_per_file,
+    rows_per_group,
+    with_changes,
+)
 from pseudodensity.control.move.rare_ground import all_of_references as proposals
 
 if TYPE_CHECKING:
@@ -29,6 +34,7 @@ __all__ = [
     "points",
     "proposals",
     "rows_per_file",
+    "rows_per_group",
     "search_settings",
     "why_not",
 ]
