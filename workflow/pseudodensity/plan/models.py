@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pseudodensity.plan.accumulation import check_accumulate
 from pseudodensity.plan.adaptive import check_adaptive
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.code import modules_used
@@ -365,6 +366,7 @@ def _check_recipe(place: str, settings: Mapping[str, Any], described: Mapping[st
                 "where nothing bounds its slope: give 10"
             )
         check_adaptive(".".join(filter(None, (place, where, "recipe.ada"))), merged)
+        check_accumulate(".".join(filter(None, (place, where, "recipe.accumulate"))), merged)
     if not described["discriminator"] and tuning.get("fake_weight", "none") != "none":
         raise ConfigError(
             f"config: {place}.finetuning.fake_weight must be none: without a discriminator the model "

@@ -24,6 +24,7 @@ RECIPE = (
     "ema_half_life",
     "ema_ramp_up",
 )
+NEUTRAL = {"accumulate": 1}
 
 
 class ClassDiffusionTrainer(DiffusionTrainer):
