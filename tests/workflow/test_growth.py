@@ -136,14 +136,19 @@ def test_a_model_is_a_file_and_an_entry(workflow, before):
 
 
 def test_a_key_of_a_recipe_that_does_nothing_changes_no_artefact(workflow, before):
-    gan = {"gradient_penalty": 0.0, "drift": 0, "ada": None}
-    workflow.write("toy.yaml", {"recipes": {"gan": gan}})
+    gan = {"accumulate": 1, "gradient_penalty": 0.0, "drift": 0, "ada": None}
+    workflow.write("toy.yaml", {"recipes": {"gan": gan, "diffusion": {"accumulate": 1}}})
     assert planned(workflow, "toy.yaml") == before
     workflow.write("toy.yaml", {"recipes": {"gan": {"drift": 0.001}}})
     after = planned(workflow, "toy.yaml")["jobs"]
     changed = {path for path in before["jobs"] if path not in after}
     assert any("trained/stylegan2" in path for path in changed)
     assert not any("trained/iddpm" in path for path in changed)
+    workflow.write("toy.yaml", {"recipes": {"diffusion": {"accumulate": 2}}})
+    after = planned(workflow, "toy.yaml")["jobs"]
+    changed = {path for path in before["jobs"] if path not in after}
+    assert any("trained/iddpm" in path for path in changed)
+    assert not any("trained/stylegan2" in path for path in changed)
 
 
 METHOD = '''
