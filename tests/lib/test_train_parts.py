@@ -17,12 +17,17 @@ from test_train_gan import (
     make_generator,
     make_trainer,
 )
+from test_train_ratio import SETTINGS, TwoImages, data
+from test_train_weights import bridge_trainer
 from torch import nn
 
 from pseudodensity.control.train.gan import GanTrainer
 from pseudodensity.control.train.loop import run
 from pseudodensity.control.train.path_length import penalise_path_lengths
+from pseudodensity.control.train.ratio import RatioTrainer
+from pseudodensity.control.train.weights import WeightTrainer
 from pseudodensity.generators.build import build_discriminator, build_generator
+from pseudodensity.generators.discriminator import StagedDiscriminator
 from pseudodensity.progress import Progress
 
 torch.set_num_threads(1)
@@ -133,6 +138,58 @@ def test_a_step_of_a_diffusion_model_in_parts_is_that_of_the_whole_batch(parts, 
     assert numbers == pytest.approx(expected, rel=1e-10)
 
 
+class Squares(StagedDiscriminator):
+    """Logits (a . x)^2 + b, in float64; it keeps the sizes of its batches."""
+
+    def __init__(self):
+        super().__init__()
+        self.a = nn.Parameter(torch.randn(3 * 8 * 8, dtype=torch.float64) / 8)
+        self.b = nn.Parameter(torch.zeros((), dtype=torch.float64))
+        self.sizes: list[int] = []
+
+    def judge(self, features):
+        self.sizes.append(len(features[0]))
+        return (features[0].flatten(1).double() @ self.a).square() + self.b
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_a_step_of_the_density_ratio_in_parts_is_that_of_the_whole_batch(parts):
+    ends = []
+    for accumulate in (1, parts):
+        torch.manual_seed(0)
+        settings = SETTINGS | {"batch_size": 8, "r1_gamma": 3.0, "accumulate": accumulate}
+        judge = Squares()
+        trainer = RatioTrainer(judge, TwoImages(), data(), settings, mirror=True, seed=0)
+        ends.append((judge, trainer.step(0)))
+        assert judge.sizes == [8 // accumulate] * 3 * accumulate
+        trainer.facts()
+        assert max(judge.sizes) == 8 // accumulate
+    (whole, expected), (ours, numbers) = ends
+    assert_alike([ours], [whole])
+    assert numbers == pytest.approx(expected, rel=1e-10)
+
+
+def weight_trainer(network, critic, generator, latents, reals, recipe, **options) -> WeightTrainer:
+    """In float64."""
+    draws = [lambda n, s, draw=draw: draw(n, s).double() for draw in (latents, reals)]
+    return WeightTrainer(network.double(), critic.double(), generator, *draws, recipe, **options)
+
+
+@pytest.mark.parametrize("critic_loss", ["wasserstein", "hinge"])
+@pytest.mark.parametrize("normalised", [True, False])
+def test_a_step_of_latent_weights_in_parts_is_that_of_the_whole_batch(critic_loss, normalised):
+    ends, sizes = [], []
+    for parts in (1, 4):
+        changes = {"critic_loss": critic_loss, "normalised": normalised, "penalty": 1.0}
+        trainer = bridge_trainer(weight_trainer, warm_up=0, **changes, accumulate=parts)
+        trainer.critic.register_forward_hook(lambda *passed: sizes.append(len(passed[-1])))
+        ends.append((trainer, trainer.step(0)))
+    (whole, expected), (ours, numbers) = ends
+    assert_alike((ours.network, ours.critic), (whole.network, whole.critic))
+    assert numbers == pytest.approx(expected, rel=1e-10)
+    assert sizes == [128] * 4 + [32] * 16
+
+
 def test_parts_of_a_conditional_gan_keep_images_and_classes_together():
     judge = Recorder()
     trainer = make_conditional(judge, recipe={"accumulate": 4})
@@ -173,9 +230,21 @@ def test_both_updates_see_the_same_fakes_in_parts_and_buffers_move_once_for_each
     assert [len(x) for x in discriminator.seen] == [2] * 12
     shown, again = discriminator.seen[1:8:2], discriminator.seen[8:]
     assert all(torch.equal(*pair) for pair in zip(shown, again, strict=True))
-    fakes = torch.cat(shown)
-    assert len({fake.numpy().tobytes() for fake in fakes}) == 8, "each has draws of its own"
     assert trainer.generator.passes == 1 + 4
+
+
+class Noise(CoupledGenerator):
+    """Images that are nothing but the draws of a layer."""
+
+    def forward(self, z):
+        return self.strength * torch.randn(len(z), 3, self.resolution, self.resolution)
+
+
+def test_each_part_has_draws_of_its_own():
+    discriminator = LinearDiscriminator(4)
+    make_trainer(Noise(), discriminator, recipe={"accumulate": 4}).step(0)
+    fakes = torch.cat(discriminator.seen[8:])
+    assert len({fake.numpy().tobytes() for fake in fakes}) == 8
 
 
 def test_path_lengths_of_parts_are_measured_on_the_images_that_are_penalised():
@@ -266,6 +335,7 @@ def test_unequal_parts_are_refused_in_one_line(parts):
     for make in (
         lambda: make_trainer(CoupledGenerator(), LinearDiscriminator(4), recipe=recipe),
         lambda: make_diffusion(flat_images([0], 8), 3, recipe=recipe),
+        lambda: bridge_trainer(batch_size=8, **recipe),
     ):
         with pytest.raises(ValueError, match=f"accumulate is {parts}, .* a batch of 8") as error:
             make()

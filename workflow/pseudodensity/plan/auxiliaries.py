@@ -7,6 +7,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from pseudodensity.plan.accumulation import check_accumulate
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.data import Data
 from pseudodensity.plan.declared import declared, modules_declaring
@@ -43,6 +44,10 @@ class Auxiliaries:
         for place, given in places.items():
             for name, own in given.items():
                 check_settings(f"{place}.{name}", auxiliary_module(name), own)
+                common = config["auxiliaries"].get(name, {})
+                merged = {**declared(auxiliary_module(name), "DEFAULTS"), **common, **own}
+                if "accumulate" in merged:
+                    check_accumulate(f"{place}.{name}.accumulate", merged)
         self.of = cache(self._of)
 
     def settings(self, name: str, model: str) -> dict[str, Any]:
