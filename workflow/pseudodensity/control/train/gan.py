@@ -134,7 +134,7 @@ class GanTrainer:
         self.batch_size, self.mirror, self.seed = int(recipe["batch_size"]), mirror, seed
         self.parts = int(self.recipe["accumulate"])
         self.part_size = size_of_part(self.batch_size, self.parts)
-        self.weights, self.device = weights, device
+        self.weights, self.accept, self.device = weights, accept, device
         self.ada = _adaptive(self.recipe["ada"], self.batch_size)
         self.proposals = Proposals(
             self.generator,
@@ -194,7 +194,7 @@ class GanTrainer:
         seen = (iteration + 1) * self.batch_size
         self.average.update(seen, self.batch_size)
         numbers = {"loss D": loss_d, "loss G": loss_g}
-        if self.proposals.accept is not None:
+        if self.accept is not None:
             numbers["accepted"] = self.proposals.acceptance
         if self.ada:
             self.ada.adjust(iteration)
@@ -346,10 +346,8 @@ class GanTrainer:
     def facts(self) -> dict[str, float]:
         """Realised acceptance of the fakes over the whole run, if they were filtered; the last
         probability of augmentation and mean sign of real logits, if they were adaptive."""
-        facts = self.ada.facts() if self.ada else {}
-        if self.proposals.accept is not None:
-            facts["acceptance"] = self.proposals.acceptance
-        return facts
+        facts = {} if self.accept is None else {"acceptance": self.proposals.acceptance}
+        return facts | (self.ada.facts() if self.ada else {})
 
     def state(self) -> dict[str, Any]:
         """Weights, averages, optimisers, acceptance counts and what augmentation follows."""
