@@ -18,17 +18,19 @@ from test_train_gan import (
     make_trainer,
 )
 from test_train_ratio import SETTINGS, TwoImages, data
-from test_train_weights import bridge_trainer
+from test_train_weights import bridge, bridge_trainer, halves, strata
 from torch import nn
 
 from pseudodensity.control.train.gan import GanTrainer
 from pseudodensity.control.train.loop import run
 from pseudodensity.control.train.path_length import penalise_path_lengths
 from pseudodensity.control.train.ratio import RatioTrainer
+from pseudodensity.control.train.weight_losses import critic_loss
 from pseudodensity.control.train.weights import WeightTrainer
 from pseudodensity.generators.build import build_discriminator, build_generator
 from pseudodensity.generators.discriminator import StagedDiscriminator
 from pseudodensity.progress import Progress
+from pseudodensity.rng import generator as stream_of
 
 torch.set_num_threads(1)
 
@@ -175,12 +177,12 @@ def weight_trainer(network, critic, generator, latents, reals, recipe, **options
     return WeightTrainer(network.double(), critic.double(), generator, *draws, recipe, **options)
 
 
-@pytest.mark.parametrize("critic_loss", ["wasserstein", "hinge"])
+@pytest.mark.parametrize("kind", ["wasserstein", "hinge"])
 @pytest.mark.parametrize("normalised", [True, False])
-def test_a_step_of_latent_weights_in_parts_is_that_of_the_whole_batch(critic_loss, normalised):
+def test_a_step_of_latent_weights_in_parts_is_that_of_the_whole_batch(kind, normalised):
     ends, sizes = [], []
     for parts in (1, 4):
-        changes = {"critic_loss": critic_loss, "normalised": normalised, "penalty": 1.0}
+        changes = {"critic_loss": kind, "normalised": normalised, "penalty": 1.0}
         trainer = bridge_trainer(weight_trainer, warm_up=0, **changes, accumulate=parts)
         trainer.critic.register_forward_hook(lambda *passed: sizes.append(len(passed[-1])))
         ends.append((trainer, trainer.step(0)))
@@ -188,6 +190,14 @@ def test_a_step_of_latent_weights_in_parts_is_that_of_the_whole_batch(critic_los
     assert_alike((ours.network, ours.critic), (whole.network, whole.critic))
     assert numbers == pytest.approx(expected, rel=1e-10)
     assert sizes == [128] * 4 + [32] * 16
+    # The loss is that of a fresh critic; weights are divided by the mean of all of them, or not at all.
+    fresh, stream = bridge_trainer(weight_trainer, **changes), stream_of(0, "weight step", 0)
+    with torch.no_grad():
+        real, latents = halves(128, stream).double(), strata(128, stream).double()
+        scores = fresh.critic(real)[:, 0], fresh.critic(bridge(latents))[:, 0]
+        weights = fresh.network(latents)
+        loss = critic_loss(kind, *scores, weights, normalised=normalised)
+    assert numbers["gap"] == pytest.approx(-loss.item(), rel=1e-6)
 
 
 def test_parts_of_a_conditional_gan_keep_images_and_classes_together():
