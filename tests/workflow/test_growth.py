@@ -144,6 +144,11 @@ def test_a_key_of_a_recipe_that_does_nothing_changes_no_artefact(workflow, befor
     changed = {path for path in before["jobs"] if path not in after}
     assert any("trained/stylegan2" in path for path in changed)
     assert not any("trained/iddpm" in path for path in changed)
+    workflow.write("toy.yaml", {"recipes": {"diffusion": {"accumulate": 2}}})
+    after = planned(workflow, "toy.yaml")["jobs"]
+    changed = {path for path in before["jobs"] if path not in after}
+    assert any("trained/iddpm" in path for path in changed)
+    assert not any("trained/stylegan2" in path for path in changed)
 
 
 METHOD = '''

@@ -221,7 +221,8 @@ def _trained(
         device=context.device,
     )
     trainer.step(0)
-    trainer.proposed = trainer.accepted = 0
+    asked = trainer.proposals
+    asked.proposed = asked.accepted = 0
     seconds = []
     for repeat in range(bench.repeats):
         began = bench.seconds()
@@ -229,5 +230,5 @@ def _trained(
             trainer.step(1 + repeat * steps + step)
         seconds.append(1000 * (bench.seconds() - began) / (steps * trainer.batch_size))
     fakes = bench.repeats * steps * trainer.batch_size
-    proposed, accepted = (trainer.proposed, trainer.accepted) if accept else (fakes, fakes)
+    proposed, accepted = (asked.proposed, asked.accepted) if accept else (fakes, fakes)
     return {"before": 0.0, "proposals": proposed, "accepted": accepted, "seconds": seconds}

@@ -7,6 +7,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from pseudodensity.plan.accumulation import check_accumulate
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.data import Data
 from pseudodensity.plan.declared import declared, modules_declaring
@@ -43,6 +44,10 @@ class Auxiliaries:
         for place, given in places.items():
             for name, own in given.items():
                 check_settings(f"{place}.{name}", auxiliary_module(name), own)
+                common = config["auxiliaries"].get(name, {})
+                merged = {**declared(auxiliary_module(name), "DEFAULTS"), **common, **own}
+                if "accumulate" in merged:
+                    check_accumulate(f"{place}.{name}.accumulate", merged)
         self.of = cache(self._of)
 
     def settings(self, name: str, model: str) -> dict[str, Any]:
@@ -66,9 +71,12 @@ class Auxiliaries:
         if "backbone" in inputs:
             needs |= self.models.backbone(facts["model"])
             modules += self.models.backbone_modules(facts["model"])
+        settings = self.settings(name, facts["model"])
+        if settings.get("accumulate") == 1:  # said or not, it makes nothing anew
+            del settings["accumulate"]
         spec = {
             "network": name,
-            "settings": self.settings(name, facts["model"]),
+            "settings": settings,
             "seed": facts["seed"],
             "mirror": self.config["datasets"][facts["dataset"]]["mirror"],
         }

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pseudodensity.plan.accumulate import check_accumulate
+from pseudodensity.plan.accumulation import check_accumulate
 from pseudodensity.plan.adaptive import check_adaptive
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.code import modules_used

@@ -19,10 +19,11 @@ INPUTS = ("data", "backbone")
 # The paper's lambda1, lambda2 and m are lambda_norm, lambda_clip and largest. warm_up: steps of the critic
 # alone, of the iterations. critic_loss: that of the base model where it is one of the two. space: w behind
 # the frozen mapping of a StyleGAN, or z. The paper's form is normalised: false, baseline: minimum,
-# lambda_norm: 20.
+# lambda_norm: 20. accumulate: samples are worked through in that many equal parts of the batch.
 DEFAULTS = {
     "iterations": 1500,
     "batch_size": 64,
+    "accumulate": 1,
     "space": "w",
     "widths": [128, 128, 128],
     "activation": "leaky",
@@ -56,6 +57,7 @@ CHOICES = {
 LIMITS = {
     "iterations": (1, 10_000_000),
     "batch_size": (2, 100_000),
+    "accumulate": (1, 100_000),
     "largest": (1e-6, 1e6),
     "penalty": (0, 1e6),
     "lambda_norm": (0, 1e6),

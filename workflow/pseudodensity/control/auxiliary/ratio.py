@@ -21,11 +21,19 @@ NAME = "ratio"
 TITLE = "density ratio"
 SOURCE = "Azadi et al. 2019, section 3.3; papers/003, equation 2"
 INPUTS = ("data", "backbone")
-# r1_gamma: of the penalty on real images, as in the GANs here; 0 for none.
-DEFAULTS = {"iterations": 400, "batch_size": 64, "learning_rate": 0.002, "r1_gamma": 0.1}
+# r1_gamma: of the penalty on real images, as in the GANs here; 0 for none. accumulate: the batch is worked
+# through in that many equal parts, whose gradients add up to that of the whole one.
+DEFAULTS = {
+    "iterations": 400,
+    "batch_size": 64,
+    "accumulate": 1,
+    "learning_rate": 0.002,
+    "r1_gamma": 0.1,
+}
 LIMITS = {
     "iterations": (1, 10_000_000),
     "batch_size": (2, 100_000),
+    "accumulate": (1, 100_000),
     "learning_rate": (1e-9, 10),
     "r1_gamma": (0, 1e6),
 }

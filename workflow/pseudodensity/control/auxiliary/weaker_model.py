@@ -20,6 +20,7 @@ INPUTS = ("data",)
 DEFAULTS = {
     "iterations": 500,
     "batch_size": 48,
+    "accumulate": 1,
     "lr": 0.002,
     "warmup_iterations": 100,
     "decay_fraction": 0.5,
@@ -29,6 +30,7 @@ DEFAULTS = {
 LIMITS = {
     "iterations": (1, 10_000_000),
     "batch_size": (2, 100_000),
+    "accumulate": (1, 100_000),
     "lr": (1e-9, 10),
     "warmup_iterations": (0, 10_000_000),
     "decay_fraction": (0, 1),

@@ -6,14 +6,13 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 __all__ = [
     "cross_entropy",
     "discriminator_loss",
     "generator_loss",
     "gradient_penalty",
-    "path_lengths",
     "squared_slope",
 ]
 
@@ -72,23 +71,6 @@ def gradient_penalty(
     logits = judge(between).reshape(len(between), -1).mean(1)
     excess = _slope(logits, between).flatten(1).norm(dim=1) - 1
     return (excess.relu() if sides == "one" else excess).square().mean()
-
-
-def path_lengths(generator: nn.Module, latents: Tensor, stream: torch.Generator) -> Tensor:
-    """How far images move with w, in a random direction (Karras et al. 2020, section 3.2).
-
-    Differentiable in the weights of the generator.
-
-    Args:
-        generator: with a mapping network and a synthesis network of one w for each layer.
-        latents: (n, z) -> lengths (n,).
-    """
-    styles = generator.mapping(latents)
-    styles = styles.unsqueeze(1).repeat(1, generator.synthesis.num_ws, 1)
-    images = generator.synthesis(styles)
-    direction = torch.randn(images.shape, generator=stream).to(images) / images.shape[-1]
-    (gradient,) = torch.autograd.grad((images * direction).sum(), styles, create_graph=True)
-    return gradient.square().sum(2).mean(1).sqrt()
 
 
 def squared_slope(logits: Tensor, samples: Tensor) -> Tensor:

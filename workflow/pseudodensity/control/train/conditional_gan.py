@@ -13,7 +13,8 @@ import torch
 
 from pseudodensity.control.train.batches import draw_rows, real_images
 from pseudodensity.control.train.class_shares import give_shares, known_classes
-from pseudodensity.control.train.gan import AcceptImages, GanTrainer
+from pseudodensity.control.train.gan import GanTrainer
+from pseudodensity.control.train.proposals import AcceptImages
 from pseudodensity.generators.biggan import BigGan
 from pseudodensity.generators.biggan_discriminator import BigGanDiscriminator
 from pseudodensity.images.labels import Labels
@@ -34,7 +35,7 @@ RECIPE = (
     "decay_fraction",
     "augment",
 )
-NEUTRAL = {"gradient_penalty": 0, "drift": 0, "ada": None, "accumulate": 1}
+NEUTRAL = {"accumulate": 1, "gradient_penalty": 0, "drift": 0, "ada": None}
 
 
 class ConditionalGanTrainer(GanTrainer):

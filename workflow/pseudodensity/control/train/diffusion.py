@@ -21,6 +21,7 @@ from pseudodensity.control.train.loop import (
     optimizer_state,
     restore_optimizer,
 )
+from pseudodensity.control.train.parts import size_of_part
 from pseudodensity.generators.denoiser import Denoiser
 from pseudodensity.rng import generator as random_stream
 from pseudodensity.rng import seed_layers
@@ -36,7 +37,7 @@ RECIPE = (
     "ema_half_life",
     "ema_ramp_up",
 )
-# Keys that a recipe may leave out, with the value that does nothing; see `gan`.
+# Keys that a recipe may leave out, with the value that does nothing.
 NEUTRAL = {"accumulate": 1}
 
 
@@ -49,13 +50,15 @@ class DiffusionTrainer:
         images: real images ``(N, 3, R, R)`` uint8 (an array or a memory map).
         recipe: ``batch_size``, ``lr``, ``warmup_iterations`` (linear from 0),
             ``decay_fraction`` (linear to 0 at the end), ``ema_half_life`` in images,
-            ``ema_ramp_up`` (null for none). It may have ``accumulate``, the number of equal parts that
-            a batch is worked through in; their gradients add up to those of the batch.
+            ``ema_ramp_up`` (null for none). It may have ``accumulate``: the batch is worked through
+            in that many equal parts.
         iterations: length of the whole run, for the learning-rate decay.
         mirror: flip real images at random.
         seed: names all random streams of the run.
         weights: importance weights ``(N,)`` of the real images, or None for uniform.
         device: where to compute.
+
+    ValueError: ``accumulate`` that does not divide the batch.
     """
 
     def __init__(
@@ -78,6 +81,8 @@ class DiffusionTrainer:
         )
         self.images, self.recipe, self.iterations = images, {**NEUTRAL, **recipe}, iterations
         self.batch_size, self.mirror, self.seed = int(recipe["batch_size"]), mirror, seed
+        self.parts = int(self.recipe["accumulate"])
+        self.part_size = size_of_part(self.batch_size, self.parts)
         self.weights, self.device = weights, device
         # No weight decay: the published LSUN models had none.
         self.optimizer = torch.optim.AdamW(
@@ -94,15 +99,15 @@ class DiffusionTrainer:
         seed_layers(stream, self.device)
         self._set_learning_rate(iteration)
         self.optimizer.zero_grad(set_to_none=True)
-        shown = (images, times, noise, *self.told_of(rows))
-        parts, total = int(self.recipe["accumulate"]), 0.0
-        for part in zip(*(x.chunk(parts) for x in shown), strict=True):
-            loss = self.model.loss(*(x.to(self.device) for x in part)).mean() / parts
-            loss.backward()
-            total += loss.item()
+        shown = (x.split(self.part_size) for x in (images, times, noise, *self.told_of(rows)))
+        losses = []
+        for part in zip(*shown, strict=True):
+            loss = self.model.loss(*(x.to(self.device) for x in part)).mean()
+            (loss / self.parts).backward()
+            losses.append(loss.detach())
         self.optimizer.step()
         self.average.update((iteration + 1) * self.batch_size, self.batch_size)
-        return {"loss": total}
+        return {"loss": torch.stack(losses).mean().item()}
 
     def told_of(self, rows: torch.Tensor) -> Sequence[torch.Tensor]:
         """What the model is told of the images of rows (n,), beside their times: nothing."""

@@ -7,14 +7,13 @@ ProGAN has it.
 Fakes are accepted by their images, so the image of a latent must not change between its scoring
 and its gradient. Fine-tuning therefore trains the generator as it is sampled, in eval mode: batch
 statistics, spectral vectors and magnitudes stay those of the parent and noise is constant. Then
-only the accepted latents need a graph, in one batch.
+only the accepted latents need a graph, in one batch or part by part.
 """
 
 from __future__ import annotations
 
 import copy
-import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,6 @@ from pseudodensity.control.train.adversarial import (
     discriminator_loss,
     generator_loss,
     gradient_penalty,
-    path_lengths,
     squared_slope,
 )
 from pseudodensity.control.train.batches import draw_real_images
@@ -35,6 +33,10 @@ from pseudodensity.control.train.loop import (
     optimizer_state,
     restore_optimizer,
 )
+from pseudodensity.control.train.parts import buffers_put_back, size_of_part
+from pseudodensity.control.train.path_length import INTERVAL as PATH_LENGTH_INTERVAL
+from pseudodensity.control.train.path_length import penalise_path_lengths
+from pseudodensity.control.train.proposals import AcceptImages, Proposals
 from pseudodensity.generators.diffaug import diff_augment
 from pseudodensity.generators.discriminator import StagedDiscriminator
 from pseudodensity.generators.generator import BaseGenerator
@@ -59,18 +61,15 @@ RECIPE = (
 )
 # Keys that a recipe may leave out, with the value that does nothing. The plan leaves such a value out
 # too, so that a key that is added here defines no recipe anew.
-NEUTRAL = {"gradient_penalty": 0, "drift": 0, "ada": None, "accumulate": 1}
+NEUTRAL = {"accumulate": 1, "gradient_penalty": 0, "drift": 0, "ada": None}
 
-# Path-length penalties (StyleGAN2), each of half a batch: steps between two, and how fast their mean moves.
-PATH_LENGTH_INTERVAL, PATH_LENGTH_DECAY = 4, 0.01
-# Batches of fakes that are proposed at once, at most.
-LARGEST_PROPOSAL = 4
 # Batches that the running statistics of the finished average are measured on.
 STATISTICS = 100
 # Latents that the mean w of a fine-tuned average is measured on.
 MEAN_W = 10_000
 
-AcceptImages = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+# Images, and what the trained part of the discriminator sees of them.
+Fakes = tuple[torch.Tensor, Sequence[torch.Tensor]]
 
 
 class GanTrainer:
@@ -90,18 +89,20 @@ class GanTrainer:
             :func:`~.adversarial.gradient_penalty` in every step, ``drift``, that of the mean
             square of the logits of real images (Karras et al. 2018, appendix A.1), ``ada``:
             ``target``, ``images`` and ``transforms`` of :class:`~.ada_control.AdaControl`, and
-            ``accumulate``, the number of equal parts that a batch is worked through in. Their gradients add up
-            to those of the batch; what compares images (a minibatch standard deviation, a batch norm in train
-            mode) compares those of a part, and path lengths move their mean part by part.
+            ``accumulate``: the batch is worked through in that many equal parts, for which fakes
+            are made twice. What compares the images of a batch (minibatch standard deviation,
+            batch statistics) then does so within a part, and running statistics move with each.
         iterations: length of the whole run, for the learning-rate decay.
         mirror: flip real images at random.
         seed: names all random streams of the run.
         weights: importance weights ``(N,)`` of the real images, or None for uniform.
         as_sampled: train the generator in eval mode, as fine-tuning does; see the module.
         accept: ``(images, stream) -> (n,) bool``: which fakes the discriminator may see, or None
-            for all. Needs ``as_sampled`` (ValueError).
+            for all. Needs ``as_sampled``.
         max_proposals: fakes to propose per accepted fake wanted before giving up.
         device: where to compute.
+
+    ValueError: a filter without ``as_sampled``; ``accumulate`` that does not divide the batch.
     """
 
     def __init__(
@@ -131,13 +132,18 @@ class GanTrainer:
         )
         self.images, self.recipe, self.iterations = images, {**NEUTRAL, **recipe}, iterations
         self.batch_size, self.mirror, self.seed = int(recipe["batch_size"]), mirror, seed
-        self.weights, self.accept = weights, accept
         self.parts = int(self.recipe["accumulate"])
-        self.ada = None
-        if ada := self.recipe["ada"]:
-            self.ada = AdaControl(ada["target"], ada["images"], ada["transforms"], self.batch_size)
-        self.max_proposals, self.device = max_proposals, device
-        self.proposed, self.accepted = 0, 0
+        self.part_size = size_of_part(self.batch_size, self.parts)
+        self.weights, self.accept, self.device = weights, accept, device
+        self.ada = _adaptive(self.recipe["ada"], self.batch_size)
+        self.proposals = Proposals(
+            self.generator,
+            accept,
+            batch_size=self.batch_size,
+            at_once=self.part_size if self.parts > 1 else None,
+            most=max_proposals,
+            device=device,
+        )
         self.path_length_mean = torch.zeros((), device=device)
         self._make_optimizers()
 
@@ -163,47 +169,37 @@ class GanTrainer:
     def step(self, iteration: int) -> dict[str, float]:
         """One update of the discriminator and one of the generator.
 
-        Both see the same accepted fakes. In one part they are augmented alike, and drawn once, which halves the
-        cost of the rejection; in several they are made again, so that no more than a part needs a graph.
+        Both see the same accepted fakes, augmented alike: drawing them once halves the cost of
+        the rejection. Where the graph of the whole batch may not be held, they are made once more,
+        with the same draws.
         """
         stream = random_stream(self.seed, "gan step", iteration)
         self._set_learning_rates(iteration)
-        real = [x.to(self.device) for x in self.draw_real(stream)]
-        if self.accept is None:
-            latents = self._draw_latents(stream)
-        else:
-            latents = self._accepted_latents(stream)
-        seed_layers(stream, self.device)
+        drawn = [x.to(self.device).split(self.part_size) for x in self.draw_real(stream)]
+        real = list(zip(*drawn, strict=True))
+        latents = self.proposals.batch(stream)
         if self.parts == 1:
-            ((images, fake),) = self._fakes(latents, stream, graph=True)
-            seen = [(images.detach(), [x.detach() for x in fake])]
-            shown = [fake]
+            images, fake = self._fakes(latents, stream)
+            shown = [(images.detach(), [x.detach() for x in fake])]
+            loss_d = self._update_discriminator(real, shown, iteration, stream)
+            loss_g = self._update_generator([(images, fake)])
         else:
-            seen = self._fakes(latents, stream, graph=False)
-            shown = (fake for _, fake in self._fakes(latents, stream, graph=True))
-        loss_d = self._update_discriminator(real, seen, iteration, stream)
-        loss_g = self._update_generator(shown)
+            key = int(torch.randint(2**31, (), generator=stream))
+            with buffers_put_back(self.generator):
+                shown = self._fakes_in_parts(latents, key, graph=False)
+                loss_d = self._update_discriminator(real, shown, iteration, stream)
+            loss_g = self._update_generator(self._fakes_in_parts(latents, key, graph=True))
         if self.recipe["path_length_weight"] and iteration % PATH_LENGTH_INTERVAL == 0:
             self._regularise_path_length(stream)
         seen = (iteration + 1) * self.batch_size
         self.average.update(seen, self.batch_size)
         numbers = {"loss D": loss_d, "loss G": loss_g}
         if self.accept is not None:
-            numbers["accepted"] = self.accepted / self.proposed
+            numbers["accepted"] = self.proposals.acceptance
         if self.ada:
             self.ada.adjust(iteration)
             numbers |= {"p": self.ada.probability, "r_t": self.ada.sign}
         return numbers
-
-    def _fakes(
-        self, latents: torch.Tensor, stream: torch.Generator, *, graph: bool
-    ) -> Iterator[tuple[torch.Tensor, Sequence[torch.Tensor]]]:
-        """Part by part the images of latents, and what the trained part of the discriminator sees of them."""
-        for part in latents.chunk(self.parts):
-            with torch.set_grad_enabled(graph):
-                images = self.generator(part)
-                shown = self._show([images, *self.told_of(part)], stream)
-            yield images, shown
 
     def draw_real(self, stream: torch.Generator) -> Sequence[torch.Tensor]:
         """Real images of one step (batch_size, 3, R, R), and what the discriminator is told of them."""
@@ -219,33 +215,18 @@ class GanTrainer:
             for group in optimizer.param_groups:
                 group["lr"] = self.learning_rates[name] * factor
 
-    def _draw_latents(self, stream: torch.Generator, count: int | None = None) -> torch.Tensor:
-        shape = (count or self.batch_size, *self.generator.latent_shape)
-        return torch.randn(shape, generator=stream).to(self.device)
+    def _fakes(self, latents: torch.Tensor, stream: torch.Generator) -> Fakes:
+        seed_layers(stream, self.device)
+        images = self.generator(latents)
+        return images, self._show([images, *self.told_of(latents)], stream)
 
-    @torch.no_grad()
-    def _accepted_latents(self, stream: torch.Generator) -> torch.Tensor:
-        """A batch of latents whose images are accepted, out of as many as it takes."""
-        kept, count, proposed = [], 0, 0
-        while count < self.batch_size:
-            if proposed >= self.max_proposals * self.batch_size:
-                raise RuntimeError(
-                    f"only {count} of {proposed} fakes were accepted in one step: the threshold "
-                    "tau leaves nothing of this generator; choose a tau or w nearer to the data"
-                )
-            # One large batch of proposals costs less than several small ones.
-            rate = self.accepted / self.proposed if self.accepted else 1.0
-            enough = math.ceil((self.batch_size - count) / rate)
-            latents = self._draw_latents(stream, min(enough, LARGEST_PROPOSAL * self.batch_size))
-            pieces = latents.split(
-                self.batch_size // self.parts if self.parts > 1 else len(latents)
-            )
-            rows = self.accept(torch.cat([self.generator(piece) for piece in pieces]), stream)
-            kept.append(latents[rows])
-            accepted = len(kept[-1])
-            count, proposed = count + accepted, proposed + len(latents)
-            self.accepted, self.proposed = self.accepted + accepted, self.proposed + len(latents)
-        return torch.cat(kept)[: self.batch_size]
+    def _fakes_in_parts(self, latents: torch.Tensor, key: int, *, graph: bool) -> Iterator[Fakes]:
+        """Fakes of one part after the other, for one key the same: each part has a stream of its own."""
+        for number, part in enumerate(latents.split(self.part_size)):
+            stream = random_stream(key, "fakes of a part", number)
+            with torch.set_grad_enabled(graph):
+                fakes = self._fakes(part, stream)
+            yield fakes
 
     def _show(
         self, batch: Sequence[torch.Tensor], stream: torch.Generator
@@ -262,67 +243,64 @@ class GanTrainer:
 
     def _update_discriminator(
         self,
-        real: Sequence[torch.Tensor],
-        fakes: Iterable[tuple[torch.Tensor, Sequence[torch.Tensor]]],
+        real: Sequence[Sequence[torch.Tensor]],
+        fakes: Iterable[Fakes],
         iteration: int,
         stream: torch.Generator,
     ) -> float:
-        """fakes: of each part the images, and what the trained part of the discriminator sees of them."""
-        optimizer, total = self.optimizers["discriminator"], 0.0
+        """real: images of each part, and what the discriminator is told of them; fakes: of each part."""
+        optimizer, losses = self.optimizers["discriminator"], []
         optimizer.zero_grad(set_to_none=True)
-        parts = list(zip(*(x.chunk(self.parts) for x in real), strict=True))
-        for part, (images, fake) in zip(parts, fakes, strict=True):
-            loss = self._discriminator_loss(part, fake, stream) / self.parts
-            loss.backward()
-            total += loss.item()
+        for part, (images, fake) in zip(real, fakes, strict=True):
+            logits = self.discriminator.judge_both(self._show(part, stream), fake)
+            if self.ada:
+                self.ada.observe(logits[0])
+            loss = discriminator_loss(self.recipe["loss"], *logits)
+            if self.recipe["drift"]:
+                loss = loss + self.recipe["drift"] * logits[0].square().mean()
+            (loss / self.parts).backward()
+            losses.append(loss.detach())
             if self.recipe["gradient_penalty"]:
-                penalty = self._gradient_penalty(part, images, stream)
-                (self.recipe["gradient_penalty"] * penalty / self.parts).backward()
+                self._penalise_between(part, images, stream)
         optimizer.step()
-        gamma = self.recipe["r1_gamma"]
-        interval = self.recipe["r1_interval"]
-        if gamma and iteration % interval == 0:
-            optimizer.zero_grad(set_to_none=True)
-            for images, *told in parts:
-                leaf = images.detach().requires_grad_(True)
-                logits = self._judge([leaf, *told], stream)
-                penalty = squared_slope(logits, leaf) * (gamma / 2)
-                (penalty * interval / self.parts).backward()
-            optimizer.step()
-        return total
+        if self.recipe["r1_gamma"] and iteration % self.recipe["r1_interval"] == 0:
+            self._penalise_real(real, stream)
+        return torch.stack(losses).mean().item()
 
-    def _discriminator_loss(
-        self, real: Sequence[torch.Tensor], fake: Sequence[torch.Tensor], stream: torch.Generator
-    ) -> torch.Tensor:
-        logits = self.discriminator.judge_both(self._show(real, stream), fake)
-        if self.ada:
-            self.ada.observe(logits[0])
-        loss = discriminator_loss(self.recipe["loss"], *logits)
-        if self.recipe["drift"]:
-            loss = loss + self.recipe["drift"] * logits[0].square().mean()
-        return loss
+    def _penalise_between(
+        self, real: Sequence[torch.Tensor], fake: torch.Tensor, stream: torch.Generator
+    ) -> None:
+        """Add the gradient of the penalty between the images of a part, real and fake."""
+        images, *told = real
+        # A point between a real image and a fake is judged by what is told of the real one.
+        penalty = gradient_penalty(lambda x: self._judge([x, *told], stream), images, fake, stream)
+        (self.recipe["gradient_penalty"] * penalty / self.parts).backward()
 
-    def _gradient_penalty(
-        self, real: Sequence[torch.Tensor], images: torch.Tensor, stream: torch.Generator
-    ) -> torch.Tensor:
-        """A point between a real image and a fake is judged by what is told of the real one."""
-        images_of_real, *told = real
-        return gradient_penalty(
-            lambda x: self._judge([x, *told], stream), images_of_real, images.detach(), stream
-        )
+    def _penalise_real(
+        self, real: Sequence[Sequence[torch.Tensor]], stream: torch.Generator
+    ) -> None:
+        """A step of the discriminator by R1 alone."""
+        optimizer = self.optimizers["discriminator"]
+        optimizer.zero_grad(set_to_none=True)
+        for images, *told in real:
+            leaf = images.detach().requires_grad_(True)
+            logits = self._judge([leaf, *told], stream)
+            penalty = squared_slope(logits, leaf) * (self.recipe["r1_gamma"] / 2)
+            (penalty * self.recipe["r1_interval"] / self.parts).backward()
+        optimizer.step()
 
-    def _update_generator(self, fakes: Iterable[Sequence[torch.Tensor]]) -> float:
-        """fakes: of each part what the trained part of the discriminator sees."""
-        optimizer, total = self.optimizers["generator"], 0.0
+    def _update_generator(self, fakes: Iterable[Fakes]) -> float:
+        """fakes: of each part."""
+        optimizer, losses = self.optimizers["generator"], []
         optimizer.zero_grad(set_to_none=True)
         self.discriminator.requires_grad_(False)
-        for fake in fakes:
-            loss = generator_loss(self.recipe["loss"], self.discriminator.judge(fake)) / self.parts
-            loss.backward()
-            total += loss.item()
+        for _, fake in fakes:
+            loss = generator_loss(self.recipe["loss"], self.discriminator.judge(fake))
+            (loss / self.parts).backward()
+            losses.append(loss.detach())
         self._unfreeze_discriminator()
         optimizer.step()
-        return total
+        return torch.stack(losses).mean().item()
 
     def _unfreeze_discriminator(self) -> None:
         for group in self.optimizers["discriminator"].param_groups:
@@ -330,17 +308,14 @@ class GanTrainer:
                 parameter.requires_grad_(True)
 
     def _regularise_path_length(self, stream: torch.Generator) -> None:
+        """A step of the generator by path lengths alone, of half a batch."""
         optimizer = self.optimizers["generator"]
         optimizer.zero_grad(set_to_none=True)
-        latents = self._draw_latents(stream)[: max(1, self.batch_size // 2)]
-        seed_layers(stream, self.device)
-        weight = self.recipe["path_length_weight"] * PATH_LENGTH_INTERVAL / self.parts
-        for part in latents.chunk(self.parts):
-            lengths = path_lengths(self.generator, part, stream)
-            # Each part moves the mean by its share of what a batch does.
-            mean = self.path_length_mean.lerp(lengths.mean(), PATH_LENGTH_DECAY / self.parts)
-            self.path_length_mean.copy_(mean.detach())
-            ((lengths - mean).square().mean() * weight).backward()
+        latents = self.proposals.draw(self.batch_size, stream)[: max(1, self.batch_size // 2)]
+        weight = self.recipe["path_length_weight"]
+        penalise_path_lengths(
+            self.generator, latents, self.path_length_mean, weight, stream, self.part_size
+        )
         optimizer.step()
 
     def weights_to_keep(self) -> dict[str, dict[str, torch.Tensor]]:
@@ -354,9 +329,11 @@ class GanTrainer:
         average = copy.deepcopy(self.average.module)
         if self.generator.training:
             stream = random_stream(self.seed, "statistics")
-            average.measure_statistics(self._draw_latents(stream) for _ in range(STATISTICS))
+            # In batches as those of the training, on which layers normalised themselves.
+            batches = range(STATISTICS * self.parts)
+            average.measure_statistics(self.proposals.draw(self.part_size, stream) for _ in batches)
         else:
-            average.measure_mean_w(self._draw_latents(random_stream(self.seed, "mean w"), MEAN_W))
+            average.measure_mean_w(self.proposals.draw(MEAN_W, random_stream(self.seed, "mean w")))
         return self._weights() | {"average": average.state_dict()}
 
     def _weights(self) -> dict[str, dict[str, torch.Tensor]]:
@@ -369,7 +346,7 @@ class GanTrainer:
     def facts(self) -> dict[str, float]:
         """Realised acceptance of the fakes over the whole run, if they were filtered; the last
         probability of augmentation and mean sign of real logits, if they were adaptive."""
-        facts = {} if self.accept is None else {"acceptance": self.accepted / self.proposed}
+        facts = {} if self.accept is None else {"acceptance": self.proposals.acceptance}
         return facts | (self.ada.facts() if self.ada else {})
 
     def state(self) -> dict[str, Any]:
@@ -380,8 +357,8 @@ class GanTrainer:
             **self._weights(),
             "optimizers": {n: optimizer_state(o) for n, o in self.optimizers.items()},
             "counts": {
-                "proposed": torch.tensor(self.proposed),
-                "accepted": torch.tensor(self.accepted),
+                "proposed": torch.tensor(self.proposals.proposed),
+                "accepted": torch.tensor(self.proposals.accepted),
             },
             "path_length_mean": self.path_length_mean,
         }
@@ -393,8 +370,15 @@ class GanTrainer:
         self.average.module.load_state_dict(state["average"])
         for name, optimizer in self.optimizers.items():
             restore_optimizer(optimizer, state["optimizers"].get(name, {}))
-        self.proposed = int(state["counts"]["proposed"])
-        self.accepted = int(state["counts"]["accepted"])
+        self.proposals.proposed = int(state["counts"]["proposed"])
+        self.proposals.accepted = int(state["counts"]["accepted"])
         self.path_length_mean.copy_(state["path_length_mean"])
         if self.ada:
             self.ada.load_state(state["ada"])
+
+
+def _adaptive(settings: Mapping[str, Any] | None, batch_size: int) -> AdaControl | None:
+    """What a recipe says under ``ada``."""
+    if settings is None:
+        return None
+    return AdaControl(settings["target"], settings["images"], settings["transforms"], batch_size)

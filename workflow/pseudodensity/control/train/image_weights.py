@@ -9,7 +9,7 @@ from pseudodensity.control.auxiliary.latent_space import LatentSpace
 from pseudodensity.control.auxiliary.workshop import Workshop
 from pseudodensity.control.train.batches import draw_real_images
 from pseudodensity.control.train.weight_network import WeightNetwork
-from pseudodensity.control.train.weights import RECIPE, WeightTrainer
+from pseudodensity.control.train.weights import NEUTRAL, RECIPE, WeightTrainer
 from pseudodensity.generators.critic import held_out_images
 from pseudodensity.generators.discriminator import StagedDiscriminator
 from pseudodensity.images.transform import to_float
@@ -60,7 +60,7 @@ class ImageWeightTrainer(WeightTrainer):
             self.space.images,
             draw_latents,
             draw_reals,
-            {key: settings[key] for key in RECIPE},
+            {key: settings[key] for key in (*RECIPE, *NEUTRAL) if key in settings},
             iterations=settings["iterations"],
             seed=workshop.seed,
             device=workshop.device,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from pseudodensity.control.train.adversarial import cross_entropy, squared_slope
 from pseudodensity.control.train.batches import draw_real_images
 from pseudodensity.control.train.loop import linear_decay, optimizer_state, restore_optimizer
+from pseudodensity.control.train.parts import size_of_part
 from pseudodensity.generators.critic import critic_of
 from pseudodensity.generators.discriminator import StagedDiscriminator
 from pseudodensity.images.dataset import ImageSet
@@ -35,6 +36,8 @@ class RatioTrainer:
         settings: see `pseudodensity.control.auxiliary.ratio`.
         mirror: flip real images at random.
         seed: names all random streams.
+
+    ValueError: `accumulate` that does not divide the batch.
     """
 
     def __init__(
@@ -48,6 +51,8 @@ class RatioTrainer:
         seed: int,
         device: str = "cpu",
     ) -> None:
+        self.parts = settings.get("accumulate", 1)
+        self.part_size = size_of_part(settings["batch_size"], self.parts)
         self.head = discriminator.head()
         # Asked before the critic freezes all: a feature network is frozen in every training.
         self.parameters = [p for p in self.head.parameters() if p.requires_grad]
@@ -66,17 +71,20 @@ class RatioTrainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings["learning_rate"] * factor
         real = draw_real_images(self.images, self.batch_size, None, self.mirror, stream)
-        real = real.to(self.device)
-        fake = self._images(self._latents(self.batch_size, stream))
+        latents = self._latents(self.batch_size, stream)
         for parameter in self.parameters:
             parameter.requires_grad_(True)
         self.optimizer.zero_grad(set_to_none=True)
-        loss = cross_entropy(self.critic(real), self.critic(fake))
-        (loss + self._penalty(real)).backward()
+        losses = []
+        for x, z in zip(real.split(self.part_size), latents.split(self.part_size), strict=True):
+            x = x.to(self.device)
+            loss = cross_entropy(self.critic(x), self.critic(self._fakes(z)))
+            ((loss + self._penalty(x)) / self.parts).backward()
+            losses.append(loss.detach())
         self.optimizer.step()
         for parameter in self.parameters:
             parameter.requires_grad_(False)
-        return {"cross-entropy": loss.item()}
+        return {"cross-entropy": torch.stack(losses).mean().item()}
 
     def _penalty(self, real: Tensor) -> Tensor | float:
         """gamma / 2 times the mean squared gradient at real images (R1)."""
@@ -86,11 +94,11 @@ class RatioTrainer:
         return self.settings["r1_gamma"] / 2 * squared_slope(self.critic(leaf), leaf)
 
     def _latents(self, count: int, stream: torch.Generator) -> Tensor:
-        return torch.randn((count, *self.generator.latent_shape), generator=stream).to(self.device)
+        return torch.randn((count, *self.generator.latent_shape), generator=stream)
 
     @torch.no_grad()
-    def _images(self, latents: Tensor) -> Tensor:
-        return to_float(to_uint8(self.generator(latents)))
+    def _fakes(self, latents: Tensor) -> Tensor:
+        return to_float(to_uint8(self.generator(latents.to(self.device))))
 
     def state(self) -> dict[str, Any]:
         """The head and its optimiser."""
@@ -109,9 +117,9 @@ class RatioTrainer:
     def facts(self) -> dict[str, float]:
         """``held_out_loss``: cross-entropy on real images that nothing here was trained on, where there
         are such, and further fakes; log 2 = .693 is that of a discriminator that knows nothing."""
+        # A thousand images of 1,024 px at once are more than any card holds.
         latents = self._latents(len(self.critic.reals), random_stream(self.seed, "ratio held out"))
-        real = torch.from_numpy(self.critic.real_logits())
-        # Large images do not fit all at once.
-        logits = [self.critic(self._images(part)).cpu() for part in latents.split(self.batch_size)]
-        logits = torch.cat(logits)
-        return {"held_out_loss": cross_entropy(real, logits).item()}
+        parts = latents.split(self.part_size)
+        fake = torch.cat([self.critic(self._fakes(part)).cpu() for part in parts])
+        real = torch.from_numpy(self.critic.real_logits(self.part_size))
+        return {"held_out_loss": cross_entropy(real, fake).item()}

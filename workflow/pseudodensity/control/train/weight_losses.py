@@ -13,11 +13,17 @@ __all__ = [
     "CRITIC_LOSSES",
     "critic_loss",
     "reward_baseline",
+    "unit_mean",
     "weight_loss",
 ]
 
 CRITIC_LOSSES = ("wasserstein", "hinge")
 BASELINES = ("self_normalised", "minimum")
+
+
+def unit_mean(weights: Tensor) -> Tensor:
+    """Weights (n,) divided by their mean. A batch of zeros has none: the trainer sees to it."""
+    return weights / weights.mean().clamp(min=1e-8)
 
 
 def critic_loss(
@@ -39,8 +45,7 @@ def critic_loss(
     if kind not in CRITIC_LOSSES:
         raise ValueError(f"critic loss {kind!r} unknown: use one of {', '.join(CRITIC_LOSSES)}")
     if normalised:
-        # A batch of zeros has no mean to divide by: the trainer sees to it.
-        weights = weights / weights.mean().clamp(min=1e-8)
+        weights = unit_mean(weights)
     if kind == "hinge":
         return (1 - real).relu().mean() + (weights * (1 + fake).relu()).mean()
     return (weights * fake).mean() - real.mean()

@@ -25,15 +25,18 @@ from pseudodensity.control.train.loop import (
     optimizer_state,
     restore_optimizer,
 )
+from pseudodensity.control.train.parts import size_of_part
 from pseudodensity.control.train.weight_losses import (
     BASELINES,
     CRITIC_LOSSES,
     critic_loss,
+    unit_mean,
     weight_loss,
 )
 from pseudodensity.rng import generator as random_stream
 
 __all__ = [
+    "NEUTRAL",
     "RECIPE",
     "CollapseError",
     "WeightTrainer",
@@ -67,6 +70,10 @@ RECIPE = (
     "decay_fraction",
     "ema_half_life",
 )
+# Keys that it may leave out, with the value that does nothing.
+# accumulate: samples and their critic are worked through in that many equal parts of the batch, whose gradients
+# add up to that of the whole one; weights are compared with those of the whole one all the same.
+NEUTRAL = {"accumulate": 1}
 
 LEAST_MEAN, LEAST_SHARE = 0.05, 0.05  # below, the weights have collapsed,
 # if they stay there for so many steps: a dip of a few is common at the start and heals.
@@ -84,7 +91,7 @@ def check_recipe(recipe: Mapping[str, Any]) -> None:
     """ValueError, in one line: a recipe of `WeightTrainer` that cannot be trained by."""
     if missing := [key for key in RECIPE if key not in recipe]:
         raise ValueError(f"the recipe of latent weights lacks {missing[0]}: add it")
-    if unknown := [key for key in recipe if key not in RECIPE]:
+    if unknown := [key for key in recipe if key not in (*RECIPE, *NEUTRAL)]:
         raise ValueError(f"the recipe of latent weights has {unknown[0]!r}: take it out")
     largest = recipe["largest"]
     if not (largest > 0 and math.isfinite(largest)):
@@ -98,6 +105,7 @@ def check_recipe(recipe: Mapping[str, Any]) -> None:
     for key in ("batch_size", "critic_steps", "weight_steps"):
         if recipe[key] < 1:
             raise ValueError(f"{key} must be 1 or more, got {recipe[key]}")
+    size_of_part(recipe["batch_size"], recipe.get("accumulate", 1))
 
 
 def weight_statistics(weights: Tensor, largest: float) -> dict[str, float]:
@@ -161,8 +169,9 @@ class WeightTrainer:
         check_recipe(recipe)
         self.network, self.critic = network.to(device).train(), critic.to(device).train()
         self.generator, self.draw_latents, self.draw_reals = generator, draw_latents, draw_reals
-        self.recipe, self.iterations = dict(recipe), iterations
+        self.recipe, self.iterations = {**NEUTRAL, **recipe}, iterations
         self.batch_size, self.seed, self.device = int(recipe["batch_size"]), seed, device
+        self.part_size = size_of_part(self.batch_size, self.recipe["accumulate"])
         self.bad_steps = 0
         average = copy.deepcopy(self.network)
         self.average = ExponentialAverage(average, self.network, recipe["ema_half_life"], None)
@@ -204,42 +213,45 @@ class WeightTrainer:
             for group in optimizer.param_groups:
                 group["lr"] = rates[name]
 
-    def _draw(self, stream: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Latents and their samples."""
-        latents = self.draw_latents(self.batch_size, stream).to(self.device)
-        with torch.no_grad():
-            return latents, self.generator(latents)
+    @torch.no_grad()
+    def _samples(self, latents: Tensor) -> Tensor:
+        return self.generator(latents)
 
     def _scores(self, samples: Tensor) -> Tensor:
         return self.critic(samples).reshape(len(samples), -1).mean(1)
 
     def _update_critic(self, stream: torch.Generator) -> float:
-        recipe = self.recipe
+        recipe, losses = self.recipe, []
         real = self.draw_reals(self.batch_size, stream).to(self.device)
-        latents, fake = self._draw(stream)
+        latents = self.draw_latents(self.batch_size, stream).to(self.device)
         with torch.no_grad():
             weights = self.network(latents)
-        loss = critic_loss(
-            recipe["critic_loss"],
-            self._scores(real),
-            self._scores(fake),
-            weights,
-            normalised=recipe["normalised"],
-        )
-        gap = -loss.item()
-        if recipe["penalty"]:
-            sides = recipe["penalty_sides"]
-            penalty = gradient_penalty(self._scores, real, fake, stream, sides=sides)
-            loss = loss + recipe["penalty"] * penalty
-        self._descend("critic", loss)
-        return gap
+        if recipe["normalised"]:
+            weights = unit_mean(weights)
+        self.optimizers["critic"].zero_grad(set_to_none=True)
+        batch = (x.split(self.part_size) for x in (real, latents, weights))
+        for x, z, w in zip(*batch, strict=True):
+            fake = self._samples(z)
+            scores = self._scores(x), self._scores(fake)
+            loss = critic_loss(recipe["critic_loss"], *scores, w, normalised=False)
+            losses.append(loss.detach())
+            if recipe["penalty"]:
+                sides = recipe["penalty_sides"]
+                penalty = gradient_penalty(self._scores, x, fake, stream, sides=sides)
+                loss = loss + recipe["penalty"] * penalty
+            (loss / recipe["accumulate"]).backward()
+        self.optimizers["critic"].step()
+        return -torch.stack(losses).mean().item()
 
     def _update_weights(self, stream: torch.Generator) -> Tensor:
-        latents, fake = self._draw(stream)
+        latents = self.draw_latents(self.batch_size, stream).to(self.device)
         with torch.no_grad():
-            scores = self._scores(fake)
-        weights = self.network(latents)
-        self._descend("weights", self.weight_loss(weights, scores))
+            parts = latents.split(self.part_size)
+            scores = torch.cat([self._scores(self._samples(part)) for part in parts])
+        weights, optimizer = self.network(latents), self.optimizers["weights"]
+        optimizer.zero_grad(set_to_none=True)
+        self.weight_loss(weights, scores).backward()
+        optimizer.step()
         return weights.detach()
 
     def weight_loss(self, weights: Tensor, scores: Tensor) -> Tensor:
@@ -253,12 +265,6 @@ class WeightTrainer:
             lambda_clip=recipe["lambda_clip"],
             largest=recipe["largest"],
         )
-
-    def _descend(self, name: str, loss: Tensor) -> None:
-        optimizer = self.optimizers[name]
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
 
     def _check_collapse(self, found: Mapping[str, float], iteration: int) -> None:
         if found["mean"] < LEAST_MEAN:
