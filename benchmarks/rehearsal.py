@@ -108,7 +108,7 @@ def data(place: Path) -> dict[str, Callable[[Path], None]]:
         "afhq512/train/dog": partial(pictures.folder, side=512, count=64, seed=5),
         "bedroom_train_lmdb": partial(pictures.lsun, side=256, count=128, seed=6),
         "church_outdoor_train_lmdb": partial(pictures.lsun, side=256, count=128, seed=7),
-        "imagenet64": partial(pictures.class_folders, side=64, classes=1000, each=2, seed=8),
+        "imagenet64": partial(pictures.class_folders, side=64, classes=1000, each=1, seed=8),
     }
     for seed, name in enumerate(("mnist", "fashion"), start=9):
         labels = place / f"{name}-train-labels-idx1-ubyte.gz"

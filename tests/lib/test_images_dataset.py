@@ -325,3 +325,19 @@ def test_building_twice_gives_the_same_bytes(tmp_path):
         build(tmp_path, spec_of("folder", path, max_unreadable=0.5))
         contents.append([p.read_bytes() for p in sorted((tmp_path / "out").iterdir())])
     assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_the_folder_of_an_image_is_its_class_where_the_config_says_so(kind, tmp_path):
+    path = write_source(kind, tmp_path / "in", FILES)
+    labels = build(tmp_path, spec_of(kind, path, class_folders=True)).labels
+    assert labels.categorical[:, 0].tolist() == [0] * 6 + [1] * 6  # in the order of their names
+    assert (labels.names, labels.cardinalities) == (["class"], [2])
+    np.testing.assert_allclose(labels.log_prob, np.log(0.5))
+    assert build(tmp_path, spec_of(kind, path)).labels is None
+
+
+def test_an_image_without_a_class_is_named(tmp_path):
+    path = write_source("folder", tmp_path / "in", FILES | {"alone.png": png(99)[0]})
+    with pytest.raises(ValueError, match="'alone.png' lies in no folder"):
+        build(tmp_path, spec_of("folder", path, class_folders=True))

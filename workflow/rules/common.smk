@@ -134,7 +134,6 @@ REHEARSED = (
     "latent_reweighting/table6.csv",
     "polarity/fig6.csv",
     "low_density/table1.csv",
-    "low_density/fig16.csv",
     "diverse_rare/table2.csv",
     "diverse_rare/table10.csv",
 )

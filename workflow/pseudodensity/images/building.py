@@ -15,7 +15,7 @@ from pseudodensity.artifacts import atomic_path, save_json, seal_npy
 from pseudodensity.images import digits, procedural
 from pseudodensity.images.dataset import IMAGES, LABELS, MANIFEST
 from pseudodensity.images.idx import IdxImages
-from pseudodensity.images.labels import Labels, class_numbers
+from pseudodensity.images.labels import Labels, class_numbers, labels_of_folders
 from pseudodensity.images.reading import readable_images
 from pseudodensity.images.sources import open_source
 from pseudodensity.plan.files import FEWEST_IMAGES
@@ -38,7 +38,7 @@ def build_dataset(
 
     spec: kind (procedural, digits, idx, folder, zip, lmdb), resolution, and: scene and perhaps classes
     (procedural: names of the attributes whose combinations are the classes, all if left out),
-    path (the last four), labels (idx), images (how many; None for all there are), max_unreadable
+    path (the last four), labels (idx), class_folders (folder, zip: the folder of an image is its class), images (how many; None for all there are), max_unreadable
     (of the last three: the share of files that may fail to decode, 0 if left out). seed: of the procedural scenes; the others ignore it.
     progress: counts images; their total is set here.
 
@@ -61,19 +61,29 @@ def build_dataset(
         pairs = zip(names, stream, strict=True)
         found = _write_images(directory / IMAGES, pairs, len(names), spec, progress)
         found["rejected"] = []
-        tensors = {k: getattr(labels, k) for k in ("categorical", "continuous", "log_prob")}
-        save_tensors(directory / LABELS, tensors, {**spec, "seed": seed})
-        told = ("names", "cardinalities", "continuous_names", "classes")
-        facts = {k: getattr(labels, k) for k in told}
     else:
-        found, facts = _build_from_source(spec, directory / IMAGES, progress), None
-        (directory / LABELS).unlink(missing_ok=True)
+        found = _build_from_source(spec, directory / IMAGES, progress)
+        labels = labels_of_folders(found["names"]) if spec.get("class_folders") else None
+    facts = _write_labels(directory / LABELS, labels, {**spec, "seed": seed})
     found["counts"] = {
         "images": len(found["names"]),
         "rejected": len(found["rejected"]),
         "duplicates": sum(first is not None for first in found["duplicate_of"]),
     }
     save_json(directory / MANIFEST, {"spec": {**spec, "seed": seed}, "labels": facts, **found})
+
+
+def _write_labels(
+    path: Path, labels: Labels | None, stamp: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Write the labels, if there are some; what the manifest says of them."""
+    if labels is None:
+        path.unlink(missing_ok=True)
+        return None
+    tensors = {k: getattr(labels, k) for k in ("categorical", "continuous", "log_prob")}
+    save_tensors(path, tensors, stamp)
+    told = ("names", "cardinalities", "continuous_names", "classes")
+    return {k: getattr(labels, k) for k in told}
 
 
 def _labelled(spec: Mapping[str, Any], seed: int) -> tuple[list[str], Iterable[np.ndarray], Labels]:

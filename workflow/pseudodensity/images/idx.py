@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pseudodensity.artifacts import one_line
-from pseudodensity.images.labels import Labels
+from pseudodensity.images.labels import labels_of_classes
 from pseudodensity.images.transform import resize, to_float, to_uint8
 from pseudodensity.plan.files import place_of
 
@@ -51,7 +51,7 @@ class IdxImages:
                 )
             classes = file.read(count)
             file.check_end()
-        self.labels = _labels(classes)
+        self.labels = labels_of_classes(classes)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -68,18 +68,6 @@ class IdxImages:
                     grey = to_uint8(resize(to_float(wanted), resolution))
                     yield from grey.expand(-1, 3, -1, -1).contiguous().numpy()
             file.check_end()
-
-
-def _labels(classes: np.ndarray) -> Labels:
-    """Labels with the log-probability of a class by its share in the file."""
-    share = np.bincount(classes) / len(classes)
-    return Labels(
-        categorical=classes.astype(np.int64)[:, None],
-        names=["class"],
-        cardinalities=[len(share)],
-        log_prob=np.log(share[classes]),
-        continuous=np.zeros((len(classes), 0), np.float32),
-    )
 
 
 @contextmanager

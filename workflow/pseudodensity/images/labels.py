@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-__all__ = ["Labels", "class_numbers"]
+__all__ = ["Labels", "class_numbers", "labels_of_classes", "labels_of_folders"]
 
 
 @dataclass
@@ -60,3 +61,29 @@ def class_numbers(labels: Labels) -> tuple[np.ndarray, int]:
     counts = [labels.cardinalities[place] for place in places]
     numbers = np.ravel_multi_index(tuple(labels.categorical[:, places].T), tuple(counts))
     return numbers.astype(np.int64), int(np.prod(counts))
+
+
+def labels_of_classes(classes: np.ndarray) -> Labels:
+    """Labels of images whose classes (n,) are known, with the log-probability of a class by its share among them."""
+    share = np.bincount(classes) / len(classes)
+    return Labels(
+        categorical=classes.astype(np.int64)[:, None],
+        names=["class"],
+        cardinalities=[len(share)],
+        log_prob=np.log(share[classes]),
+        continuous=np.zeros((len(classes), 0), np.float32),
+    )
+
+
+def labels_of_folders(names: Sequence[str]) -> Labels:
+    """Labels of images by the folders that they lie in, in the order of their names, as of ImageNet.
+
+    names: paths of the images. ValueError: an image that lies in no folder.
+    """
+    folders = [name.rpartition("/")[0] for name in names]
+    if "" in folders:
+        raise ValueError(
+            f"{names[folders.index('')]!r} lies in no folder, whose name would be its class: move it into one, or "
+            "take class_folders out of the config"
+        )
+    return labels_of_classes(np.unique(folders, return_inverse=True)[1])
