@@ -235,7 +235,8 @@ def test_a_training_asks_for_what_its_batch_needs_and_on_a_gpu_for_less(tmp_path
 
 def test_a_job_asks_for_the_weights_of_its_public_file(tmp_path, default):
     def asked(path) -> list[int]:
-        source = Artifact("imported", "a", {}, files={"file": str(path)})
+        facts = {"architecture": "stylegan2"}
+        source = Artifact("imported", "a", {}, files={"file": str(path)}, facts=facts)
         made = Artifact("finetuned", "b", {"recipe": {"batch_size": 1}}, {"parent": source})
         return [resources(one, default.config)["mem_mb"] for one in (source, made)]
 

@@ -102,15 +102,15 @@ def test_a_pool_of_large_images_and_many_passes_is_cut_into_jobs_that_end(large,
     gan = large.models.pretrained("stylegan2", "faces", 0)
     diffusion = large.models.pretrained("iddpm", "bedroom", 0)
     assert parts(large, gan, 10_000) == ["0000000-0010000"]
-    # 10 times 50 passes of .0655 million pixels: 366 images, in hundreds.
-    assert parts(large, diffusion, 600) == ["0000000-0000300", "0000300-0000600"]
+    # 10 times 50 passes of .0655 million pixels: 1,464 images, in hundreds.
+    assert parts(large, diffusion, 2000) == ["0000000-0001400", "0001400-0002800"]
     small = plan.models.pretrained("iddpm", "bedroom", 0)
     assert len(parts(plan, small, 10_000)) == 1
 
 
 def test_images_that_belong_together_stay_in_one_part(large):
     model = large.models.pretrained("iddpm", "bedroom", 0)
-    for samples, rows in ((10, 300), (7, 700), (30, 300)):
+    for samples, rows in ((10, 1400), (7, 1400), (30, 1200)):
         found = parts(large, model, 2100, PARTICLES | {"particles": samples})
         assert found[0] == f"0000000-{rows:07d}" and rows % samples == 0
 

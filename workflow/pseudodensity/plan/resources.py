@@ -40,15 +40,17 @@ NETWORKS = frozenset(("checkpoint", "extractor", "classifier"))
 BASE_MB = 2_000  # an interpreter with torch and its libraries
 MOST_MB = 20_000  # no job of inference may need more: data are streamed and memory-mapped
 
-# Numbers of single precision that a network holds for one number of an image, on a CPU. Measured at 1,024 px by
-# config/scales/rehearsal.yaml and rounded up: a pass of StyleGAN3-T (50), the gradient of an image of it with
-# recomputation or of StyleGAN2 (210), a step of a training with its penalties.
-PASS, GRADIENT, TRAINING = 64, 500, 800
+# What an image takes on a CPU, as docs/paper_scale.md measured it, rounded up: numbers of single precision that the last
+# layers of a network hold for one number of the image, in a pass, for a gradient and in a step of a training; and MB
+# that the first layers of a public network take at any size, in a pass and in a training. A U-Net takes twice as much.
+PASS, GRADIENT, TRAINING = 40, 500, 500
+FIRST_LAYERS_MB, FIRST_LAYERS_OF_TRAINING_MB = 300, 1_800
+OF_U_NET_MEMORY = 2
+JUDGES_MB = 1_500  # the networks that describe an image, with what they work on
 # On a GPU these lie on the card, and the machine holds the images some times over.
 HOST = 16
-LARGEST_INPUT = (
-    300  # pixels of a side that an extractor looks at; larger images are made smaller first
-)
+# Pixels of a side that an extractor looks at; larger images are made smaller first.
+LARGEST_INPUT = 300
 ROOM_MB = 16_000  # for the activations of images that are worked on at once
 TRAINS = ("trained", "finetuned", "auxiliary")
 # Copies of a public file's weights that a job holds: as it reads them, and in training with averages and moments.
@@ -128,27 +130,42 @@ def _working_mb(artifact: Artifact, config: Mapping[str, Any], images: int, side
         return 0.0
     if artifact.kind in ("features", "reals", "extractor"):
         side = min(side, LARGEST_INPUT)
-    batch = min(images, images_at_once(artifact, config))
-    numbers = GRADIENT if _takes_gradients(artifact) else PASS
-    if artifact.kind in TRAINS:
-        settings = artifact.spec.get("recipe") or artifact.spec["settings"]
-        batch = settings.get("batch_size", batch) // settings.get("accumulate", 1)
-        numbers = TRAINING
     if not _runs_network(artifact) or config["runtime"]["device"] != "cpu":
-        numbers = HOST
-    return numbers * batch * _image_mb(side)
+        return HOST * _at_once(artifact, config, images) * _image_mb(side)
+    first, numbers = FIRST_LAYERS_MB, GRADIENT if _takes_gradients(artifact) else PASS
+    if artifact.kind in TRAINS:
+        first, numbers = FIRST_LAYERS_OF_TRAINING_MB, TRAINING
+    source = _public_source(artifact)
+    of_image = numbers * _image_mb(side) + (first if source else 0)
+    if source and calls_many(source):
+        of_image *= OF_U_NET_MEMORY
+    judged = JUDGES_MB if artifact.kind in ("pool", "reals", "column") else 0
+    return _at_once(artifact, config, images) * of_image + judged
 
 
-def _weights_mb(artifact: Artifact) -> float:
-    """What the public file takes that the network of a job comes from, if it does."""
-    copies = COPIES_OF_TRAINING if artifact.kind in TRAINS else COPIES
+def _at_once(artifact: Artifact, config: Mapping[str, Any], images: int) -> int:
+    """Images in memory together: of a pass, or of a part of a training's batch."""
+    batch = min(images, images_at_once(artifact, config))
+    if artifact.kind not in TRAINS:
+        return batch
+    settings = artifact.spec.get("recipe") or artifact.spec["settings"]
+    return settings.get("batch_size", batch) // settings.get("accumulate", 1)
+
+
+def _public_source(artifact: Artifact) -> Artifact | None:
+    """The public file that the network of a job comes from, if it does."""
     source: Artifact | None = artifact.needs.get("pool", artifact)
     while source is not None and source.kind != "imported":
         source = source.needs.get("checkpoint") or source.needs.get("parent")
-    if source is None:
-        return 0.0
-    file = Path(source.files["file"])
-    return copies * file.stat().st_size / 1e6 if file.is_file() else 0.0
+    return source
+
+
+def _weights_mb(artifact: Artifact) -> float:
+    """What the weights of a public file take, some times over."""
+    source = _public_source(artifact)
+    file = Path(source.files["file"]) if source else None
+    copies = COPIES_OF_TRAINING if artifact.kind in TRAINS else COPIES
+    return copies * file.stat().st_size / 1e6 if file and file.is_file() else 0.0
 
 
 def of_attempt(asked: Mapping[str, int], attempt: int) -> dict[str, int]:

@@ -26,9 +26,9 @@ UNKNOWN_IMAGES = 100_000  # of a data set that takes all images there are
 PASSES = ("steps", "terms")
 # Directions that a Jacobian is taken along for each singular value that is kept; twice as many at least.
 COLUMNS = 3
-# Images of a part of a pool in passes of a million pixels, where one of a U-Net counts as many of a GAN: with it no job
-# of config/scales/paper.yaml takes a GPU for more than half a day by docs/paper_scale.md.
-LARGEST_PART, U_NET = 12_000, 10
+# Images of a part of a pool in passes of a million pixels, where one of a U-Net counts as many of a GAN: by
+# docs/paper_scale.md these take a GPU for hours, not days.
+LARGEST_PART, U_NET = 48_000, 10
 # Public files, which are converted or read whole.
 READ_ONCE = ("imported", "extractor")
 # Units of kinds whose time does not count images alone.

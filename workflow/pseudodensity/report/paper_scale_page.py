@@ -187,7 +187,10 @@ def late_jobs(scale: pd.DataFrame) -> str:
     if late.empty:
         return "No job is expected to take longer than it asks for at first."
     names = "; ".join(f"{line.rule} ({line.about})" for line in late.itertuples())
-    return f"Longer than their first request, and so submitted again with twice the time: {names}."
+    return (
+        "Longer than their first request: trainings go on where they stopped at their next submission, other jobs "
+        f"are submitted again with twice the time: {names}."
+    )
 
 
 def _missing(scale: pd.DataFrame, costs: Mapping[tuple[str, str], Any]) -> list[str]:
