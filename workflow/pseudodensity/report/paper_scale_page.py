@@ -33,9 +33,10 @@ INTRODUCTION = (
     "This page is written by `snakemake docs/paper_scale.md` with the three config files that "
     "`config/scales/rehearsal.yaml` names. Nobody has run the papers' scale with this project yet: the files were not "
     "at hand, nor a GPU. So it was rehearsed: every job below ran in the real workflow, with networks, "
-    "images and batches of the true shapes, in files of the public formats that `benchmarks/rehearsal.py` filled with "
-    "random weights and pictures, on one core of a CPU, with as few images as a job takes. Seconds and memory are "
-    "measured; what the papers' counts cost is computed from them; no other number of that run means anything."
+    "images and batches of inference of the true shapes, in files of the public formats that `benchmarks/rehearsal.py` "
+    "filled with random weights and pictures, on one core of a CPU, with as few images as a job takes; a training took "
+    "one step of a smaller batch. Seconds and memory are measured; what the papers' counts cost is computed from them; "
+    "no other number of that run means anything."
 )
 FACTOR = (
     "A GPU is taken to be worth {cores:.0f} cores of this machine: a 3 x 3 convolution does {core:.0f} GFLOP/s on one "
