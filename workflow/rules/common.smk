@@ -244,9 +244,7 @@ def images_at_once(kind):
 
 def urgency(kind):
     """Priority of the job of an artefact."""
-    return lambda wildcards: machine.priority(
-        made(kind, wildcards), longest_training, plan.config
-    )
+    return lambda wildcards: machine.priority(made(kind, wildcards), longest_training, plan.config)
 
 
 def kept_images(kind):
