@@ -43,7 +43,7 @@ MOST_MB = 20_000  # no job of inference may need more: data are streamed and mem
 # What an image takes on a CPU, as docs/paper_scale.md measured it, rounded up: numbers of single precision that the last
 # layers of a network hold for one number of the image, in a pass, for a gradient and in a step of a training; and MB
 # that the first layers of a public network take at any size, in a pass and in a training. A U-Net takes twice as much.
-PASS, GRADIENT, TRAINING = 40, 500, 500
+PASS, GRADIENT, TRAINING = 80, 500, 500
 FIRST_LAYERS_MB, FIRST_LAYERS_OF_TRAINING_MB = 300, 1_800
 OF_U_NET_MEMORY = 2
 JUDGES_MB = 1_500  # the networks that describe an image, with what they work on
@@ -105,13 +105,23 @@ def resources(artifact: Artifact, config: Mapping[str, Any]) -> dict[str, int]:
 
 
 def images_at_once(artifact: Artifact, config: Mapping[str, Any]) -> int:
-    """Images that a job puts through its networks together: as the config says, or as many as fit where gradients
-    keep what every layer made. It changes no number."""
-    wanted = config["runtime"]["batch_size"]
-    if not _takes_gradients(artifact):
-        return wanted
+    """Images that a job puts through its networks together: as the config says, or as many as fit where images are
+    large, fewer where gradients keep what every layer made. It changes no number."""
     _, side = _shape(artifact, config)
-    return max(1, min(wanted, int(ROOM_MB / (GRADIENT * _image_mb(side)))))
+    fits = int(ROOM_MB / _of_image_mb(artifact, side))
+    return max(1, min(config["runtime"]["batch_size"], fits))
+
+
+def _of_image_mb(artifact: Artifact, side: int) -> float:
+    """What an image needs in the networks of a job."""
+    if artifact.kind in ("features", "reals", "extractor"):
+        side = min(side, LARGEST_INPUT)
+    first, numbers = FIRST_LAYERS_MB, GRADIENT if _takes_gradients(artifact) else PASS
+    if artifact.kind in TRAINS:
+        first, numbers = FIRST_LAYERS_OF_TRAINING_MB, TRAINING
+    source = _public_source(artifact)
+    of_image = numbers * _image_mb(side) + (first if source else 0)
+    return of_image * (OF_U_NET_MEMORY if source and calls_many(source) else 1)
 
 
 def _takes_gradients(artifact: Artifact) -> bool:
@@ -128,19 +138,11 @@ def _working_mb(artifact: Artifact, config: Mapping[str, Any], images: int, side
     """What the images need that a job works on at once."""
     if artifact.kind == "scores":  # features alone
         return 0.0
-    if artifact.kind in ("features", "reals", "extractor"):
-        side = min(side, LARGEST_INPUT)
+    batch = _at_once(artifact, config, images)
     if not _runs_network(artifact) or config["runtime"]["device"] != "cpu":
-        return HOST * _at_once(artifact, config, images) * _image_mb(side)
-    first, numbers = FIRST_LAYERS_MB, GRADIENT if _takes_gradients(artifact) else PASS
-    if artifact.kind in TRAINS:
-        first, numbers = FIRST_LAYERS_OF_TRAINING_MB, TRAINING
-    source = _public_source(artifact)
-    of_image = numbers * _image_mb(side) + (first if source else 0)
-    if source and calls_many(source):
-        of_image *= OF_U_NET_MEMORY
+        return HOST * batch * _image_mb(side)
     judged = JUDGES_MB if artifact.kind in ("pool", "reals", "column") else 0
-    return _at_once(artifact, config, images) * of_image + judged
+    return batch * _of_image_mb(artifact, side) + judged
 
 
 def _at_once(artifact: Artifact, config: Mapping[str, Any], images: int) -> int:
