@@ -304,11 +304,11 @@ def test_a_log_tells_what_a_job_did_without_its_start(clock, tmp_path):
     assert work.card_mb is None
 
 
-def test_a_log_tells_the_most_memory_of_the_job(tmp_path):
-    log = tmp_path / "job.log"
+def test_a_log_tells_the_most_memory_of_the_job_and_nothing_of_who_started_it(tmp_path):
+    log, large = tmp_path / "job.log", bytearray(b"1" * 1_000_000_000)
     code = "from pseudodensity.progress import logged\nwith logged('job.log'):\n    x = b'1' * 300_000_000\n    del x"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
-    assert 300 < read_log(log).memory_mb < 600
+    assert 300 < read_log(log).memory_mb < 600 < len(large) / 1e6
 
 
 def test_what_is_not_in_a_log_is_not_known(tmp_path):
