@@ -13,6 +13,7 @@ from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.resources import resources
 from pseudodensity.plan.work import subject
 from pseudodensity.report.paper_scale import (
+    jobs_frame,
     measured_frame,
     measured_jobs,
     paper_frame,
@@ -94,7 +95,7 @@ def test_the_start_of_a_job_is_told_from_what_it_counts(costs):
 def test_the_papers_scale_has_the_start_of_each_job_and_the_seconds_of_each_image(plans, costs):
     """Beside the files with their 100 bytes an image, images are stored where all of them are small."""
     plan, parts = plans[1], pools(plans[1])
-    line = of_pool(paper_frame(plan, costs, FASTER))
+    line = of_pool(paper_frame(jobs_frame(plan, costs, FASTER)))
     images = 1000 * len(parts)
     assert line["jobs"] == len(parts) > 1
     assert line["core_hours"] == pytest.approx((START * len(parts) + SECOND * images) / 3600)
@@ -106,9 +107,10 @@ def test_the_papers_scale_has_the_start_of_each_job_and_the_seconds_of_each_imag
 
 
 def test_nothing_is_computed_of_what_was_not_measured(plans, costs):
-    frame = paper_frame(plans[1], costs, FASTER)
+    jobs = jobs_frame(plans[1], costs, FASTER)
+    frame = paper_frame(jobs)
     assert frame["core_hours"].notna().sum() == 1
-    papers = papers_frame(plans[1], costs, FASTER).set_index("paper")
+    papers = papers_frame(plans[1], jobs).set_index("paper")
     assert 0 < papers.loc["pseudo density", "known"] < papers.loc["pseudo density", "jobs"]
     assert papers["known"].min() == 0
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from gan_example import RECIPE
 from scipy.stats import chi2, kstest
 from torch import nn
 
@@ -28,19 +29,6 @@ from pseudodensity.rng import numpy_generator
 
 torch.set_num_threads(1)
 
-RECIPE = {
-    "loss": "nonsaturating",
-    "batch_size": 8,
-    "lr_generator": 2e-3,
-    "lr_discriminator": 2e-3,
-    "r1_gamma": 0,
-    "r1_interval": 4,
-    "path_length_weight": 0,
-    "ema_half_life": 50,
-    "ema_ramp_up": 0.1,
-    "decay_fraction": 0,
-    "augment": [],
-}
 STYLEGAN2 = {"z_dim": 4, "w_dim": 4, "mapping_layers": 2, "channel_base": 64, "channel_max": 8}
 STYLEGAN3 = {
     "z_dim": 4,

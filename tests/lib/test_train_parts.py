@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 import torch
+from gan_example import RECIPE
 from test_train_conditional import LEVELS, Recorder
 from test_train_conditional import make_trainer as make_conditional
 from test_train_diffusion import make_trainer as make_diffusion
@@ -65,19 +66,7 @@ def stylegan2_trainer(recipe: dict, *, group_size: int = 1, **options) -> GanTra
     """Without minibatch standard deviation, unless a group has more images than one."""
     torch.manual_seed(0)
     settings = {"channel_base": 64, "channel_max": 8, "group_size": group_size}
-    recipe = {
-        "loss": "nonsaturating",
-        "batch_size": BATCH,
-        "lr_generator": 2e-3,
-        "lr_discriminator": 2e-3,
-        "r1_gamma": 0,
-        "r1_interval": 4,
-        "path_length_weight": 0,
-        "ema_half_life": 50,
-        "ema_ramp_up": 0.1,
-        "decay_fraction": 0,
-        "augment": [],
-    } | recipe
+    recipe = RECIPE | {"batch_size": BATCH} | recipe
     return DoubleTrainer(
         build_generator("stylegan2", 8, STYLEGAN2).double(),
         build_discriminator("stylegan2", 8, settings).double(),

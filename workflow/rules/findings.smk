@@ -63,7 +63,7 @@ rule paper_scale:
         grids=str(HERE / "config/papers"),
         rehearsed=overlays(),
         paper=overlays(without="rehearsal.yaml"),
-        run=page_run(),
+        run=lambda wildcards: page_run(),
     message:
         "Write what the papers' scale costs"
     script:

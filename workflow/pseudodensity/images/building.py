@@ -38,7 +38,8 @@ def build_dataset(
 
     spec: kind (procedural, digits, idx, folder, zip, lmdb), resolution, and: scene and perhaps classes
     (procedural: names of the attributes whose combinations are the classes, all if left out),
-    path (the last four), labels (idx), class_folders (folder, zip: the folder of an image is its class), images (how many; None for all there are), max_unreadable
+    path (the last four), labels (idx), class_folders (folder, zip: the folder of an image is its class),
+    images (how many; None for all there are), max_unreadable
     (of the last three: the share of files that may fail to decode, 0 if left out). seed: of the procedural scenes; the others ignore it.
     progress: counts images; their total is set here.
 

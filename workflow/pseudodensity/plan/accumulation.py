@@ -12,7 +12,9 @@ __all__ = ["check_accumulate"]
 
 def check_accumulate(place: str, settings: Mapping[str, Any]) -> None:
     """ConfigError: parts that do not divide the batch of a recipe, or of other settings, equally."""
-    parts, batch = settings.get("accumulate", 1), settings["batch_size"]
+    if "accumulate" not in settings:
+        return
+    parts, batch = settings["accumulate"], settings["batch_size"]
     if batch % parts:
         able = ", ".join(str(n) for n in range(1, batch + 1) if batch % n == 0)
         raise ConfigError(

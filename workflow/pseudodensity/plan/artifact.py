@@ -11,7 +11,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-__all__ = ["LOGS", "PATHS", "Artifact", "benchmark_of", "canonical", "core_minutes", "digest_of"]
+__all__ = [
+    "LOGS",
+    "PATHS",
+    "Artifact",
+    "benchmark_of",
+    "canonical",
+    "core_minutes",
+    "digest_of",
+    "measured_seconds",
+]
 
 # Raised when the meaning of stored files changes, so that older ones are made again.
 FORMAT = 2
@@ -68,11 +77,18 @@ def benchmark_of(path: str) -> str:
 def core_minutes(path: str | Path) -> float | None:
     """Core minutes of a job from the file that Snakemake wrote of it; None where there is none that can
     be read."""
+    seconds = measured_seconds(path, "cpu_time")
+    return None if seconds is None else seconds / 60
+
+
+def measured_seconds(path: str | Path, what: str) -> float | None:
+    """What Snakemake measured of a job, such as ``cpu_time`` or ``s``, the seconds from start to end; None where there
+    is no file of it that can be read."""
     try:
         with open(path, encoding="utf-8", newline="") as handle:
-            seconds = [line["cpu_time"] for line in csv.DictReader(handle, delimiter="\t")]
+            seconds = [line[what] for line in csv.DictReader(handle, delimiter="\t")]
         # "NA" stands for a job that was too short to be measured.
-        return sum(float(one) for one in seconds if one != "NA") / 60
+        return sum(float(one) for one in seconds if one != "NA")
     except (OSError, KeyError, TypeError, ValueError):
         return None
 
@@ -144,6 +160,12 @@ class Artifact:
         if self.given:
             return self.given
         return PATHS[self.kind].format(name=self.name, folder=self.folder, rows=self.rows)
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """First row of a part of a pool, and the one behind its last."""
+        start, stop = map(int, self.rows.split("-"))
+        return start, stop
 
     @property
     def log(self) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from pseudodensity.plan.accumulation import check_accumulate
 from pseudodensity.plan.artifact import Artifact
 from pseudodensity.plan.data import Data
-from pseudodensity.plan.declared import declared, modules_declaring
+from pseudodensity.plan.declared import declared, modules_declaring, telling
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.methods import check_settings
 from pseudodensity.plan.models import Models, generator_modules
@@ -44,15 +44,16 @@ class Auxiliaries:
         for place, given in places.items():
             for name, own in given.items():
                 check_settings(f"{place}.{name}", auxiliary_module(name), own)
-                common = config["auxiliaries"].get(name, {})
-                merged = {**declared(auxiliary_module(name), "DEFAULTS"), **common, **own}
-                if "accumulate" in merged:
-                    check_accumulate(f"{place}.{name}.accumulate", merged)
+                check_accumulate(f"{place}.{name}.accumulate", self._merged(name, own))
         self.of = cache(self._of)
 
     def settings(self, name: str, model: str) -> dict[str, Any]:
         """Settings of a network for a model: its defaults, what the config says, what the model says."""
         own = self.config["models"][model].get("auxiliaries", {}).get(name, {})
+        return telling(self._merged(name, own), auxiliary_module(name))
+
+    def _merged(self, name: str, own: Mapping[str, Any]) -> dict[str, Any]:
+        """Those of a network that says `own` settings itself."""
         common = self.config["auxiliaries"].get(name, {})
         return {**declared(auxiliary_module(name), "DEFAULTS"), **common, **own}
 
@@ -71,12 +72,9 @@ class Auxiliaries:
         if "backbone" in inputs:
             needs |= self.models.backbone(facts["model"])
             modules += self.models.backbone_modules(facts["model"])
-        settings = self.settings(name, facts["model"])
-        if settings.get("accumulate") == 1:  # said or not, it makes nothing anew
-            del settings["accumulate"]
         spec = {
             "network": name,
-            "settings": settings,
+            "settings": self.settings(name, facts["model"]),
             "seed": facts["seed"],
             "mirror": self.config["datasets"][facts["dataset"]]["mirror"],
         }

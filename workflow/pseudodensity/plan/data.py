@@ -13,6 +13,7 @@ from pseudodensity.plan.artifact import Artifact, digest_of
 from pseudodensity.plan.declared import declared, declares, parameters
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.files import FEWEST_IMAGES, KINDS, how_to_get, list_files, place_of
+from pseudodensity.plan.kinds import check_keys
 from pseudodensity.plan.methods import check_settings
 
 __all__ = ["FILES", "Data", "check_neighbours", "distance_of"]
@@ -212,14 +213,7 @@ def _check_settings_of_extractor(place: str, extractor: Mapping[str, Any]) -> No
     if kind == "packaged":
         _check_package(place, extractor)
     for where, (given, known) in parts.items():
-        for key in given:
-            if key not in known:
-                raise ConfigError(
-                    f"config: {where}.{key} is no setting of it; known settings: {', '.join(known)}"
-                )
-        for key, needed in known.items():
-            if needed and key not in given:
-                raise ConfigError(f"config: {where}.{key} is missing")
+        check_keys(where, given, known)
 
 
 def _check_package(place: str, extractor: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ The plan reads them from the parsed source: no torch is loaded and nothing of th
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ __all__ = [
     "declared_by_name",
     "declares",
     "modules_declaring",
+    "neutral",
     "parameters",
+    "telling",
 ]
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +50,17 @@ def declared(module: str, constant: str) -> Any:
 def declares(module: str, constant: str) -> bool:
     """Whether a module assigns a constant at its top level. ValueError: no such module."""
     return constant in _assigned(_file(module))
+
+
+def neutral(module: str) -> Mapping[str, Any]:
+    """Settings of a module that may be left out, each with the value that does nothing: its ``NEUTRAL``, if it has one."""
+    return declared(module, "NEUTRAL") if declares(module, "NEUTRAL") else {}
+
+
+def telling(settings: Mapping[str, Any], module: str) -> dict[str, Any]:
+    """Settings without those that do nothing: to give one makes no artefact anew."""
+    nothing = neutral(module)
+    return {k: v for k, v in settings.items() if k not in nothing or v != nothing[k]}
 
 
 def parameters(module: str, function: str) -> dict[str, bool]:

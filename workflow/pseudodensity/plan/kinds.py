@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pseudodensity.plan.errors import ConfigError
 
-__all__ = ["check_kind"]
+__all__ = ["check_keys", "check_kind"]
 
 WORDS = {
     "int": "a whole number from 0",
@@ -16,6 +17,23 @@ WORDS = {
     "dict": "`name: value` lines",
     "None": "null",
 }
+
+
+def check_keys(place: str, given: Mapping[str, Any], known: Mapping[str, bool]) -> None:
+    """ConfigError: a setting that nobody knows, or one that is needed and not given.
+
+    Args:
+        place: where the config has the settings.
+        known: setting -> whether it must be given.
+    """
+    for key in given:
+        if key not in known:
+            raise ConfigError(
+                f"config: {place}.{key} is no setting of it; known settings: {', '.join(known)}"
+            )
+    for key, needed in known.items():
+        if needed and key not in given:
+            raise ConfigError(f"config: {place}.{key} is missing")
 
 
 def check_kind(place: str, value: Any, annotation: str) -> None:

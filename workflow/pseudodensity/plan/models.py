@@ -15,8 +15,9 @@ from pseudodensity.plan.config import merge
 from pseudodensity.plan.data import Data
 from pseudodensity.plan.declared import (
     declared,
-    declares,
     modules_declaring,
+    neutral,
+    telling,
 )
 from pseudodensity.plan.errors import ConfigError
 from pseudodensity.plan.files import how_to_get
@@ -158,8 +159,9 @@ class Models:
         spec = self._described(facts) | {
             "generator": settings["generator"],
             "discriminator": settings.get("discriminator"),
-            "recipe": _telling(
-                merge(settings["recipe"], source.get("recipe", {})), facts["architecture"]
+            "recipe": telling(
+                merge(settings["recipe"], source.get("recipe", {})),
+                _trainer(declaration(facts["architecture"])),
             ),
             "iterations": source["iterations"],
             "mirror": self.config["datasets"][facts["dataset"]]["mirror"],
@@ -208,7 +210,7 @@ class Models:
             raise ConfigError(f"config: models.{model}.finetuning is missing: say how to fine-tune")
         tuning = settings["finetuning"]
         recipe = merge(settings["recipe"], tuning["recipe"])
-        recipe = _telling(recipe, parent.facts["architecture"])
+        recipe = telling(recipe, _trainer(declaration(parent.facts["architecture"])))
         images = tuning["fid_images"] if short else tuning["images"]
         unfiltered = short or tau is None
         importance = {"tau": tau, "w": w}
@@ -301,26 +303,19 @@ def _check_format(place: str, source: Mapping[str, Any]) -> None:
         )
 
 
-def _neutral(trainer: str) -> Mapping[str, Any]:
-    """Keys that a recipe of a trainer may leave out, each with the value that does nothing."""
-    module = trainer.partition(":")[0]
-    return declared(module, "NEUTRAL") if declares(module, "NEUTRAL") else {}
-
-
-def _telling(recipe: Mapping[str, Any], architecture: str) -> dict[str, Any]:
-    """A recipe without the keys that do nothing: to give one makes no artefact anew."""
-    neutral = _neutral(declaration(architecture)["trainer"])
-    return {k: v for k, v in recipe.items() if k not in neutral or v != neutral[k]}
+def _trainer(described: Mapping[str, Any]) -> str:
+    """Module of the trainer of an architecture, by what its generator says of itself."""
+    return described["trainer"].partition(":")[0]
 
 
 def _check_recipe(place: str, settings: Mapping[str, Any], described: Mapping[str, Any]) -> None:
     """The recipe has all that its trainer reads, and nothing that the model cannot do."""
-    needed = declared(described["trainer"].partition(":")[0], "RECIPE")
+    needed = declared(_trainer(described), "RECIPE")
     recipe, tuning = settings.get("recipe", {}), settings.get("finetuning", {})
     for key in needed:
         if key not in recipe:
             raise ConfigError(f"config: {place}.recipe.{key} is missing")
-    known = (*needed, *_neutral(described["trainer"]))
+    known = (*needed, *neutral(_trainer(described)))
     own = {
         f"pretraining.{name}": s.get("recipe", {}) for name, s in settings["pretraining"].items()
     }

@@ -7,12 +7,14 @@ from typing import Any
 
 from pseudodensity.plan.declared import annotations, parameters
 from pseudodensity.plan.errors import ConfigError
-from pseudodensity.plan.kinds import check_kind
+from pseudodensity.plan.kinds import check_keys, check_kind
 
 __all__ = ["SAMPLING", "check_network_settings"]
 
 # Settings of a generator that no file of weights holds, so that they may be said of a public one.
 SAMPLING = ("sampling_steps",)
+# What builders take that the config says in another place.
+GIVEN_ELSEWHERE = ("resolution", "backbone")
 
 
 def check_network_settings(
@@ -46,8 +48,8 @@ def check_network_settings(
         if settings.get(part) and not trained:
             _check_brought(f"{place}.{part}", settings[part])
         if settings.get(part):
-            needed = known if trained else dict.fromkeys(known, False)
-            _check_settings(f"{place}.{part}", settings[part], needed)
+            own = {k: n and trained for k, n in known.items() if k not in GIVEN_ELSEWHERE}
+            check_keys(f"{place}.{part}", settings[part], own)
             kinds = annotations(builder, f"build_{part}")
             for key, value in settings[part].items():
                 check_kind(f"{place}.{part}.{key}", value, kinds[key])
@@ -69,16 +71,3 @@ def _check_brought(place: str, settings: Mapping[str, Any]) -> None:
             raise ConfigError(
                 f"config: {place}.{key}: nothing is built here, the public file brings it: take it out"
             )
-
-
-def _check_settings(place: str, settings: Mapping[str, Any], known: Mapping[str, bool]) -> None:
-    """ConfigError: a setting that the builder does not know, or one that it needs."""
-    own = {key: needed for key, needed in known.items() if key not in ("resolution", "backbone")}
-    for key in settings:
-        if key not in own:
-            raise ConfigError(
-                f"config: {place}.{key} is no setting of it; known settings: {', '.join(own)}"
-            )
-    for key, needed in own.items():
-        if needed and key not in settings:
-            raise ConfigError(f"config: {place}.{key} is missing")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from pseudodensity.plan.artifact import Artifact, canonical, digest_of
+from pseudodensity.plan.artifact import Artifact, canonical
 from pseudodensity.plan.auxiliaries import Auxiliaries, auxiliaries
 from pseudodensity.plan.data import Data
 from pseudodensity.plan.declared import declared
 from pseudodensity.plan.errors import ConfigError
+from pseudodensity.plan.item import Item
 from pseudodensity.plan.methods import (
     column_module,
     columns_needed,
@@ -25,42 +25,12 @@ from pseudodensity.plan.methods import (
 from pseudodensity.plan.models import Models, declaration, generator_modules, tangent_modules
 from pseudodensity.plan.work import rows_of_a_part
 
-__all__ = ["Item", "Pools", "images_of"]
+__all__ = ["Pools", "images_of"]
 
 Point = Mapping[str, Any]
 FRESH = ("procedural",)  # kinds of data sets whose law can be drawn from anew
 # Rows in one file of a column that covers no more than is asked for: who asks for more shares the first ones.
 BLOCK = 4000
-
-
-@dataclass(frozen=True)
-class Item:
-    """A set of images to judge: the pool it is chosen from, and the point that chooses.
-
-    parts: of the pool in order. columns: name -> its files in order. count: how many of the pool's
-    first proposals the point may look at; None for all.
-    """
-
-    parts: tuple[Artifact, ...]
-    columns: Mapping[str, tuple[Artifact, ...]]
-    point: Point
-    count: int | None
-
-    @property
-    def pool(self) -> str:
-        """Name of the pool."""
-        return self.parts[0].folder
-
-    def described(self) -> dict[str, Any]:
-        """As the job reads it: paths and numbers."""
-        return {
-            "pool": self.pool,
-            "described": [part.path for part in self.parts],
-            "columns": {n: [c.path for c in made] for n, made in self.columns.items()},
-            "point": dict(self.point),
-            "label": method(self.point["method"]).label(self.point),
-            "count": self.count,
-        }
 
 
 class Pools:
@@ -164,7 +134,7 @@ class Pools:
         whole = declared(column_module(name), "COVERS") == "parts"
         found, key = [], canonical(settings)
         for part in parts:
-            start, stop = map(int, part.rows.split("-"))
+            start, stop = part.span
             if start >= count:
                 break
             last, step = (stop, stop - start) if whole else (min(stop, count), BLOCK)
@@ -342,7 +312,7 @@ class Pools:
             "extractor": extractor,
             "images": images,
             "repeats": repeats,
-            "items": [_identity(item) for item in items],
+            "items": [item.identity() for item in items],
         }
         modules = (module, *sorted({method_module(item.point["method"]) for item in items}))
         facts = {"items": [item.described() for item in items]}
@@ -367,7 +337,7 @@ class Pools:
 
     def _with(self, item: Item, key: str, name: str, settings: Mapping[str, Any]) -> Item:
         """The same set with one more column, called `key`."""
-        stop = int(item.parts[-1].rows.split("-")[1])
+        stop = item.parts[-1].span[1]
         made = self.column(name, settings, item.parts, item.count or stop)
         return Item(item.parts, {**item.columns, key: made}, item.point, item.count)
 
@@ -392,14 +362,3 @@ def _in_folder(
 
 def _unique(artifacts: Iterable[Artifact]) -> tuple[Artifact, ...]:
     return tuple({artifact.path: artifact for artifact in artifacts}.values())
-
-
-def _identity(item: Item) -> dict[str, Any]:
-    """What defines a set: not the files that its pool is cut into."""
-    columns = {name: made[0].digest for name, made in sorted(item.columns.items())}
-    return {
-        "pool": item.parts[0].digest,
-        "columns": digest_of(columns),
-        "point": dict(item.point),
-        "count": item.count,
-    }

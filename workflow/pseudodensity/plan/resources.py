@@ -67,10 +67,8 @@ SECONDS = {
     "density": (0.001, 0.0),  # of an image and epoch, on a core
 }
 OTHER_SECONDS = (0.0, 0.05)
-OF_U_NET, OF_GRADIENT = (
-    20,
-    3,
-)  # so many times as long as a pass of a GAN, and as one without a gradient
+# So many times as long as a pass of a GAN, and as one without a gradient.
+OF_U_NET, OF_GRADIENT = 20, 3
 LONGEST_MINUTES = 2_880
 SHORTEST_MINUTES = 30
 
@@ -219,7 +217,7 @@ def _rows(artifact: Artifact) -> int:
     """Images of a part of a pool; 0 where it is all of a data set, or no part."""
     if artifact.rows in ("", "all"):
         return 0
-    start, stop = map(int, artifact.rows.split("-"))
+    start, stop = artifact.span
     return stop - start
 
 

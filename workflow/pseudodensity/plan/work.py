@@ -29,8 +29,6 @@ COLUMNS = 3
 # Images of a part of a pool in passes of a million pixels, where one of a U-Net counts as many of a GAN: by
 # docs/paper_scale.md these take a GPU for hours, not days.
 LARGEST_PART, U_NET = 48_000, 10
-# Public files, which are converted or read whole.
-READ_ONCE = ("imported", "extractor")
 # Units of kinds whose time does not count images alone.
 UNIT = {"density": "images x epochs", "feature_density": "images x epochs"}
 UNIT |= {"extractor": "images x epochs", "moved": "images x steps"}
@@ -86,9 +84,15 @@ def subject(artifact: Artifact) -> str:
 
 
 def _unit(artifact: Artifact, passes: int) -> str:
-    if artifact.kind in READ_ONCE and "training" not in artifact.spec.get("settings", {}):
+    if _is_read_once(artifact):
         return "files"
     return UNIT.get(artifact.kind, "passes" if passes > 1 else "images")
+
+
+def _is_read_once(artifact: Artifact) -> bool:
+    """Whether a job converts or reads a public file: an extractor has no training then."""
+    trained = "training" in artifact.spec.get("settings", {})
+    return artifact.kind == "imported" or (artifact.kind == "extractor" and not trained)
 
 
 def _name_of_column(artifact: Artifact) -> str:
@@ -98,7 +102,7 @@ def _name_of_column(artifact: Artifact) -> str:
 
 def _count(artifact: Artifact, config: Mapping[str, Any]) -> int | None:
     spec, kind = artifact.spec, artifact.kind
-    if kind in READ_ONCE and "training" not in spec.get("settings", {}):
+    if _is_read_once(artifact):
         return 1
     if kind in ("trained", "finetuned"):
         return spec["iterations"] * spec["recipe"]["batch_size"]
@@ -107,7 +111,7 @@ def _count(artifact: Artifact, config: Mapping[str, Any]) -> int | None:
         found = [settings.get(key) for key in ("iterations", "batch_size")]
         return prod(found) if all(found) else None
     if kind in ("pool", "column", "reals") and artifact.rows != "all":
-        start, stop = map(int, artifact.rows.split("-"))
+        start, stop = artifact.span
         return stop - start
     if kind == "moved":
         return spec["images"]

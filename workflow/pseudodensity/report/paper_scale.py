@@ -7,9 +7,8 @@ is an assumption and said to be one.
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
@@ -17,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from pseudodensity.plan.artifact import Artifact, benchmark_of
+from pseudodensity.plan.artifact import Artifact, benchmark_of, measured_seconds
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.resources import resources, stored_images_of
 from pseudodensity.plan.work import amount, dataset_of, subject
@@ -26,7 +25,7 @@ from pseudodensity.progress import read_log
 __all__ = [
     "Cost",
     "Group",
-    "groups_of",
+    "jobs_frame",
     "measured_frame",
     "measured_jobs",
     "paper_frame",
@@ -92,7 +91,7 @@ def measured_jobs(plan: Plan) -> dict[Group, Cost]:
 
 
 def _measured(artifact: Artifact, config: Mapping[str, Any]) -> Measured | None:
-    wall = _wall_seconds(benchmark_of(artifact.path))
+    wall = measured_seconds(benchmark_of(artifact.path), "s")
     if wall is None or not Path(artifact.path).is_file():
         return None
     work, done = read_log(artifact.log), amount(artifact, config)
@@ -107,24 +106,6 @@ def _measured(artifact: Artifact, config: Mapping[str, Any]) -> Measured | None:
         asked_mb=resources(artifact, config)["mem_mb"],
         file_bytes=Path(artifact.path).stat().st_size,
     )
-
-
-def _wall_seconds(path: str) -> float | None:
-    """Seconds of a job, as Snakemake measured them; None where it did not."""
-    try:
-        with open(path, encoding="utf-8", newline="") as handle:
-            return sum(float(line["s"]) for line in csv.DictReader(handle, delimiter="\t"))
-    except (OSError, KeyError, TypeError, ValueError):
-        return None
-
-
-def groups_of(artifacts: Iterable[Artifact]) -> dict[Group, list[Artifact]]:
-    """Jobs by their rule and what they are about."""
-    found: dict[Group, list[Artifact]] = defaultdict(list)
-    for artifact in artifacts:
-        if not artifact.given:
-            found[artifact.kind, subject(artifact)].append(artifact)
-    return dict(found)
 
 
 def measured_frame(costs: Mapping[Group, Cost]) -> pd.DataFrame:
@@ -145,63 +126,66 @@ def measured_frame(costs: Mapping[Group, Cost]) -> pd.DataFrame:
     )
 
 
-def paper_frame(plan: Plan, costs: Mapping[Group, Cost], faster: float) -> pd.DataFrame:
-    """A line for each group of the papers' scale: what it would cost there, NaN where it was not measured.
+def jobs_frame(plan: Plan, costs: Mapping[Group, Cost], faster: float) -> pd.DataFrame:
+    """A line for each job of the papers' scale, by its path: what it would cost there, NaN where nothing tells, and what
+    it asks for.
 
     plan: of that scale. costs: of the rehearsal. faster: how many cores of this machine a GPU is worth.
     """
-    lines = []
-    for (rule, about), artifacts in sorted(groups_of(plan.artifacts.values()).items()):
-        cost = costs.get((rule, about))
-        jobs = [_at_scale(artifact, plan.config, cost, faster) for artifact in artifacts]
-        asked = [resources(artifact, plan.config) for artifact in artifacts]
-        frame = pd.DataFrame(jobs)
-        lines.append(
-            {
-                "rule": rule,
-                "about": about,
-                "jobs": len(artifacts),
-                "core_hours": frame["core_seconds"].sum(skipna=False) / 3600,
-                "gpu_hours": frame["gpu_seconds"].sum(skipna=False) / 3600,
-                "disk_gb": frame["file_bytes"].sum(skipna=False) / 1e9,
-                "longest": frame["job_seconds"].max(skipna=False) / 60,
-                "asked_minutes": max(one["runtime"] for one in asked),
-                "asked_mb": max(one["mem_mb"] for one in asked),
-                "asked_disk_gb": sum(one["disk_mb"] for one in asked) / 1e3,
-            }
-        )
+    lines = {}
+    for artifact in plan.artifacts.values():
+        if artifact.given:
+            continue
+        rule, about = artifact.kind, subject(artifact)
+        asked = resources(artifact, plan.config)
+        cost = _at_scale(artifact, plan.config, costs.get((rule, about)), faster, asked["gpu"])
+        lines[artifact.path] = {"rule": rule, "about": about, **asked, **cost}
+    return pd.DataFrame.from_dict(lines, orient="index")
+
+
+def paper_frame(jobs: pd.DataFrame) -> pd.DataFrame:
+    """A line for each group of jobs: what it would cost at the papers' scale, NaN where it was not measured."""
+    lines = [
+        {
+            "rule": rule,
+            "about": about,
+            "jobs": len(group),
+            "core_hours": group["core_seconds"].sum(skipna=False) / 3600,
+            "gpu_hours": group["gpu_seconds"].sum(skipna=False) / 3600,
+            "disk_gb": group["file_bytes"].sum(skipna=False) / 1e9,
+            "longest": group["job_seconds"].max(skipna=False) / 60,
+            "asked_minutes": group["runtime"].max(),
+            "asked_mb": group["mem_mb"].max(),
+            "asked_disk_gb": group["disk_mb"].sum() / 1e3,
+        }
+        for (rule, about), group in jobs.groupby(["rule", "about"], sort=True)
+    ]
     return pd.DataFrame(lines)
 
 
-def papers_frame(plan: Plan, costs: Mapping[Group, Cost], faster: float) -> pd.DataFrame:
+def papers_frame(plan: Plan, jobs: pd.DataFrame) -> pd.DataFrame:
     """A line for each paper: all jobs of its tables and figures, and what those of them cost that were measured."""
     lines = []
     for paper, targets in plan.of_paper.items():
-        made = {
-            job.path: job for target in targets if not target.missing for job in plan.jobs(target)
-        }
-        if not made:
+        paths = {job.path for one in targets if not one.missing for job in plan.jobs(one)}
+        if not paths:
             continue
-        jobs = [
-            _at_scale(job, plan.config, costs.get((job.kind, subject(job))), faster)
-            for job in made.values()
-        ]
-        frame = pd.DataFrame(jobs)
+        own = jobs.loc[sorted(paths)]
         lines.append(
             {
                 "paper": paper.replace("_", " "),
-                "jobs": len(frame),
-                "known": int(frame["core_seconds"].notna().sum()),
-                "core_hours": frame["core_seconds"].sum() / 3600,
-                "gpu_hours": frame["gpu_seconds"].sum() / 3600,
-                "disk_gb": frame["file_bytes"].sum() / 1e9,
+                "jobs": len(own),
+                "known": int(own["core_seconds"].notna().sum()),
+                "core_hours": own["core_seconds"].sum() / 3600,
+                "gpu_hours": own["gpu_seconds"].sum() / 3600,
+                "disk_gb": own["file_bytes"].sum() / 1e9,
             }
         )
     return pd.DataFrame(lines)
 
 
 def _at_scale(
-    artifact: Artifact, config: Mapping[str, Any], cost: Cost | None, faster: float
+    artifact: Artifact, config: Mapping[str, Any], cost: Cost | None, faster: float, on_gpu: int
 ) -> dict[str, float]:
     """Seconds of a core without a GPU, of a GPU, and of the job with one; bytes on disk. NaN: not known."""
     unknown = float("nan")
@@ -210,7 +194,6 @@ def _at_scale(
     if cost is None or done is None or cost.per_unit is None:
         return dict.fromkeys(names, unknown)
     counted = done.whole * cost.per_unit
-    on_gpu = resources(artifact, config)["gpu"]
     shorter = counted / faster if on_gpu else counted
     grows = artifact.kind in GROWS and cost.per_image_bytes is not None
     size = done.count * cost.per_image_bytes if grows else cost.per_file_bytes

@@ -14,6 +14,7 @@ from pseudodensity.artifacts import atomic_path
 from pseudodensity.plan.plan import Plan
 from pseudodensity.report.findings import body, machine_lines
 from pseudodensity.report.paper_scale import (
+    jobs_frame,
     measured_frame,
     measured_jobs,
     paper_frame,
@@ -112,7 +113,8 @@ def write_paper_scale(
         run: ``commit`` and ``config`` of the rehearsal.
     """
     costs, faster = measured_jobs(rehearsal), CARD_RATE * CARD_SHARE / rate
-    scale = paper_frame(paper, costs, faster)
+    jobs = jobs_frame(paper, costs, faster)
+    scale = paper_frame(jobs)
     factor = FACTOR.format(
         cores=faster, core=rate / 1e9, card=CARD_RATE / 1e12, name=CARD, share=CARD_SHARE
     )
@@ -120,7 +122,7 @@ def write_paper_scale(
     lines = ["# The papers' scale, rehearsed", "", INTRODUCTION, ""]
     lines += [f"- {line}" for line in (ran, *machine_lines())]
     lines += ["", "## What each paper costs", "", factor, ""]
-    lines += [*_table(papers_frame(paper, costs, faster), PAPERS), ""]
+    lines += [*_table(papers_frame(paper, jobs), PAPERS), ""]
     lines += [TOGETHER, ""]
     lines += ["## What to download", ""]
     lines += [*_table(downloads_frame(paper.config, files, rehearsal.config), FILES), ""]

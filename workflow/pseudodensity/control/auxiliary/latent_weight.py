@@ -46,6 +46,7 @@ DEFAULTS = {
     "decay_fraction": 0.5,
     "ema_half_life": 2000.0,
 }
+NEUTRAL = {"accumulate": 1}  # said or not, this makes nothing anew
 CHOICES = {
     "space": ["w", "z"],
     "activation": ["relu", "leaky"],

@@ -30,6 +30,7 @@ DEFAULTS = {
     "learning_rate": 0.002,
     "r1_gamma": 0.1,
 }
+NEUTRAL = {"accumulate": 1}  # said or not, this makes nothing anew
 LIMITS = {
     "iterations": (1, 10_000_000),
     "batch_size": (2, 100_000),

@@ -27,6 +27,7 @@ DEFAULTS = {
     "ema_half_life": 10000.0,
     "ema_ramp_up": 0.1,
 }
+NEUTRAL = {"accumulate": 1}  # said or not, this makes nothing anew
 LIMITS = {
     "iterations": (1, 10_000_000),
     "batch_size": (2, 100_000),

@@ -98,7 +98,7 @@ def _files(parts: Sequence[Artifact]) -> list[dict[str, Any]]:
     """Parts of a pool in order: the row that each begins with, and its files."""
     return [
         {
-            "start": int(part.rows.split("-")[0]),
+            "start": part.span[0],
             "described": part.path,
             "images": images_of(part),
         }
