@@ -43,6 +43,8 @@ FACES = ["age", "gender", "race", "head_pose", "Bald", "Eyeglasses", "Gray_Hair"
 # Images of each set in config/scales/rehearsal.yaml: more or fewer lines are refused.
 SETS = {"references": 10, "starts": 20, "search": 20, "pick": 20, "real": 64}
 SETS_OF_SMALL = SETS | {"references": 4}
+# Images of each class: two have enough for the Gaussians that measure hardness.
+OF_CLASSES = [10, 10] + [1] * 998
 
 
 def weights() -> dict[str, Callable[[Path], None]]:
@@ -108,7 +110,7 @@ def data(place: Path) -> dict[str, Callable[[Path], None]]:
         "afhq512/train/dog": partial(pictures.folder, side=512, count=64, seed=5),
         "bedroom_train_lmdb": partial(pictures.lsun, side=256, count=128, seed=6),
         "church_outdoor_train_lmdb": partial(pictures.lsun, side=256, count=128, seed=7),
-        "imagenet64": partial(pictures.class_folders, side=64, classes=1000, each=1, seed=8),
+        "imagenet64": partial(pictures.class_folders, side=64, counts=OF_CLASSES, seed=8),
     }
     for seed, name in enumerate(("mnist", "fashion"), start=9):
         labels = place / f"{name}-train-labels-idx1-ubyte.gz"

@@ -28,10 +28,10 @@ def folder(path: Path, side: int, count: int, seed: int) -> None:
         picture(draw, side).save(path / f"{i:05d}.png", compress_level=1)
 
 
-def class_folders(path: Path, side: int, classes: int, each: int, seed: int) -> None:
-    """A folder for each class, as ImageNet has them."""
-    for label in range(classes):
-        folder(path / f"n{label:08d}", side, each, seed + label)
+def class_folders(path: Path, side: int, counts: Sequence[int], seed: int) -> None:
+    """A folder for each class, as ImageNet has them, with so many images."""
+    for label, count in enumerate(counts):
+        folder(path / f"n{label:08d}", side, count, seed + label)
 
 
 def lsun(path: Path, side: int, count: int, seed: int) -> None:

@@ -62,7 +62,7 @@ def test_a_network_is_read_and_makes_finite_images_that_differ(tmp_path, format,
 
 def test_data_come_as_their_owners_ship_them(tmp_path):
     pictures.lsun(tmp_path / "lsun", 16, 3, seed=0)
-    pictures.class_folders(tmp_path / "classes", 16, classes=2, each=2, seed=0)
+    pictures.class_folders(tmp_path / "classes", 16, counts=[2, 2], seed=0)
     for kind, name, count in (("lmdb", "lsun", 3), ("folder", "classes", 4)):
         source = open_source(kind, tmp_path / name)
         names = list(source)
