@@ -39,7 +39,6 @@ def archive(path, count):
 
 WRONG = [
     # what is there, the kind that the config says, more of its settings, what the line says
-    (lambda at: at / "nothing", "folder", {}, "does not exist"),
     (lambda at: files(at / "in", 0), "folder", {}, "holds no images"),
     (lambda at: files(at / "in", 9), "folder", {}, "holds 9 images and a data set needs 10"),
     (lambda at: archive(at / "a.zip", 12), "folder", {}, "is not a folder: .* set `kind` to zip"),
@@ -49,7 +48,6 @@ WRONG = [
     (lambda at: archive(at / "a.zip", 0), "zip", {}, "holds no images"),
     (lambda at: files(at / "in", 12), "lmdb", {}, "holds no data.mdb"),
     (lambda at: "/dev/null", "lmdb", {}, "is not a readable LMDB .it is neither file nor folder"),
-    (lambda at: files(at / "in", 12) / "1.png" / "x", "folder", {}, "does not exist"),
     (lambda at: files(at / "in", 12), "folder", {"images": 13}, "images is 13 but .* holds 12"),
     (lambda at: files(at / "in", 12), "folder", {"density_k": 12}, "density_k is 12 but .* 12"),
 ]
@@ -61,6 +59,16 @@ def test_files_that_make_no_data_set_are_one_line(tmp_path, make, kind, more, me
         data_of(kind, make(tmp_path), **more).check_files()
     assert str(caught.value).startswith("config: datasets.photos")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("inside", ["nothing", "1.png/x"])
+def test_files_that_are_not_there_stop_what_is_made_from_them(tmp_path, inside):
+    data = data_of("folder", files(tmp_path / "in", 12) / inside)
+    data.check_files()
+    why = data.density("photos").lacks
+    assert why.startswith("config: datasets.photos.path") and "does not exist" in why
+    with pytest.raises(ConfigError, match="datasets.photos: "):
+        data.listing("photos")
 
 
 def test_enough_files_of_every_kind_pass(tmp_path):

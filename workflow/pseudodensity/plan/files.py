@@ -22,6 +22,7 @@ __all__ = [
     "FORMATS",
     "KINDS",
     "Listing",
+    "absent",
     "folder_files",
     "how_to_get",
     "list_files",
@@ -89,6 +90,18 @@ def list_files(kind: str, path: str | Path) -> Listing:
         size, time = (status.st_size, status.st_mtime_ns) if status else (-1, -1)
         digest.update(b"%b\0%d\0%d\0" % (os.fsencode(name), size, time))
     return Listing(count, digest.hexdigest())
+
+
+def absent(place: str, path: str, otherwise: str, *, folder: bool = False) -> str:
+    """That a file of a config is not there and what to do about it, in one line; "" if it is there.
+
+    Args:
+        place: of the path in the config. otherwise: see `how_to_get`. folder: whether it may be one.
+    """
+    there = os.path.exists if folder else os.path.isfile
+    if there(path):
+        return ""
+    return f"config: {place} is {path!r}, which does not exist: {how_to_get(path, otherwise)}"
 
 
 def how_to_get(path: str, otherwise: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from pseudodensity.plan.accumulation import check_accumulate
@@ -20,7 +19,7 @@ from pseudodensity.plan.declared import (
     telling,
 )
 from pseudodensity.plan.errors import ConfigError
-from pseudodensity.plan.files import how_to_get
+from pseudodensity.plan.files import absent
 from pseudodensity.plan.network_settings import SAMPLING, check_network_settings
 
 __all__ = ["Models", "declaration", "generator_modules", "tangent_modules"]
@@ -63,6 +62,13 @@ def tangent_modules(architecture: str, modules: tuple[str, ...]) -> tuple[str, .
     tangents = declaration(architecture)["tangents"]
     used = tangents and "generators.tangents" in modules_used([], modules)
     return (tangents,) if used else ()
+
+
+def _absent_file(facts: Mapping[str, Any], source: Mapping[str, Any]) -> str:
+    """That the file of a model is not there; "" if it is."""
+    place = f"models.{facts['model']}.pretraining.{facts['dataset']}.file"
+    otherwise = "download it from its owner first, or correct the path"
+    return absent(place, source["file"], otherwise)
 
 
 class Models:
@@ -111,12 +117,6 @@ class Models:
                 "file to import"
             )
         source = settings["pretraining"][dataset]
-        if "file" in source and not Path(source["file"]).is_file():
-            otherwise = "download it from its owner first, or correct the path"
-            raise ConfigError(
-                f"config: {place}.file is {source['file']!r}, which does not exist: "
-                f"{how_to_get(source['file'], otherwise)}"
-            )
         if times != 1 and "iterations" not in source:
             raise ConfigError(
                 f"config: {place} is a file, which cannot be trained {times} times as long: take it out "
@@ -152,6 +152,7 @@ class Models:
             modules=generator_modules(facts["architecture"], discriminator=True),
             files={"file": source["file"]},
             facts=facts,
+            absent=_absent_file(facts, source),
         )
 
     def _trained(self, slug: str, facts: Mapping[str, Any], source: Mapping[str, Any]) -> Artifact:
@@ -182,7 +183,8 @@ class Models:
         spec = self._described(facts) | {"source": {key: source[key] for key in told}}
         spec["latent_shape"] = settings["latent_shape"]
         slug = f"{model}-{dataset}-external"
-        return Artifact(EXTERNAL, slug, spec, facts=facts, given=source["file"])
+        why = _absent_file(facts, source)
+        return Artifact(EXTERNAL, slug, spec, facts=facts, given=source["file"], absent=why)
 
     def backbone(self, model: str) -> dict[str, Artifact]:
         """The frozen feature network of a projected discriminator, or nothing."""

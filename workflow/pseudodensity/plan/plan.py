@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,9 @@ class Plan:
             self.add([self.data.features(name, self.data.steering)])
         for name in self.papers:
             self._add_paper(name)
+        while lacking := self._lacking_a_table():
+            for target, why in lacking:
+                self._replace(target, replace(target, missing=why))
 
     def _grid(self, name: str, schemas: Path, grids: Path) -> dict[str, Any]:
         grid = merge(read_yaml(grids / f"{name}.yaml"), self.config["papers"].get(name, {}))
@@ -83,6 +87,22 @@ class Plan:
             self.of_paper[name].append(target)
             self.add(target.artifacts())
 
+    def _lacking_a_table(self) -> list[tuple[Target, str]]:
+        """Targets that are made from a table that cannot be made, and why."""
+        why = {table.outputs[0]: table.missing for table in self.tables.values()}
+        found = []
+        for target in (one for made in self.of_paper.values() for one in made):
+            lacks = next(filter(None, map(why.get, target.files())), None)
+            if lacks and not target.missing:
+                found.append((target, lacks))
+        return found
+
+    def _replace(self, old: Target, new: Target) -> None:
+        known = self.tables if old.kind == "table" else self.figures
+        known[old.name] = new
+        for made in self.of_paper.values():
+            made[:] = [new if one is old else one for one in made]
+
     def add(self, artifacts: Iterable[Artifact]) -> None:
         """Register artefacts with all that they are made from."""
         waiting = list(artifacts)
@@ -93,13 +113,16 @@ class Plan:
                 waiting += artifact.upstream()
 
     def made(self, kind: str, wildcards: Mapping[str, str]) -> Artifact:
-        """The artefact that a rule makes. ConfigError: this config makes none of that name."""
+        """The artefact that a rule makes. ConfigError: this config makes none of that name; a file that it is made
+        from is not there."""
         path = PATHS[kind].format(**wildcards)
         if path not in self.artifacts:
             raise ConfigError(
                 f"{path} is nothing that this config makes: it belongs to another config, or to code "
                 "or settings of another day; ask for a table or a figure instead"
             )
+        if self.artifacts[path].absent:
+            raise ConfigError(self.artifacts[path].absent)
         return self.artifacts[path]
 
     def target(self, kind: str, name: str) -> Target:

@@ -37,7 +37,7 @@ class Target:
         printed: "module:function" of the text that is printed on the terminal as soon as the table is
             there; "" for none.
         imports: modules that its function imports by name, so that their code counts too.
-        missing: why this config cannot make it; then it has no inputs.
+        missing: why this config cannot make it, or what it is made from that is not there.
     """
 
     name: str
@@ -50,6 +50,10 @@ class Target:
     printed: str = ""
     imports: tuple[str, ...] = ()
     missing: str | None = None
+
+    def __post_init__(self) -> None:
+        lacking = filter(None, (artifact.lacks for artifact in self.artifacts()))
+        object.__setattr__(self, "missing", self.missing or next(lacking, None))
 
     @property
     def modules(self) -> tuple[str, ...]:
