@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import timm
 import torch
+import torch_fidelity.feature_extractor_inceptionv3 as fidelity
+import torchvision
 from second_device import NAME, SecondDevice, on_a_card_only
 from test_features import CNN, VIT, random_images, saved
 from test_generators import ARCHITECTURES, make
@@ -17,8 +19,9 @@ from test_generators import ARCHITECTURES, make
 from pseudodensity.columns.context import clock
 from pseudodensity.density.feature_density import KINDS, FeatureDensity
 from pseudodensity.density.network import PseudoDensity
-from pseudodensity.features.build import TRAINED_HERE, build_extractor
+from pseudodensity.features.build import PRETRAINED, TRAINED_HERE, build_extractor
 from pseudodensity.features.extractor import extract
+from pseudodensity.features.lpips import WIDTHS as LPIPS_WIDTHS
 from pseudodensity.generators.volumes import log_singular_values
 from pseudodensity.images.transform import to_float
 from pseudodensity.library import frontier, importance_sample
@@ -94,17 +97,52 @@ def test_singular_values(compared, name):
 
 
 def spec_of(kind: str, folder: Path) -> dict:
-    """Settings of an extractor of a kind, with a file of random weights where it needs one."""
+    """Settings of an extractor of a kind, with files of random weights where it needs some."""
     torch.manual_seed(0)
     if kind in TRAINED_HERE:
         return {"small_vit": VIT, "small_cnn": CNN}[kind]
-    name = "mobilenetv3_small_050"
-    state = timm.create_model(name).state_dict()
-    return {"kind": kind, "name": name, **saved(state, folder / "timm.pth")}
+    if kind == "timm":
+        name = "mobilenetv3_small_050"
+        return {
+            "kind": kind,
+            "name": name,
+            **saved(timm.create_model(name).state_dict(), folder / "timm.pth"),
+        }
+    network = {"squeezenet": torchvision.models.squeezenet1_1, "inception": inception}
+    with torch.device("meta"):
+        shapes = network.get(kind, torchvision.models.vgg16)(weights=None).state_dict()
+    state = {name: weights_like(name, shape) for name, shape in shapes.items()}
+    spec = {"kind": kind, **saved(state, folder / "weights.pth")}
+    if kind == "lpips":
+        heads = {
+            f"lin{i}.model.1.weight": torch.rand(1, n, 1, 1) for i, n in enumerate(LPIPS_WIDTHS)
+        }
+        file = saved(heads, folder / "heads.pth")
+        spec |= {f"head_{key}": value for key, value in file.items()} | {"resolution": 16}
+    return spec
 
 
-# The other kinds need large files; `prepare` and `extract`, where devices meet, are the same for all.
-@pytest.mark.parametrize("kind", [*TRAINED_HERE, "timm"])
+def weights_like(name: str, shape: torch.Tensor) -> torch.Tensor:
+    """Random weights that keep the size of what passes; of a wide layer one number stands for all, so that its
+    file is small."""
+    if shape.numel() > 10_000_000:
+        return torch.full((1,), 1e-4).expand(shape.shape)
+    made = torch.zeros(shape.shape, dtype=shape.dtype)
+    if made.ndim > 1:
+        return torch.nn.init.kaiming_normal_(made)
+    return made + name.endswith(("running_var", "bn.weight"))
+
+
+def inception(weights: None) -> torch.nn.Module:
+    """torch-fidelity's Inception-v3, which is built around a file only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fidelity, "load_state_dict_from_url", lambda *_, **__: {})
+        patch.setattr(fidelity.FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
+        return fidelity.FeatureExtractorInceptionV3("shapes", ["2048"])
+
+
+# Packaged networks are timm's too, and need a package.
+@pytest.mark.parametrize("kind", sorted({*TRAINED_HERE, *PRETRAINED} - {"packaged"}))
 def test_features_and_their_slopes(compared, kind, tmp_path):
     whole = build_extractor(spec_of(kind, tmp_path))
 
