@@ -5,7 +5,8 @@
 
 run "$work/first.log" &
 controller=$!
-orphan=$(in_state RUNNING 1 | head -n 1)
+# Not `head`, which may be gone before the second line, and with it the script.
+orphan=$(in_state RUNNING 1 | sed -n 1p)
 [ -n "$orphan" ] || fail "no job was submitted"
 kill -9 "$controller"
 wait "$controller" 2>/dev/null || true
