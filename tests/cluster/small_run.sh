@@ -5,7 +5,8 @@
 
 run "$work/first.log" &
 controller=$!
-cancelled=$(in_state RUNNING 1 | head -n 1)
+# Not `head`, which may be gone before the second line, and with it the script.
+cancelled=$(in_state RUNNING 1 | sed -n 1p)
 [ -n "$cancelled" ] || fail "no job was submitted"
 scancel "$cancelled"
 wait "$controller" || fail "the run did not survive a cancelled job"
