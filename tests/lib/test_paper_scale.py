@@ -64,9 +64,11 @@ def run(artifact, size: int) -> None:
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
     paths[0].write_bytes(bytes(size))
-    line = f"pool: {count}/{count} images, {1 / SECOND} images/s"
-    paths[1].write_text(f"2026-01-01 00:00:00  {line}\n2026-01-01 00:00:00  peak memory 1234 MB\n")
-    paths[2].write_text(f"s\tcpu_time\n{START + SECOND * count}\t9\n")
+    # It had a third of a core.
+    line = f"pool: {count}/{count} images, {1 / SECOND / 3} images/s"
+    last = "peak memory 1234 MB; 10.00 s of CPU time in 30.00 s"
+    paths[1].write_text(f"2026-01-01 00:00:00  {line}\n2026-01-01 00:00:00  {last}\n")
+    paths[2].write_text(f"s\tcpu_time\n{START + 3 * SECOND * count}\t9\n")
 
 
 @pytest.fixture

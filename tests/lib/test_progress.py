@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -311,10 +312,25 @@ def test_a_log_tells_the_most_memory_of_the_job_and_nothing_of_who_started_it(tm
     assert 300 < read_log(log).memory_mb < 600 < len(large) / 1e6
 
 
+def test_a_log_tells_how_many_cores_a_job_kept_busy(tmp_path):
+    """One that computes for as long as it waits: a half."""
+    log = tmp_path / "job.log"
+    with logged(log):
+        start = time.process_time()
+        while (busy := time.process_time() - start) < 0.2:
+            pass
+        time.sleep(busy)
+    assert read_log(log).cores <= 0.55
+    log.write_text(
+        "2026-01-01 00:00:00  peak memory 5 MB, 7 MB of the GPU; 6.00 s of CPU time in 4.00 s\n"
+    )
+    assert read_log(log) == Work(None, None, None, 5, 7, 1.5)
+
+
 def test_what_is_not_in_a_log_is_not_known(tmp_path):
     log = tmp_path / "job.log"
-    assert read_log(log) == Work(None, None, None, None, None)
+    assert read_log(log) == Work(None, None, None, None, None, None)
     report = Progress("train", 10, log=log)
     report.update(0)
     report.update(5)  # killed here
-    assert read_log(log) == Work(None, None, None, None, None)
+    assert read_log(log) == Work(None, None, None, None, None, None)

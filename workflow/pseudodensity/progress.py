@@ -74,7 +74,10 @@ def _in_one_line(error: Exception) -> str:
 ENDED = re.compile(
     r"^\S+ \S+  (?P<label>.*): (?P<done>\d+)/(?P<total>\d+) (?P<unit>\S+), (?P<rate>[0-9.e+-]+) (?P=unit)/s"
 )
-PEAK = re.compile(r"^\S+ \S+  peak memory (?P<main>\d+) MB(, (?P<card>\d+) MB of the GPU)?$")
+PEAK = re.compile(
+    r"^\S+ \S+  peak memory (?P<main>\d+) MB(, (?P<card>\d+) MB of the GPU)?"
+    r"(; (?P<busy>[0-9.]+) s of CPU time in (?P<passed>[0-9.]+) s)?$"
+)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ class Work:
 
     items, unit, rate: how many, of what, and how many in a second, of the part of the job that took longest,
     without the start of the program; None where nothing was counted. memory_mb, card_mb: the most memory of the
-    process and what torch held on the GPU, in MB of 10^6 bytes; None where it was not said.
+    process and what torch held on the GPU, in MB of 10^6 bytes; None where it was not said. cores: how many it kept
+    busy on average, less than its threads where it waited for other jobs; None where it was not said.
     """
 
     items: int | None
@@ -91,15 +95,18 @@ class Work:
     rate: float | None
     memory_mb: int | None
     card_mb: int | None
+    cores: float | None
 
 
 def read_log(path: str | Path) -> Work:
     """What the last run of a job did, by its log; nothing but None where there is no log."""
-    longest, ended, memory, card = 0.0, None, None, None
+    longest, ended, memory, card, cores = 0.0, None, None, None, None
     text = Path(path).read_text(encoding="utf-8") if Path(path).is_file() else ""
     for line in text.splitlines():
         if found := PEAK.match(line):
             memory, card = int(found["main"]), found["card"] and int(found["card"])
+            passed = float(found["passed"] or 0)
+            cores = float(found["busy"]) / passed if passed else None
             longest = 0.0  # what follows is another run
         found = ENDED.match(line)
         if not found or found["done"] != found["total"] or not float(found["rate"]):
@@ -108,8 +115,8 @@ def read_log(path: str | Path) -> Work:
         if seconds > longest:
             longest, ended = seconds, found
     if ended is None:
-        return Work(None, None, None, memory, card)
-    return Work(int(ended["total"]), ended["unit"], float(ended["rate"]), memory, card)
+        return Work(None, None, None, memory, card, cores)
+    return Work(int(ended["total"]), ended["unit"], float(ended["rate"]), memory, card, cores)
 
 
 def _peak_memory() -> str:
@@ -135,7 +142,7 @@ def _peak_kilobytes() -> int:
 
 @contextmanager
 def logged(log: str | Path) -> Iterator[None]:
-    """The body of a job: warnings, the traceback of a failure and how much memory it took go to its log.
+    """The body of a job: warnings, the traceback of a failure, how much memory and CPU time it took go to its log.
 
     A job that is told to end (SIGTERM) removes what it has half written, and says no word.
 
@@ -156,11 +163,13 @@ def logged(log: str | Path) -> Iterator[None]:
         raise SystemExit(128 + number)
 
     before = signal.signal(signal.SIGTERM, stop)
+    began, busy = time.monotonic(), time.process_time()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = keep
             yield
-        write(_peak_memory())
+        busy, passed = time.process_time() - busy, time.monotonic() - began
+        write(f"{_peak_memory()}; {busy:.2f} s of CPU time in {passed:.2f} s")
     except Exception as error:  # noqa: BLE001 (whatever it is, the log must have it)
         said, where = _in_one_line(error), f"traceback: {log}"
         try:

@@ -1,8 +1,8 @@
 """What the papers' scale costs, from a rehearsal of it: its jobs at their true shapes with few images.
 
 A job's time is that of its start and what it counts; the second grows with what there is to do
-(:mod:`pseudodensity.plan.work`). Both are those of a CPU core. What a GPU would take follows from one factor, which
-is an assumption and said to be one.
+(:mod:`pseudodensity.plan.work`). It is that of a CPU core: what the job waited for others does not count. What a GPU
+would take follows from one factor, which is an assumption and said to be one.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Group = tuple[str, str]  # the rule, and what its job is about
 
 @dataclass(frozen=True)
 class Measured:
-    """One job of the rehearsal. Seconds without its start, what it had to do, MB and bytes."""
+    """One job of the rehearsal: seconds before it counts and core seconds of that, what it had to do, MB and bytes."""
 
     start: float
     counted: float
@@ -98,7 +98,7 @@ def _measured(artifact: Artifact, config: Mapping[str, Any]) -> Measured | None:
     counted = work.items / work.rate if work.items and work.rate and done else 0.0
     return Measured(
         start=max(0.0, wall - counted),
-        counted=counted,
+        counted=counted * (1.0 if work.cores is None else work.cores),
         whole=done.whole if done else None,
         count=done.count if done else None,
         unit=done.unit if done else "",

@@ -36,7 +36,7 @@ INTRODUCTION = (
     "at hand, nor a GPU. So it was rehearsed: every job below ran in the real workflow, with networks, "
     "images and batches of inference of the true shapes, in files of the public formats that `benchmarks/rehearsal.py` "
     "filled with random weights and pictures, on one core of a CPU, with as few images as a job takes; a training took "
-    "one step of a smaller batch. Seconds and memory are measured; what the papers' counts cost is computed from them; "
+    "one step of a smaller batch. Memory and the seconds of a core are measured; what the papers' counts cost is computed from them; "
     "no other number of that run means anything."
 )
 FACTOR = (
