@@ -57,7 +57,7 @@ def write_results() -> dict:
     ]
     one = {"name": "mine", "title": TITLE, "command": "snakemake results/density/mine.csv"}
     one |= {key: targets[0][key] for key in ("jobs", "left", "measured", "minutes", "minutes_left")}
-    one["is_own"] = True
+    one |= {"is_own": True, "missing": None}
     one["outputs"] = {
         f"results/density/mine.{end}": "2026-01-01 10:00" for end in ("csv", "png", "html")
     }

@@ -305,6 +305,17 @@ def test_what_is_left_costs_the_mean_of_what_was_measured_of_its_kind(plan, tmp_
     assert table["minutes_left"] == pytest.approx(3.0 * table["left"])
 
 
+def test_a_data_set_that_is_not_there_says_so_and_costs_nothing(tmp_path):
+    mine = {"kind": "folder", "path": "nowhere", "title": "Mine", "images": None, "resolution": 16}
+    mine |= {"mirror": True, "density_k": 5, "max_unreadable": 0}
+    (tmp_path / "mine.yaml").write_text(json.dumps({"datasets": {"mine": mine}}))
+    config = load_config(ROOT / "config/config.yaml", [tmp_path / "mine.yaml"], {})
+    found = inventory(Plan(config, ROOT / "workflow/schemas", ROOT / "config/papers"), [])
+    there = {one["name"]: one["missing"] for one in found["datasets"]}
+    assert there.pop("mine").startswith("config: datasets.mine.path is 'nowhere'")
+    assert set(there.values()) == {None}
+
+
 def test_the_page_is_behind_when_a_target_is_newer(plan, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("results").mkdir()

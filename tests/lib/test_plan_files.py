@@ -56,7 +56,7 @@ WRONG = [
 @pytest.mark.parametrize(("make", "kind", "more", "message"), WRONG)
 def test_files_that_make_no_data_set_are_one_line(tmp_path, make, kind, more, message):
     with pytest.raises(ConfigError, match=message) as caught:
-        data_of(kind, make(tmp_path), **more).check_files()
+        data_of(kind, make(tmp_path), **more).listing("photos")
     assert str(caught.value).startswith("config: datasets.photos")
     assert "\n" not in str(caught.value)
 
@@ -64,7 +64,6 @@ def test_files_that_make_no_data_set_are_one_line(tmp_path, make, kind, more, me
 @pytest.mark.parametrize("inside", ["nothing", "1.png/x"])
 def test_files_that_are_not_there_stop_what_is_made_from_them(tmp_path, inside):
     data = data_of("folder", files(tmp_path / "in", 12) / inside)
-    data.check_files()
     why = data.density("photos").lacks
     assert why.startswith("config: datasets.photos.path") and "does not exist" in why
     with pytest.raises(ConfigError, match="datasets.photos: "):
@@ -72,8 +71,8 @@ def test_files_that_are_not_there_stop_what_is_made_from_them(tmp_path, inside):
 
 
 def test_enough_files_of_every_kind_pass(tmp_path):
-    data_of("folder", files(tmp_path / "in", 10), images=10).check_files()
-    data_of("zip", archive(tmp_path / "a.zip", 10)).check_files()
+    data_of("folder", files(tmp_path / "in", 10), images=10).listing("photos")
+    data_of("zip", archive(tmp_path / "a.zip", 10)).listing("photos")
 
 
 def test_a_replaced_file_changes_the_listing_and_no_path(tmp_path):

@@ -46,11 +46,7 @@ def _plan():
         given = workflow.config_settings.config
         overlays = workflow.overwrite_configfiles
         resolved = load_config(HERE / "config/config.yaml", overlays, given)
-        found = Plan(resolved, HERE / "workflow/schemas", HERE / "config/papers")
-        # Not again in each job, which would wait for a walk through all files.
-        if workflow.is_main_process:
-            found.data.check_files()
-        return found
+        return Plan(resolved, HERE / "workflow/schemas", HERE / "config/papers")
     except ConfigError as error:
         raise WorkflowError(str(error)) from None
 
@@ -166,6 +162,8 @@ def all_of(paper):
     def outputs(wildcards):
         known = plan.of_paper[paper]
         left_out = [target for target in known if target.missing]
+        if len(left_out) == len(known):
+            raise WorkflowError(f"nothing of {paper} can be made: {left_out[0].missing}")
         if left_out:
             logger.warning(
                 f"{paper}: {len(left_out)} of {len(known)} tables and figures cannot be made and are left out; "

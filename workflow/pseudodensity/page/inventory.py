@@ -87,9 +87,11 @@ def _entry(plan: Plan, target: Target, costs: Costs, options: str) -> Entry:
 def _dataset(plan: Plan, name: str, costs: Costs, options: str) -> Entry:
     """The list of a data set's images by density."""
     outputs = [f"results/density/{name}.{suffix}" for suffix in DENSITY_SUFFIXES]
-    jobs = plan.jobs(density_target(plan, name, "table"))
+    target = density_target(plan, name, "table")
+    jobs = [] if target.missing else plan.jobs(target)
     settings = plan.config["datasets"][name]
     entry = {"name": name, "title": settings["title"], "is_own": settings["kind"] in OWN_KINDS}
+    entry["missing"] = target.missing
     entry |= {"outputs": _made(outputs), "command": _command(outputs[0], options)}
     return entry | costs.of(jobs)
 

@@ -321,8 +321,7 @@ def _waiting(found: Entry) -> Iterator[dict[str, Any]]:
             yield {**waiting[name], "paper": paper["name"]}
     for dataset in found["datasets"]:
         if not dataset["outputs"]:
-            entry = {"name": f"density/{dataset['name']}", "kind": "table", "missing": None}
-            yield {**dataset, **entry, "paper": ""}
+            yield {**dataset, "name": f"density/{dataset['name']}", "kind": "table", "paper": ""}
     if not found["parity"]["outputs"]:
         yield {**found["parity"], "paper": ""}
 

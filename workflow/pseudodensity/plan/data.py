@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -70,17 +69,11 @@ class Data:
         facts = {"settings": told, "dataset": name}
         return Artifact("data", name, spec, facts=facts, absent=_absent_images(name, settings))
 
-    def check_files(self) -> None:
-        """ConfigError: a data set whose files are there, but too few, or cannot be listed."""
-        for name in self.config["datasets"]:
-            if not self.dataset(name).absent:
-                self.listing(name)
-
     def _listing(self, name: str) -> str:
         """Digest of the files that a data set is decoded from; "" if it needs none.
 
-        Not taken until it is asked for: every job of a cluster reads the plan, and none of them shall
-        wait for a walk through all files.
+        ConfigError: they are too few, or cannot be listed. They are not walked through until this is asked for:
+        every job of a cluster reads the plan, and a data set may be half there that nobody asked for.
         """
         settings = self.config["datasets"][name]
         if settings["kind"] not in KINDS:
@@ -247,23 +240,21 @@ def _absent_weights(name: str, files: Mapping[str, str]) -> str:
 
 
 def _absent_images(name: str, dataset: Mapping[str, Any]) -> str:
-    """What is not there of the images of a data set and their labels; "" if nothing."""
+    """What is not there of the images of a data set and their labels, or not what its kind says; "" if nothing."""
     for key, what in WHAT.items():
+        if key not in dataset:
+            continue
         otherwise = f"put the {what} there or correct the path"
-        place = f"datasets.{name}.{key}"
-        if key in dataset and (why := absent(place, dataset[key], otherwise, folder=True)):
+        if why := absent(f"datasets.{name}.{key}", dataset[key], otherwise, folder=True):
             return why
+        try:
+            place_of(dataset["kind"], dataset[key])
+        except ValueError as error:
+            return f"config: datasets.{name}: {error}"
     return ""
 
 
 def _check_dataset(name: str, dataset: Mapping[str, Any]) -> None:
-    for key in WHAT:
-        if key not in dataset or not os.path.exists(dataset[key]):
-            continue
-        try:
-            place_of(dataset["kind"], dataset[key])
-        except ValueError as error:
-            raise ConfigError(f"config: datasets.{name}: {error}") from None
     if dataset.get("images") is not None:
         check_neighbours(f"config: datasets.{name}", dataset["density_k"], dataset["images"])
 
