@@ -234,6 +234,14 @@ def test_a_flow_sees_the_brightness_of_images_at_its_own_size():
     assert as_seen(flat, 4, grey=True).ravel().tolist() == [77] * 16
 
 
+def test_a_flow_sees_the_rows_it_is_asked_for_some_at_a_time(monkeypatch):
+    images = np.arange(25 * 3 * 4, dtype=np.uint8).reshape(25, 3, 2, 2)
+    monkeypatch.setattr("pseudodensity.papers.low_density.measured.pixel_flow.AT_ONCE", 4)
+    rows = np.arange(24, 0, -2)
+    assert np.array_equal(as_seen(images, 2, grey=False, rows=rows), images[rows])
+    assert np.array_equal(as_seen(images, 2, grey=False), images)
+
+
 def test_the_flow_learns_from_no_held_out_image_and_from_none_that_stops_it(inputs):
     kept = reference_rows(TOTAL, settings())
     learned, stopping = training_rows(kept)

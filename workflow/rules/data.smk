@@ -14,8 +14,8 @@ rule data:
     threads: 1
     resources:
         mem_mb=asks("data", "mem_mb"),
-        runtime=asks("data", "runtime"),
         disk_mb=asks("data", "disk_mb"),
+        runtime=asks("data", "runtime"),
     params:
         code=code("data"),
         settings=facts("data"),

@@ -13,6 +13,7 @@ rule density:
     threads: 1
     resources:
         mem_mb=asks("density", "mem_mb"),
+        disk_mb=asks("density", "disk_mb"),
         runtime=asks("density", "runtime"),
     params:
         code=code("density"),
@@ -38,6 +39,7 @@ rule feature_density:
     threads: 1
     resources:
         mem_mb=asks("feature_density", "mem_mb"),
+        disk_mb=asks("feature_density", "disk_mb"),
         runtime=asks("feature_density", "runtime"),
     params:
         code=code("feature_density"),

@@ -14,6 +14,7 @@ rule experiment:
         device=runtime["device"],
         gpu=asks("experiment", "gpu"),
         mem_mb=asks("experiment", "mem_mb"),
+        disk_mb=asks("experiment", "disk_mb"),
         runtime=asks("experiment", "runtime"),
     params:
         code=code("experiment"),

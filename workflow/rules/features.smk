@@ -14,6 +14,7 @@ rule extractor:
     resources:
         gpu=asks("extractor", "gpu"),
         mem_mb=asks("extractor", "mem_mb"),
+        disk_mb=asks("extractor", "disk_mb"),
         runtime=asks("extractor", "runtime"),
     params:
         code=code("extractor"),
@@ -42,6 +43,7 @@ rule features:
         batch_size=runtime["batch_size"],
         gpu=asks("features", "gpu"),
         mem_mb=asks("features", "mem_mb"),
+        disk_mb=asks("features", "disk_mb"),
         runtime=asks("features", "runtime"),
     params:
         code=code("features"),

@@ -18,6 +18,7 @@ rule pool:
         kept=kept_images("pool"),
         gpu=asks("pool", "gpu"),
         mem_mb=asks("pool", "mem_mb"),
+        disk_mb=asks("pool", "disk_mb"),
         runtime=asks("pool", "runtime"),
     params:
         code=code("pool"),
@@ -50,6 +51,7 @@ rule reals:
         kept=kept_images("reals"),
         gpu=asks("reals", "gpu"),
         mem_mb=asks("reals", "mem_mb"),
+        disk_mb=asks("reals", "disk_mb"),
         runtime=asks("reals", "runtime"),
     params:
         code=code("reals"),
@@ -81,6 +83,7 @@ rule column:
         batch_size=images_at_once("column"),
         gpu=asks("column", "gpu"),
         mem_mb=asks("column", "mem_mb"),
+        disk_mb=asks("column", "disk_mb"),
         runtime=asks("column", "runtime"),
     params:
         code=code("column"),

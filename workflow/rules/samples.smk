@@ -15,6 +15,7 @@ rule moved:
         batch_size=images_at_once("moved"),
         gpu=asks("moved", "gpu"),
         mem_mb=asks("moved", "mem_mb"),
+        disk_mb=asks("moved", "disk_mb"),
         runtime=asks("moved", "runtime"),
     params:
         code=code("moved"),
@@ -43,6 +44,7 @@ rule extremes:
         batch_size=runtime["batch_size"],
         gpu=asks("extremes", "gpu"),
         mem_mb=asks("extremes", "mem_mb"),
+        disk_mb=asks("extremes", "disk_mb"),
         runtime=asks("extremes", "runtime"),
     params:
         code=code("extremes"),
@@ -71,6 +73,7 @@ rule costs:
         device=runtime["device"],
         gpu=asks("costs", "gpu"),
         mem_mb=asks("costs", "mem_mb"),
+        disk_mb=asks("costs", "disk_mb"),
         runtime=asks("costs", "runtime"),
     params:
         code=code("costs"),

@@ -14,6 +14,7 @@ rule scores:
     resources:
         gpu=asks("scores", "gpu"),
         mem_mb=asks("scores", "mem_mb"),
+        disk_mb=asks("scores", "disk_mb"),
         runtime=asks("scores", "runtime"),
     params:
         code=code("scores"),

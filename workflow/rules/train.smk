@@ -15,6 +15,7 @@ rule trained:
         device=runtime["device"],
         gpu=asks("trained", "gpu"),
         mem_mb=asks("trained", "mem_mb"),
+        disk_mb=asks("trained", "disk_mb"),
         runtime=asks("trained", "runtime"),
     params:
         code=code("trained"),
@@ -40,6 +41,7 @@ rule imported:
     threads: 1
     resources:
         mem_mb=asks("imported", "mem_mb"),
+        disk_mb=asks("imported", "disk_mb"),
         runtime=asks("imported", "runtime"),
     params:
         code=code("imported"),
@@ -67,6 +69,7 @@ rule finetuned:
         device=runtime["device"],
         gpu=asks("finetuned", "gpu"),
         mem_mb=asks("finetuned", "mem_mb"),
+        disk_mb=asks("finetuned", "disk_mb"),
         runtime=asks("finetuned", "runtime"),
     params:
         code=code("finetuned"),
@@ -96,6 +99,7 @@ rule auxiliary:
         device=runtime["device"],
         gpu=asks("auxiliary", "gpu"),
         mem_mb=asks("auxiliary", "mem_mb"),
+        disk_mb=asks("auxiliary", "disk_mb"),
         runtime=asks("auxiliary", "runtime"),
     params:
         code=code("auxiliary"),

@@ -23,7 +23,7 @@ from pseudodensity.plan.methods import (
     metric_settings,
 )
 from pseudodensity.plan.models import Models, declaration, generator_modules, tangent_modules
-from pseudodensity.plan.work import rows_of_a_part
+from pseudodensity.plan.work import rows_of_a_column, rows_of_a_part
 
 __all__ = ["Pools", "images_of"]
 
@@ -137,11 +137,21 @@ class Pools:
             start, stop = part.span
             if start >= count:
                 break
-            last, step = (stop, stop - start) if whole else (min(stop, count), BLOCK)
+            last, step = (
+                (stop, stop - start)
+                if whole
+                else (min(stop, count), self._block(name, settings, part))
+            )
             for first in range(start, last, step):
                 rows = f"{first:07d}-{min(first + step, last):07d}"
                 found.append(self._column_part(name, key, part, rows))
         return tuple(found)
+
+    def _block(self, name: str, settings: Mapping[str, Any], part: Artifact) -> int:
+        """Rows of a file of a column: fewer where a job of them would take days."""
+        checkpoint = part.needs["checkpoint"]
+        side = self.config["datasets"][checkpoint.facts["dataset"]]["resolution"]
+        return min(BLOCK, rows_of_a_column(checkpoint, name, settings, side))
 
     def _made_column(self, name: str, key: str, part: Artifact, rows: str) -> Artifact:
         settings, module = json.loads(key), column_module(name)

@@ -38,7 +38,10 @@ ON_DEVICE = (
 # What an experiment calls a network that it puts images through, where the others compute.
 NETWORKS = frozenset(("checkpoint", "extractor", "classifier"))
 BASE_MB = 2_000  # an interpreter with torch and its libraries
-MOST_MB = 20_000  # no job of inference may need more: data are streamed and memory-mapped
+MOST_MB = 20_000  # for what images, networks and weights take in inference: no job may need more
+FEATURES_MB = 4096 * 4 / 1e6  # of an image by a judge, none of which is wider
+# Kinds that look for neighbours, or measure other distances of all images.
+MEASURES = ("scores", "experiment", "density", "extremes")
 
 # What an image takes on a CPU, as docs/paper_scale.md measured it, rounded up: numbers of single precision that the last
 # layers of a network hold for one number of the image, in a pass, for a gradient and in a step of a training; and MB
@@ -71,6 +74,9 @@ OTHER_SECONDS = (0.0, 0.05)
 OF_U_NET, OF_GRADIENT = 20, 3
 LONGEST_MINUTES = 2_880
 SHORTEST_MINUTES = 30
+MINUTES_OF_COSTS = 240  # for calls of every part of a model, again and again
+# Distances between all images: operations for a pair, and in a second on some cores.
+OF_A_PAIR, CORES_DO = 2 * 4096, 1e11
 
 # The short jobs that others wait for come first; then what finishes a block that is begun, so that its
 # rows are printed early; then the longest trainings, or one ends alone.
@@ -90,16 +96,27 @@ def resources(artifact: Artifact, config: Mapping[str, Any]) -> dict[str, int]:
     """``gpu``, ``mem_mb``, ``runtime`` (minutes) and ``disk_mb`` of the job that makes an artefact."""
     images, side = _shape(artifact, config)
     pixels = 3 * side * side
-    stored = _stored(artifact, config, images)
-    features = images * 4096 * 4 / 1e6 if artifact.kind != "data" else 0
-    memory = BASE_MB + _working_mb(artifact, config, images, side) + 2 * features
-    memory = min(MOST_MB, memory + _weights_mb(artifact))
+    features = _features_mb(artifact, config, images)
+    working = BASE_MB + _working_mb(artifact, config, images, side) + _weights_mb(artifact)
+    # A training has no other batch than its own, whatever that takes.
+    working = working if artifact.kind in TRAINS else min(MOST_MB, working)
+    written = features if artifact.kind in ("pool", "reals", "features") else 0
+    stored = _stored(artifact, config, images) * pixels / 1e6
     return {
         "gpu": int(config["runtime"]["device"] != "cpu" and _runs_network(artifact)),
-        "mem_mb": math.ceil(memory),
+        "mem_mb": math.ceil(working + features),
         "runtime": _minutes(artifact, config, images, side),
-        "disk_mb": math.ceil(stored * pixels / 1e6 + features + 100),
+        "disk_mb": math.ceil(stored + written + 100),
     }
+
+
+def _features_mb(artifact: Artifact, config: Mapping[str, Any], images: int) -> float:
+    """What a job holds of features: those of pools twice, as parts are joined, and of reals, as distances copy them."""
+    if artifact.kind == "features":
+        return 1.3 * images * FEATURES_MB  # and whether each is a number
+    described = images if artifact.kind in ("pool", "reals") else _rows_of_pools(artifact)
+    real = sum(_real_images(one, config) for one in artifact.upstream() if one.kind == "features")
+    return 2 * (len(config["judges"]) * described + real) * FEATURES_MB
 
 
 def images_at_once(artifact: Artifact, config: Mapping[str, Any]) -> int:
@@ -205,12 +222,19 @@ def priority(artifact: Artifact, longest: int, config: Mapping[str, Any]) -> flo
 def _shape(artifact: Artifact, config: Mapping[str, Any]) -> tuple[int, int]:
     """Images of a job, and their side."""
     name = dataset_of(artifact) or next(iter(config["datasets"]))
-    settings = config["datasets"][name]
-    count = settings["images"] or UNKNOWN_IMAGES
-    # What reads pools holds all their features at once.
-    pools = sum(_rows(part) for part in artifact.upstream() if part.kind in ("pool", "reals"))
-    count = _rows(artifact) or max(count, pools)
-    return count, settings["resolution"]
+    count = _rows(artifact) or max(_real_images(artifact, config), _rows_of_pools(artifact))
+    return count, config["datasets"][name]["resolution"]
+
+
+def _real_images(artifact: Artifact, config: Mapping[str, Any]) -> int:
+    """Images of the data set that a job has to do with."""
+    name = dataset_of(artifact) or next(iter(config["datasets"]))
+    return config["datasets"][name]["images"] or UNKNOWN_IMAGES
+
+
+def _rows_of_pools(artifact: Artifact) -> int:
+    """Images of the pools that a job reads."""
+    return sum(_rows(part) for part in artifact.upstream() if part.kind in ("pool", "reals"))
 
 
 def _rows(artifact: Artifact) -> int:
@@ -239,4 +263,7 @@ def _minutes(artifact: Artifact, config: Mapping[str, Any], images: int, side: i
     if _takes_gradients(artifact):
         of_megapixel *= OF_GRADIENT
     seconds = count * (of_image + passes * side * side / 1e6 * of_megapixel)
-    return min(LONGEST_MINUTES, math.ceil(SHORTEST_MINUTES + seconds / 60))
+    if artifact.kind in MEASURES:
+        seconds += OF_A_PAIR * images**2 / CORES_DO
+    least = MINUTES_OF_COSTS if artifact.kind == "costs" else SHORTEST_MINUTES
+    return min(LONGEST_MINUTES, math.ceil(least + seconds / 60))

@@ -16,6 +16,7 @@ __all__ = [
     "amount",
     "calls_many",
     "dataset_of",
+    "rows_of_a_column",
     "rows_of_a_part",
     "subject",
 ]
@@ -24,9 +25,10 @@ UNKNOWN_IMAGES = 100_000  # of a data set that takes all images there are
 
 # Settings that multiply the work of an image: passes through a network.
 PASSES = ("steps", "terms")
-# Directions that a Jacobian is taken along for each singular value that is kept; twice as many at least.
-COLUMNS = 3
-# Images of a part of a pool in passes of a million pixels, where one of a U-Net counts as many of a GAN: by
+# Directions that a Jacobian is taken along: for each singular value that is kept, where a mapping network leaves out
+# the others, twice as many at least; elsewhere all of a latent, of which a public file has so many.
+COLUMNS, LATENT = 3, 512
+# Images of a job in passes of a million pixels, where one of a U-Net counts as many of a GAN: by
 # docs/paper_scale.md these take a GPU for hours, not days.
 LARGEST_PART, U_NET = 48_000, 10
 # Units of kinds whose time does not count images alone.
@@ -79,7 +81,10 @@ def subject(artifact: Artifact) -> str:
         made = artifact.needs["checkpoint"].facts
         return f"{artifact.spec['network']}, {made['model']}, {made['dataset']}"
     if "model" in artifact.facts:
-        return f"{artifact.facts['model']}, {artifact.facts['dataset']}"
+        about = [artifact.facts[key] for key in ("model", "dataset")]
+        # A filter decides how many fakes a step makes, and how many it throws away.
+        about += [artifact.facts["setting"]] if artifact.kind == "finetuned" else []
+        return ", ".join(about)
     return artifact.slug.replace("-", ", ")
 
 
@@ -138,9 +143,19 @@ def _passes(artifact: Artifact) -> int:
     if artifact.kind not in ("column", "moved"):
         return 1
     settings = artifact.spec["settings"]
-    if artifact.spec.get("column") == "singular_values":
-        return COLUMNS * settings["kept"]
+    if artifact.kind == "column":
+        checkpoint = artifact.needs["pool"].needs["checkpoint"]
+        return passes_of_column(artifact.spec["column"], settings, checkpoint)
     return _passes_in(settings) or 1
+
+
+def passes_of_column(name: str, settings: Mapping[str, Any], checkpoint: Artifact) -> int:
+    """How often the job of a column puts an image through a network."""
+    if name != "singular_values":
+        return _passes_in(settings) or 1
+    if declaration(checkpoint.facts["architecture"])["w_space"] and settings["spaces"] == ["pixel"]:
+        return COLUMNS * settings["kept"]
+    return (checkpoint.spec.get("generator") or {}).get("z_dim", LATENT)
 
 
 def _passes_of_pool(checkpoint: Artifact, point: Mapping[str, Any] | None) -> int:
@@ -165,10 +180,19 @@ def rows_of_a_part(
 
     side: of an image. group: rows that belong together; the answer is a multiple of it, and of 100.
     """
+    return _rows_of_a_job(checkpoint, _passes_of_pool(checkpoint, point), side, lcm(group, 100))
+
+
+def rows_of_a_column(
+    checkpoint: Artifact, name: str, settings: Mapping[str, Any], side: int
+) -> int:
+    """How many images of a column one job may compute, a multiple of 100; see `rows_of_a_part`."""
+    return _rows_of_a_job(checkpoint, passes_of_column(name, settings, checkpoint), side, 100)
+
+
+def _rows_of_a_job(checkpoint: Artifact, passes: int, side: int, unit: int) -> int:
     dear = U_NET if calls_many(checkpoint) else 1
-    each = _passes_of_pool(checkpoint, point) * side * side / 1e6 * dear
-    unit = lcm(group, 100)
-    return max(1, int(LARGEST_PART / each / unit)) * unit
+    return max(1, int(LARGEST_PART / (passes * side * side / 1e6 * dear) / unit)) * unit
 
 
 def _steps_of(checkpoint: Artifact) -> int:

@@ -20,15 +20,24 @@ from pseudodensity.papers.low_density.measured.shifts import edges, posterised
 __all__ = ["as_seen", "fitted_flow", "likelihoods", "training_rows"]
 
 TRAINING = "training"
+AT_ONCE = 1000  # images that are floats together
 EVERY = 10  # each tenth training image tells when to stop
 
 
-def as_seen(images: np.ndarray, side: int, grey: bool) -> np.ndarray:
+def as_seen(
+    images: np.ndarray, side: int, grey: bool, rows: np.ndarray | None = None
+) -> np.ndarray:
     """Images (n, 3, R, R) uint8 as a flow takes them, (n, c, side, side) uint8: c is 1, the mean of the channels,
-    where it sees grey, else 3."""
-    pixels = to_float(np.array(images))
-    pixels = pixels.mean(1, keepdim=True) if grey else pixels
-    return to_uint8(resize(pixels, side)).numpy()
+    where it sees grey, else 3. rows: which of the images, all if None. Some at a time: the whole of a data set as
+    floats is four times its size."""
+    rows = np.arange(len(images)) if rows is None else rows
+    seen = np.empty((len(rows), 1 if grey else 3, side, side), np.uint8)
+    for start in range(0, len(rows), AT_ONCE):
+        chosen = slice(start, start + AT_ONCE)
+        pixels = to_float(np.array(images[rows[chosen]]))
+        pixels = pixels.mean(1, keepdim=True) if grey else pixels
+        seen[chosen] = to_uint8(resize(pixels, side)).numpy()
+    return seen
 
 
 def training_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -50,8 +59,8 @@ def fitted_flow(
     learned, stopping = training_rows(reference_rows(len(images), settings))
     side, grey = settings["side"], settings["grey"]
     flow = PixelFlow.fit(
-        as_seen(images[learned], side, grey),
-        as_seen(images[stopping], side, grey),
+        as_seen(images, side, grey, learned),
+        as_seen(images, side, grey, stopping),
         settings["flow_seed"],
         transforms=settings["transforms"],
         width=settings["width"],
