@@ -53,10 +53,12 @@ OWNERS = (
     "Each comes from its owner under the owner's terms. GB: of a network the file of the rehearsal, which has its "
     "shapes; of a data set what it takes once it is decoded into one array."
 )
-FIRST_STEP = (
+LEFT_OUT = (
     "The step that a training took here is its first, in which penalties are due that later steps have only now and "
     "then (R1, path length): hours of a StyleGAN are too many, by less than two times. How many fakes a filter throws "
-    "away is that of random weights and pictures."
+    "away is that of random weights and pictures. The flow of features (feature_density) was a small one here: the "
+    "true one takes some times as long. Seconds of a density are those of its epochs; the distances of all images "
+    "before it grow with their square."
 )
 ONCE = (
     "A pass is one call of a network, as in a step of a sampler or of a search. What an image takes once is counted "
@@ -134,7 +136,7 @@ def write_paper_scale(
     lines += [*_table(downloads_frame(paper.config, files, rehearsal.config), FILES), ""]
     lines += [OWNERS, ""]
     lines += ["## Measured here", "", *_by_rule(measured_frame(costs), MEASURED)]
-    lines += ["## At the papers' scale", "", ONCE, "", FIRST_STEP, "", late_jobs(scale), ""]
+    lines += ["## At the papers' scale", "", ONCE, "", LEFT_OUT, "", late_jobs(scale), ""]
     lines += _by_rule(scale[scale["core_hours"].notna()], AT_SCALE)
     lines += ["## Not computed", "", *_missing(scale, costs)]
     with atomic_path(path) as temporary:
