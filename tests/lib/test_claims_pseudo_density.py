@@ -104,6 +104,26 @@ def frame_of(made) -> pd.DataFrame:
 # ------------------------------------------------------------------------------- Table 1
 
 
+def test_an_oracle_is_of_the_repeats_that_enough_real_images_are_left_for():
+    """Of one repeat of two its effect, of none none; the model's own effects are as they were."""
+    whole = make_claims("projectedgan-church", "stylegan2-faces").set_index(["block", "id"])
+    made = [make_block(name) for name in ("projectedgan-church", "stylegan2-faces")]
+    made[0][1]["projectedgan-church-oracle_recall-None"].repeats[1:] = []
+    made[1][1]["stylegan2-faces-oracle_precision-None"].repeats[:] = []
+    claims = frame_of(made).set_index(["block", "id"])
+    pd.testing.assert_series_equal(claims["effect"], whole["effect"])
+    few = claims.loc[("projectedgan-church", "000-3")]
+    assert few["oracle_effect"] == pytest.approx(0.2 + JITTER[0]) and np.isnan(few["oracle_low"])
+    none = claims.loc[("stylegan2-faces", "000-1")]
+    assert np.isnan(none["oracle_effect"]) and "too few real images" in none["notes"]
+    # Over all blocks: those that have one.
+    both = [
+        claims.loc[(name, "000-1")]["oracle_effect"]
+        for name in ("all blocks", "projectedgan-church")
+    ]
+    assert both[0] == pytest.approx(both[1])
+
+
 def test_effects_are_paired_differences_from_the_control():
     claims = make_claims("projectedgan-church")
     assert list(claims["id"]) == ["000-1", "000-2", "000-3", "000-4", "000-5", "000-5"]

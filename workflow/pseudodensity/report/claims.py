@@ -173,7 +173,9 @@ def _all_blocks(contrast: Contrast, blocks: Sequence[Line]) -> Line:
         notes = ["all blocks share one data set: no joint interval"]
     oracle = None
     if "oracle_effect" in frame:
-        oracle = paired(by_data["oracle_effect"].mean().to_numpy())
+        # A data set of too few images has none.
+        known = by_data["oracle_effect"].mean().dropna().to_numpy()
+        oracle = paired(known) if len(known) else None
     line = _judged(contrast, estimate, oracle) | {"block": ALL_BLOCKS}
     if contrast.sign:
         count = int((np.sign(frame["effect"]) == contrast.sign).sum())

@@ -16,7 +16,7 @@ from pseudodensity.papers.pseudo_density.table1 import (
     score_values,
 )
 from pseudodensity.report.claims import Contrast, Line, block_line, contrast_lines
-from pseudodensity.report.statistics import paired
+from pseudodensity.report.statistics import Estimate, paired
 
 __all__ = ["PRECISION_REMARK", "table1_lines"]
 
@@ -28,6 +28,7 @@ PRECISION_REMARK = (
     "33 can lower precision while the pseudo density rises; the median distance to the nearest "
     "real image, beside precision in Table 1, is absolute."
 )
+NO_ORACLE = "; too few real images for an oracle"
 
 
 @dataclass(frozen=True)
@@ -97,13 +98,11 @@ def table1_lines(
 def _line(comparison: Comparison, settings: Mapping[str, Members], reported: pd.DataFrame) -> Line:
     setting, score = comparison.setting, comparison.score
     row = _members(settings, setting)[0][0]
-    tuned, before, reference, weighted, plain = (
+    tuned, before, reference = (
         _values(_members(settings, name), score)
-        for name in (
-            *(setting, "pretrained", comparison.reference(settings)),
-            *(f"oracle_{setting}", "oracle"),
-        )
+        for name in (setting, "pretrained", comparison.reference(settings))
     )
+    oracle = _oracle(settings, setting, score)
     differences = _differences(tuned, reference)
     printed, printed_before = (
         _scaled(score, paper_value(reported, row["reported"], name, row["tau"], row["w"], score))
@@ -114,11 +113,21 @@ def _line(comparison: Comparison, settings: Mapping[str, Members], reported: pd.
         paired(differences),
         row,
         seeds=len(tuned),
-        note=_note(tuned.shape, differences),
+        note=_note(tuned.shape, differences) + ("" if oracle else NO_ORACLE),
         from_pretrained=float(tuned.mean() - before.mean()),
         paper_effect=float(printed - printed_before),
-        oracle=paired(_differences(weighted, plain)),
+        oracle=oracle,
     )
+
+
+def _oracle(settings: Mapping[str, Members], setting: str, score: str) -> Estimate | None:
+    """The effect on real images, of the repeats that both have: fewer reals are left to a reweighted set, or none."""
+    (_, weighted), (_, plain) = (
+        _members(settings, name)[0] for name in (f"oracle_{setting}", "oracle")
+    )
+    both = zip(weighted.repeats, plain.repeats, strict=False)
+    found = [_scaled(score, high[score]) - _scaled(score, low[score]) for high, low in both]
+    return paired(found) if found else None
 
 
 def _members(settings: Mapping[str, Members], name: str) -> Members:
