@@ -86,12 +86,15 @@ def test_the_plan_refuses_an_entry_that_is_none(entry, message, monkeypatch):
     assert message in one_line_of(ConfigError, lambda: planned(entry))
 
 
-def test_the_plan_refuses_a_package_that_is_not_there(monkeypatch):
+def test_a_package_that_is_not_there_stops_what_needs_it(monkeypatch):
     def missing(name):
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr("pseudodensity.plan.data.version", missing)
-    assert INSTALL in one_line_of(ConfigError, lambda: planned({"name": NAME}))
+    data = planned({"name": NAME})
+    why = data.features("faces", "photographs").lacks
+    assert INSTALL in why and "\n" not in why
+    assert not data.features("faces", "judge_cnn").lacks
 
 
 @needs_package

@@ -38,7 +38,7 @@ ON_DEVICE = (
 # What an experiment calls a network that it puts images through, where the others compute.
 NETWORKS = frozenset(("checkpoint", "extractor", "classifier"))
 BASE_MB = 2_000  # an interpreter with torch and its libraries
-MOST_MB = 20_000  # for what images, networks and weights take in inference: no job may need more
+MOST_MB = 20_000  # for images, networks and weights: no job of inference may need more
 FEATURES_MB = 4096 * 4 / 1e6  # of an image by a judge, none of which is wider
 # Kinds that look for neighbours, or measure other distances of all images.
 MEASURES = ("scores", "experiment", "density", "extremes")
@@ -98,13 +98,11 @@ def resources(artifact: Artifact, config: Mapping[str, Any]) -> dict[str, int]:
     pixels = 3 * side * side
     features = _features_mb(artifact, config, images)
     working = BASE_MB + _working_mb(artifact, config, images, side) + _weights_mb(artifact)
-    # A training has no other batch than its own, whatever that takes.
-    working = working if artifact.kind in TRAINS else min(MOST_MB, working)
     written = features if artifact.kind in ("pool", "reals", "features") else 0
     stored = _stored(artifact, config, images) * pixels / 1e6
     return {
         "gpu": int(config["runtime"]["device"] != "cpu" and _runs_network(artifact)),
-        "mem_mb": math.ceil(working + features),
+        "mem_mb": math.ceil(min(MOST_MB, working) + features),
         "runtime": _minutes(artifact, config, images, side),
         "disk_mb": math.ceil(stored + written + 100),
     }

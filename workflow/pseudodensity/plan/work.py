@@ -31,6 +31,8 @@ COLUMNS, LATENT = 3, 512
 # Images of a job in passes of a million pixels, where one of a U-Net counts as many of a GAN: by
 # docs/paper_scale.md these take a GPU for hours, not days.
 LARGEST_PART, U_NET = 48_000, 10
+# Of a job of a column, which may take a GPU a day: singular values of many latents would be thousands of jobs more.
+LARGEST_COLUMN = 250_000
 # Units of kinds whose time does not count images alone.
 UNIT = {"density": "images x epochs", "feature_density": "images x epochs"}
 UNIT |= {"extractor": "images x epochs", "moved": "images x steps"}
@@ -180,19 +182,21 @@ def rows_of_a_part(
 
     side: of an image. group: rows that belong together; the answer is a multiple of it, and of 100.
     """
-    return _rows_of_a_job(checkpoint, _passes_of_pool(checkpoint, point), side, lcm(group, 100))
+    passes, unit = _passes_of_pool(checkpoint, point), lcm(group, 100)
+    return _rows_of_a_job(checkpoint, passes, side, LARGEST_PART, unit)
 
 
 def rows_of_a_column(
     checkpoint: Artifact, name: str, settings: Mapping[str, Any], side: int
 ) -> int:
     """How many images of a column one job may compute, a multiple of 100; see `rows_of_a_part`."""
-    return _rows_of_a_job(checkpoint, passes_of_column(name, settings, checkpoint), side, 100)
+    passes = passes_of_column(name, settings, checkpoint)
+    return _rows_of_a_job(checkpoint, passes, side, LARGEST_COLUMN, 100)
 
 
-def _rows_of_a_job(checkpoint: Artifact, passes: int, side: int, unit: int) -> int:
+def _rows_of_a_job(checkpoint: Artifact, passes: int, side: int, largest: int, unit: int) -> int:
     dear = U_NET if calls_many(checkpoint) else 1
-    return max(1, int(LARGEST_PART / (passes * side * side / 1e6 * dear) / unit)) * unit
+    return max(1, int(largest / (passes * side * side / 1e6 * dear) / unit)) * unit
 
 
 def _steps_of(checkpoint: Artifact) -> int:
