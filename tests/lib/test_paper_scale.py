@@ -128,8 +128,19 @@ def test_the_page_says_what_ran_what_it_costs_and_what_is_not_known(plans, costs
     assert "commit c0ffee, config: mine.yaml" in text and f"worth {FASTER} cores" in text
     assert "| stylegan2, faces | 1 | images | 0.5 | 8 | 1234 |" in text
     ran, missing = text.partition("## Not computed")[::2]
+    assert "did not write how much CPU time" not in text
     assert "Not run here:" in missing and "- scores (" in missing
     assert "- trained (" in missing and "### trained" not in ran
+
+
+def test_the_page_says_of_how_many_jobs_the_time_is_not_that_of_a_core(plans, costs, tmp_path):
+    """What a job without CPU time waited for others counts, so that its image takes three times as long."""
+    log = Path(pools(plans[0])[0].log)
+    log.write_text(log.read_text().partition(";")[0] + "\n")
+    files, path = ROOT / "config/scales/paper_files.csv", tmp_path / "paper_scale.md"
+    write_paper_scale(*plans, files, path, rate=1e9, run={"commit": "", "config": ""})
+    assert "Of 1 jobs 1 did not write how much CPU time they took" in path.read_text()
+    assert of_pool(measured_frame(measured_jobs(plans[0])))["seconds"] == pytest.approx(3 * SECOND)
 
 
 def test_every_file_of_the_papers_scale_has_an_owner():

@@ -50,6 +50,7 @@ class Measured:
     memory_mb: float
     asked_mb: int
     file_bytes: int
+    of_a_core: bool  # or of the time that passed, where the log does not tell them apart
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def _measured(artifact: Artifact, config: Mapping[str, Any]) -> Measured | None:
         memory_mb=work.memory_mb or float("nan"),
         asked_mb=resources(artifact, config)["mem_mb"],
         file_bytes=Path(artifact.path).stat().st_size,
+        of_a_core=work.cores is not None,
     )
 
 

@@ -15,6 +15,8 @@ from pseudodensity.artifacts import atomic_path
 from pseudodensity.plan.plan import Plan
 from pseudodensity.report.findings import body, machine_lines
 from pseudodensity.report.paper_scale import (
+    Cost,
+    Group,
     jobs_frame,
     measured_frame,
     measured_jobs,
@@ -135,7 +137,7 @@ def write_paper_scale(
     lines += ["## What to download", ""]
     lines += [*_table(downloads_frame(paper.config, files, rehearsal.config), FILES), ""]
     lines += [OWNERS, ""]
-    lines += ["## Measured here", "", *_by_rule(measured_frame(costs), MEASURED)]
+    lines += ["## Measured here", "", *_passed(costs), *_by_rule(measured_frame(costs), MEASURED)]
     lines += ["## At the papers' scale", "", ONCE, "", LEFT_OUT, "", late_jobs(scale), ""]
     lines += _by_rule(scale[scale["core_hours"].notna()], AT_SCALE)
     lines += ["## Not computed", "", *_missing(scale, costs)]
@@ -178,6 +180,19 @@ def named_files(config: Any) -> list[str]:
     if isinstance(config, Sequence):
         return [path for value in config for path in named_files(value)]
     return []
+
+
+def _passed(costs: Mapping[Group, Cost]) -> list[str]:
+    """That some jobs did not say how long they kept a core busy."""
+    jobs = [job for cost in costs.values() for job in cost.jobs]
+    passed = sum(not job.of_a_core for job in jobs)
+    if not passed:
+        return []
+    return [
+        f"Of {len(jobs)} jobs {passed} did not write how much CPU time they took: theirs are the seconds that passed, "
+        "with other jobs beside them, and so too many.",
+        "",
+    ]
 
 
 def _table(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
