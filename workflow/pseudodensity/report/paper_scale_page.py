@@ -188,11 +188,11 @@ def _passed(costs: Mapping[Group, Cost]) -> list[str]:
     passed = sum(not job.of_a_core for job in jobs)
     if not passed:
         return []
-    return [
+    said = (
         f"Of {len(jobs)} jobs {passed} did not write how much CPU time they took: theirs are the seconds that passed, "
-        "with other jobs beside them, and so too many.",
-        "",
-    ]
+        "with other jobs beside them, and so too many."
+    )
+    return [said, ""]
 
 
 def _table(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
