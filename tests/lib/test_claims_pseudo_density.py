@@ -124,6 +124,13 @@ def test_an_oracle_is_of_the_repeats_that_enough_real_images_are_left_for():
     assert both[0] == pytest.approx(both[1])
 
 
+def test_an_oracle_whose_scores_lack_one_is_refused_in_one_line():
+    rows, book = make_block("projectedgan-church")
+    del book["projectedgan-church-oracle_recall-None"].repeats[0]["recall"]
+    with pytest.raises(ValueError, match="scores lack 'recall': delete the scores and run again"):
+        frame_of([(rows, book)])
+
+
 def test_effects_are_paired_differences_from_the_control():
     claims = make_claims("projectedgan-church")
     assert list(claims["id"]) == ["000-1", "000-2", "000-3", "000-4", "000-5", "000-5"]

@@ -10,10 +10,9 @@ import numpy as np
 import pytest
 import timm
 import torch
-import torch_fidelity.feature_extractor_inceptionv3 as fidelity
 import torchvision
 from second_device import NAME, SecondDevice, on_a_card_only
-from test_features import CNN, VIT, random_images, saved
+from test_features import CNN, VIT, inception, random_images, saved
 from test_generators import ARCHITECTURES, make
 
 from pseudodensity.columns.context import clock
@@ -108,7 +107,10 @@ def spec_of(kind: str, folder: Path) -> dict:
             "name": name,
             **saved(timm.create_model(name).state_dict(), folder / "timm.pth"),
         }
-    network = {"squeezenet": torchvision.models.squeezenet1_1, "inception": inception}
+    network = {
+        "squeezenet": torchvision.models.squeezenet1_1,
+        "inception": lambda weights: inception(),
+    }
     with torch.device("meta"):
         shapes = network.get(kind, torchvision.models.vgg16)(weights=None).state_dict()
     state = {name: weights_like(name, shape) for name, shape in shapes.items()}
@@ -131,14 +133,6 @@ def weights_like(name: str, shape: torch.Tensor) -> torch.Tensor:
     if made.ndim > 1:
         return torch.nn.init.kaiming_normal_(made)
     return made + name.endswith(("running_var", "bn.weight"))
-
-
-def inception(weights: None) -> torch.nn.Module:
-    """torch-fidelity's Inception-v3, which is built around a file only."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fidelity, "load_state_dict_from_url", lambda *_, **__: {})
-        patch.setattr(fidelity.FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
-        return fidelity.FeatureExtractorInceptionV3("shapes", ["2048"])
 
 
 # Packaged networks are timm's too, and need a package.

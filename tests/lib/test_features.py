@@ -229,11 +229,16 @@ def test_the_full_size_vit_of_the_paper_builds_from_a_local_file(tmp_path):
     assert load_extractor(tmp_path / "extractor.safetensors").spec == spec
 
 
-def test_inception_gives_the_features_of_torch_fidelity(tmp_path, monkeypatch):
-    with monkeypatch.context() as patch:
+def inception() -> torch.nn.Module:
+    """torch-fidelity's Inception-v3 before any weights, which it builds around a file only."""
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fidelity, "load_state_dict_from_url", lambda *_, **__: {})
         patch.setattr(fidelity.FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
-        reference = fidelity.FeatureExtractorInceptionV3("reference", ["2048"])
+        return fidelity.FeatureExtractorInceptionV3("reference", ["2048"])
+
+
+def test_inception_gives_the_features_of_torch_fidelity(tmp_path):
+    reference = inception()
     settings = saved(reference.state_dict(), tmp_path / "inception.pth")
     images = random_images(2, 32)
     features = extract(build_extractor({"kind": "inception", **settings}), images)

@@ -137,11 +137,8 @@ class Pools:
             start, stop = part.span
             if start >= count:
                 break
-            last, step = (
-                (stop, stop - start)
-                if whole
-                else (min(stop, count), self._block(name, settings, part))
-            )
+            last = stop if whole else min(stop, count)
+            step = stop - start if whole else self._block(name, settings, part)
             for first in range(start, last, step):
                 rows = f"{first:07d}-{min(first + step, last):07d}"
                 found.append(self._column_part(name, key, part, rows))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pseudodensity.plan.artifact import Artifact
-from pseudodensity.plan.work import UNKNOWN_IMAGES, amount, calls_many, dataset_of
+from pseudodensity.plan.work import amount, calls_many, data_settings, real_images
 
 __all__ = [
     "images_at_once",
@@ -113,7 +113,7 @@ def _features_mb(artifact: Artifact, config: Mapping[str, Any], images: int) -> 
     if artifact.kind == "features":
         return 1.3 * images * FEATURES_MB  # and whether each is a number
     described = images if artifact.kind in ("pool", "reals") else _rows_of_pools(artifact)
-    real = sum(_real_images(one, config) for one in artifact.upstream() if one.kind == "features")
+    real = sum(real_images(one, config) for one in artifact.upstream() if one.kind == "features")
     return 2 * (len(config["judges"]) * described + real) * FEATURES_MB
 
 
@@ -219,15 +219,8 @@ def priority(artifact: Artifact, longest: int, config: Mapping[str, Any]) -> flo
 
 def _shape(artifact: Artifact, config: Mapping[str, Any]) -> tuple[int, int]:
     """Images of a job, and their side."""
-    name = dataset_of(artifact) or next(iter(config["datasets"]))
-    count = _rows(artifact) or max(_real_images(artifact, config), _rows_of_pools(artifact))
-    return count, config["datasets"][name]["resolution"]
-
-
-def _real_images(artifact: Artifact, config: Mapping[str, Any]) -> int:
-    """Images of the data set that a job has to do with."""
-    name = dataset_of(artifact) or next(iter(config["datasets"]))
-    return config["datasets"][name]["images"] or UNKNOWN_IMAGES
+    count = _rows(artifact) or max(real_images(artifact, config), _rows_of_pools(artifact))
+    return count, data_settings(artifact, config)["resolution"]
 
 
 def _rows_of_pools(artifact: Artifact) -> int:

@@ -15,7 +15,9 @@ __all__ = [
     "Amount",
     "amount",
     "calls_many",
+    "data_settings",
     "dataset_of",
+    "real_images",
     "rows_of_a_column",
     "rows_of_a_part",
     "subject",
@@ -123,19 +125,25 @@ def _count(artifact: Artifact, config: Mapping[str, Any]) -> int | None:
     if kind == "moved":
         return spec["images"]
     if kind in ("data", "features", "reals"):
-        return _images(artifact, config)
+        return real_images(artifact, config)
     if kind == "extractor":
         images = sum(
             config["datasets"][name]["images"] or UNKNOWN_IMAGES for name in spec["trained_on"]
         )
         return images * spec["settings"]["training"]["epochs"]
     if kind in ("density", "feature_density"):
-        return _images(artifact, config) * spec.get("epochs", 1)
+        return real_images(artifact, config) * spec.get("epochs", 1)
     return None
 
 
-def _images(artifact: Artifact, config: Mapping[str, Any]) -> int:
-    return config["datasets"][dataset_of(artifact)]["images"] or UNKNOWN_IMAGES
+def data_settings(artifact: Artifact, config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The entry of the data set that an artefact has to do with; the first one if it has to do with none."""
+    return config["datasets"][dataset_of(artifact) or next(iter(config["datasets"]))]
+
+
+def real_images(artifact: Artifact, config: Mapping[str, Any]) -> int:
+    """Images of the data set that an artefact has to do with."""
+    return data_settings(artifact, config)["images"] or UNKNOWN_IMAGES
 
 
 def _passes(artifact: Artifact) -> int:

@@ -39,8 +39,8 @@ INTRODUCTION = (
     "at hand, nor a GPU. So it was rehearsed: every job below ran in the real workflow, with networks, "
     "images and batches of inference of the true shapes, in files of the public formats that `benchmarks/rehearsal.py` "
     "filled with random weights and pictures, on one core of a CPU, with as few images as a job takes; a training took "
-    "one step of a smaller batch. Memory and the seconds of a core are measured; what the papers' counts cost is computed from them; "
-    "no other number of that run means anything."
+    "one step of a smaller batch. Memory and the seconds of a core are measured; what the papers' counts cost is "
+    "computed from them; no other number of that run means anything."
 )
 FACTOR = (
     "A GPU is taken to be worth {cores:.0f} cores of this machine: a 3 x 3 convolution does {core:.0f} GFLOP/s on one "

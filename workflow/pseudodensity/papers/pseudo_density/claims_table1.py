@@ -122,12 +122,12 @@ def _line(comparison: Comparison, settings: Mapping[str, Members], reported: pd.
 
 def _oracle(settings: Mapping[str, Members], setting: str, score: str) -> Estimate | None:
     """The effect on real images, of the repeats that both have: fewer reals are left to a reweighted set, or none."""
-    (_, weighted), (_, plain) = (
-        _members(settings, name)[0] for name in (f"oracle_{setting}", "oracle")
-    )
-    both = zip(weighted.repeats, plain.repeats, strict=False)
-    found = [_scaled(score, high[score]) - _scaled(score, low[score]) for high, low in both]
-    return paired(found) if found else None
+    weighted, plain = (_members(settings, name) for name in (f"oracle_{setting}", "oracle"))
+    if not all(found.repeats for _, found in (*weighted, *plain)):
+        return None
+    high, low = _values(weighted, score), _values(plain, score)
+    both = min(high.shape[1], low.shape[1])
+    return paired(_differences(high[:, :both], low[:, :both]))
 
 
 def _members(settings: Mapping[str, Members], name: str) -> Members:
