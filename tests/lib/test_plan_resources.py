@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pseudodensity.plan.artifact import LOGS, PATHS, Artifact
+from pseudodensity.plan.artifact import LOGS, PATHS, STATE_FILE, Artifact, state_of
 from pseudodensity.plan.config import load_config
 from pseudodensity.plan.plan import Plan
 from pseudodensity.plan.resources import (
@@ -99,10 +99,24 @@ def test_no_job_asks_for_more_memory_than_there_is_and_none_for_nothing(default,
 
 def test_a_job_that_was_killed_asks_for_twice_the_memory_and_for_no_more_time_than_there_is():
     asked = {"gpu": 1, "mem_mb": 6000, "runtime": 30, "disk_mb": 100}
-    assert of_attempt(asked, 1) == asked
-    assert of_attempt(asked, 3) == {"gpu": 1, "mem_mb": 24000, "runtime": 120, "disk_mb": 100}
+    assert of_attempt(asked, 1, had_enough=False) == asked
+    more = {"gpu": 1, "mem_mb": 24000, "runtime": 120, "disk_mb": 100}
+    assert of_attempt(asked, 3, had_enough=False) == more
     training = asked | {"runtime": LONGEST_MINUTES}
-    assert of_attempt(training, 2)["runtime"] == LONGEST_MINUTES
+    assert of_attempt(training, 2, had_enough=False)["runtime"] == LONGEST_MINUTES
+
+
+def test_a_training_that_was_cut_off_by_the_time_asks_for_no_more_memory():
+    asked = {"gpu": 1, "mem_mb": 6000, "runtime": 700, "disk_mb": 100}
+    assert of_attempt(asked, 2, had_enough=True) == asked | {"runtime": 1400}
+
+
+def test_a_training_keeps_its_state_where_the_rules_say():
+    name = "stylegan2-faces-precision-w2.5-seed0-0123456789"
+    rules = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
+    assert 'workdir="results/work/{name}"' in rules
+    path = PATHS["finetuned"].format(name=name)
+    assert state_of(path) == f"results/work/{name}/{STATE_FILE}"
 
 
 def faces(count: int, side: int) -> dict:

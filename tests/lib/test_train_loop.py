@@ -22,6 +22,7 @@ from pseudodensity.control.train.loop import (
     restore_optimizer,
     run,
 )
+from pseudodensity.plan.artifact import STATE_FILE
 from pseudodensity.progress import Progress
 from pseudodensity.rng import generator
 from pseudodensity.tensors import load_tensors
@@ -128,7 +129,7 @@ def test_the_state_of_another_spec_is_not_resumed(tmp_path, uninterrupted):
 def test_a_damaged_state_is_trained_again_and_said_so(tmp_path, uninterrupted, cut):
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, LineTrainer(die_at=5))
-    state = tmp_path / "state.safetensors"
+    state = tmp_path / STATE_FILE  # as the plan knows it
     content = bytearray(state.read_bytes())
     content[-7] ^= 1  # one bit of a weight
     state.write_bytes(content[:-7] if cut else content)

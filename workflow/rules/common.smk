@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 
 from pseudodensity.page.inventory import inventory, is_behind
 from pseudodensity.plan import resources as machine
-from pseudodensity.plan.artifact import benchmark_of, digest_of
+from pseudodensity.plan.artifact import benchmark_of, digest_of, state_of
 from pseudodensity.plan.code import ROOT, code_digest
 from pseudodensity.plan.config import load_config
 from pseudodensity.plan.errors import ConfigError
@@ -115,9 +115,14 @@ def code(kind):
 
 def asks(kind, resource):
     """How much of a resource the job of an artefact asks for; more of it where it was tried before."""
-    return lambda wildcards, attempt: machine.of_attempt(
-        machine.resources(made(kind, wildcards), plan.config), attempt
-    )[resource]
+
+    def asked(wildcards, attempt):
+        artifact = made(kind, wildcards)
+        first = machine.resources(artifact, plan.config)
+        goes_on = Path(state_of(artifact.path)).is_file()
+        return machine.of_attempt(first, attempt, had_enough=goes_on)[resource]
+
+    return asked
 
 
 def images_at_once(kind):

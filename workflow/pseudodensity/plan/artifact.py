@@ -14,12 +14,14 @@ from typing import Any
 __all__ = [
     "LOGS",
     "PATHS",
+    "STATE_FILE",
     "Artifact",
     "benchmark_of",
     "canonical",
     "core_minutes",
     "digest_of",
     "measured_seconds",
+    "state_of",
 ]
 
 # Raised when the meaning of stored files changes, so that older ones are made again.
@@ -47,6 +49,8 @@ PATHS = {
     "experiment": "results/experiments/{name}.safetensors",
 }
 
+STATE_FILE = "state.safetensors"  # in the folder of a training that has not ended
+
 # Where the job of each kind writes what it has to say.
 LOGS = {
     "data": "results/logs/data/{name}.log",
@@ -72,6 +76,11 @@ LOGS = {
 def benchmark_of(path: str) -> str:
     """Where Snakemake writes what the job of an artefact cost: seconds, memory."""
     return f"results/logs/benchmarks/{path.removeprefix('results/')}.tsv"
+
+
+def state_of(path: str) -> str:
+    """Where a training that makes an artefact keeps its state until it ends."""
+    return f"results/work/{Path(path).name.removesuffix('.safetensors')}/{STATE_FILE}"
 
 
 def core_minutes(path: str | Path) -> float | None:

@@ -183,12 +183,17 @@ def _weights_mb(artifact: Artifact) -> float:
     return copies * file.stat().st_size / 1e6 if file and file.is_file() else 0.0
 
 
-def of_attempt(asked: Mapping[str, int], attempt: int) -> dict[str, int]:
+def of_attempt(asked: Mapping[str, int], attempt: int, *, had_enough: bool) -> dict[str, int]:
     """What a job asks for at its first, second ... attempt: memory and time double with each, since a scheduler
-    kills what exceeds them. No time is beyond the longest: a training resumes, and a queue has its limit."""
+    kills what exceeds them. No time is beyond the longest: a training resumes, and a queue has its limit.
+
+    had_enough: memory was enough the last time, as for a training that has saved a state: its first step, with
+    all penalties that come once in an interval, takes the most.
+    """
     more = 2 ** (attempt - 1)
     minutes = min(LONGEST_MINUTES, asked["runtime"] * more)
-    return {**asked, "mem_mb": asked["mem_mb"] * more, "runtime": minutes}
+    memory = asked["mem_mb"] * (1 if had_enough else more)
+    return {**asked, "mem_mb": memory, "runtime": minutes}
 
 
 def stored_images(config: Mapping[str, Any], side: int, count: int) -> int:
