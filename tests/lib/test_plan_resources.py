@@ -165,6 +165,15 @@ def test_the_time_grows_with_the_images(kind, tmp_path):
     )
 
 
+def test_a_pool_asks_for_the_disk_of_its_images_and_their_features(tmp_path):
+    count, side = 1000, 256
+    overlay = {"proposals_per_file": count, "stored_mb": 1_000}
+    plan = plan_of(tmp_path, datasets=faces(count, side), runtime=overlay)
+    pixels, features = 3 * side**2, len(plan.config["judges"]) * 4096 * 4
+    asked = resources(of_pool(plan, 0, count), plan.config)["disk_mb"]
+    assert asked == pytest.approx(count * (pixels + features) / 1e6 + 100, abs=1)
+
+
 def test_a_model_of_many_calls_gets_more_time(tmp_path):
     sides, runtime = (
         {n: {"resolution": 64} for n in ("faces", "bedroom")},

@@ -98,7 +98,8 @@ def resources(artifact: Artifact, config: Mapping[str, Any]) -> dict[str, int]:
     pixels = 3 * side * side
     features = _features_mb(artifact, config, images)
     working = BASE_MB + _working_mb(artifact, config, images, side) + _weights_mb(artifact)
-    written = features if artifact.kind in ("pool", "reals", "features") else 0
+    described = len(config["judges"]) if artifact.kind in ("pool", "reals") else 0
+    written = features if artifact.kind == "features" else described * images * FEATURES_MB
     stored = _stored(artifact, config, images) * pixels / 1e6
     return {
         "gpu": int(config["runtime"]["device"] != "cpu" and _runs_network(artifact)),
