@@ -16,6 +16,7 @@ from pseudodensity.control.train.real_classifier import (
     generated_images,
 )
 from pseudodensity.generators.gaussian_diffusion import GaussianDiffusion, cosine_betas
+from pseudodensity.progress import Progress
 
 torch.set_num_threads(1)
 
@@ -261,16 +262,25 @@ def test_overfitting_is_worse_than_nothing_on_held_out_images_and_better_on_lear
     assert "cannot steer" in HeldOutAccuracy(times, shares - 0.4, 100).refusal()
 
 
-def test_generated_images_are_rounded_and_do_not_depend_on_batches():
+def test_generated_images_are_rounded_and_do_not_depend_on_batches_and_are_counted(tmp_path):
     class Identity(nn.Module):
         latent_shape = (3, 4, 4)
 
         def forward(self, z):
             return z
 
-    whole = generated_images(Identity(), 7, 0, 7, "cpu")
+    def drawn(batch_size: int) -> tuple[np.ndarray, list[str]]:
+        log = tmp_path / f"{batch_size}.log"
+        progress = Progress("draw", 7, log=log, every=0)
+        images = generated_images(Identity(), 7, 0, batch_size, "cpu", progress)
+        return images, [line.split("  ", 1)[1].split(",")[0] for line in log.open()]
+
+    whole, said = drawn(7)
     assert whole.dtype == np.uint8 and whole.shape == (7, 3, 4, 4)
-    assert np.array_equal(whole, generated_images(Identity(), 7, 0, 3, "cpu"))
+    assert said == ["draw: 7 images\n"]
+    parts, said = drawn(3)
+    assert np.array_equal(whole, parts)
+    assert said == ["draw: 7 images\n", "draw: 3/7 images", "draw: 6/7 images"]
 
 
 def test_one_image_of_a_kind_is_too_few():

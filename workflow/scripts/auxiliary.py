@@ -25,6 +25,7 @@ with logged(snakemake.log[0]):
         load_extractor(backbone) if backbone else None,
         spec["mirror"],
         snakemake.resources.device,
+        snakemake.log[0],
     )
     train_auxiliary(
         spec["network"],

@@ -51,15 +51,24 @@ def trainer(workshop: Workshop) -> RealClassifierTrainer:
     """What trains it, after the images of the model were drawn."""
     from pseudodensity.control.auxiliary.noisy_encoder import build_encoder
     from pseudodensity.control.train.real_classifier import RealClassifierTrainer, generated_images
+    from pseudodensity.progress import Progress
 
     settings, generator = workshop.settings, workshop.generator()
     real = workshop.data.images[: settings["images"]]
+    progress = Progress(
+        "draw what the classifier tells from real images", len(real), log=workshop.log
+    )
     return RealClassifierTrainer(
         build_encoder(generator.resolution, settings, 1, workshop.seed),
         generator.process,
         real,
         generated_images(
-            generator, len(real), workshop.seed, settings["batch_size"], workshop.device
+            generator,
+            len(real),
+            workshop.seed,
+            settings["batch_size"],
+            workshop.device,
+            progress,
         ),
         settings,
         mirror=workshop.mirror,

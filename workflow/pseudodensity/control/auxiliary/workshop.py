@@ -20,7 +20,8 @@ class Workshop:
     """A checkpoint with what an auxiliary network of it learns from.
 
     data: the real images, None where only `restore` is called. backbone: of a projected discriminator.
-    mirror: whether a flipped real image is as good as it is. seed: names all random streams.
+    mirror: whether a flipped real image is as good as it is. seed: names all random streams. log: of the
+    job, where long work before the training says how far it is; None for the terminal alone.
     """
 
     checkpoint: CheckpointFile
@@ -30,6 +31,7 @@ class Workshop:
     backbone: Extractor | None = None
     mirror: bool = False
     device: str = "cpu"
+    log: str | None = None
 
     def generator(self) -> nn.Module:
         """The averaged generator, frozen."""

@@ -17,6 +17,7 @@ from pseudodensity.control.train.batches import draw_rows, real_images
 from pseudodensity.control.train.noisy import LEVELS, NoisyTrainer, evenly_spaced
 from pseudodensity.generators.gaussian_diffusion import GaussianDiffusion
 from pseudodensity.images.transform import to_uint8
+from pseudodensity.progress import Progress
 from pseudodensity.rng import generator as random_stream
 from pseudodensity.rng import normal
 
@@ -27,11 +28,15 @@ HELD_OUT = 0.2  # share of either kind
 
 @torch.no_grad()
 def generated_images(
-    generator: nn.Module, count: int, seed: int, batch_size: int, device: str
+    generator: nn.Module, count: int, seed: int, batch_size: int, device: str, progress: Progress
 ) -> np.ndarray:
-    """Images (count, 3, R, R) uint8 of a model, from latents of their own: no pool is learned from."""
+    """Images (count, 3, R, R) uint8 of a model, from latents of their own: no pool is learned from.
+
+    progress: counts the images that exist before each batch.
+    """
     made = []
     for start in range(0, count, batch_size):
+        progress.update(start)
         rows = range(start, min(start + batch_size, count))
         latents = normal(seed, "latents of the real classifier", rows, generator.latent_shape)
         made.append(to_uint8(generator(latents.to(device))).cpu().numpy())
