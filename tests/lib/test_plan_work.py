@@ -45,6 +45,21 @@ def test_pools_count_their_rows_and_those_of_diffusion_models_each_pass(plan):
         assert whole(plan, plan.pools.proposals(tuned, 1)[0]) == (size * passes, unit)
 
 
+@pytest.mark.parametrize(("steps", "passes"), [(None, 1000), (50, 50)])
+def test_a_public_diffusion_model_counts_its_steps_or_those_of_its_training(
+    tmp_path, steps, passes
+):
+    file = {"file": str(tmp_path / "model.pt"), "format": "openai", "sha256": None}
+    (tmp_path / "model.pt").touch()
+    model = {"title": "IDDPM", "architecture": "diffusion", "pretraining": {"bedroom": file}}
+    model["generator"] = {"sampling_steps": steps} if steps else {}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({"models": {"public": model}}))
+    config = load_config(ROOT / "config/config.yaml", [tmp_path / "mine.yaml"], {})
+    public = Plan(config, ROOT / "workflow/schemas", ROOT / "config/papers")
+    (part, *_) = public.pools.proposals(public.models.pretrained("public", "bedroom", 0), 100)
+    assert amount(part, config).passes == passes
+
+
 def test_a_method_with_steps_counts_each(plan):
     point = {"method": "perturbation", "towards": "less", "steps": 7, "step_size": 0.1, "bound": 1}
     checkpoint = plan.models.pretrained("stylegan2", "faces", 0)

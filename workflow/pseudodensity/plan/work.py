@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 UNKNOWN_IMAGES = 100_000  # of a data set that takes all images there are
+UNKNOWN_STEPS = 1000  # of a public diffusion model that is sampled in as many as it was trained on
 
 # Settings that multiply the work of an image: passes through a network.
 PASSES = ("steps", "terms")
@@ -215,8 +216,9 @@ def _steps_of(checkpoint: Artifact) -> int:
     for settings in (spec.get("sampling"), spec.get("generator")):
         if settings and "sampling_steps" in settings:
             return settings["sampling_steps"]
-    parent = checkpoint.needs.get("parent")
-    return _steps_of(parent) if parent else 1
+    if parent := checkpoint.needs.get("parent"):
+        return _steps_of(parent)
+    return UNKNOWN_STEPS if checkpoint.kind == "imported" else 1
 
 
 def dataset_of(artifact: Artifact) -> str | None:
