@@ -119,7 +119,8 @@ def asks(kind, resource):
     def asked(wildcards, attempt):
         artifact = made(kind, wildcards)
         first = machine.resources(artifact, plan.config)
-        goes_on = Path(state_of(artifact.path)).is_file()
+        # Not looked up for each of thousands of jobs whenever a run is planned.
+        goes_on = attempt > 1 and Path(state_of(artifact.path)).is_file()
         return machine.of_attempt(first, attempt, had_enough=goes_on)[resource]
 
     return asked
